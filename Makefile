@@ -1,0 +1,84 @@
+# Copyright: (c) 2026, the labops.backup contributors
+# SPDX-License-Identifier: GPL-3.0-or-later
+#
+# make demo   two real hosts, one real night, one recovery point
+# make test   everything that CI runs
+
+SHELL := /bin/bash
+.SHELLFLAGS := -euo pipefail -c
+.DELETE_ON_ERROR:
+
+PYTHON ?= /usr/bin/python3
+BIN := $(CURDIR)/.venv/bin
+LINK := .venv/collections/ansible_collections/labops/backup
+PLAYBOOK := $(BIN)/ansible-playbook
+LAB := -i .lab/inventory
+SCENARIOS := default provision backup
+
+# One state folder a checkout: Molecule's own choice depends on the folder's name only.
+export MOLECULE_EPHEMERAL_DIRECTORY := $(CURDIR)/.cache/molecule
+export MOLECULE_GLOB := molecule/*/molecule.yml
+export ANSIBLE_CONFIG := $(CURDIR)/ansible.cfg
+export ANSIBLE_COLLECTIONS_PATH := $(CURDIR)/.venv/collections
+export PATH := $(BIN):$(PATH)
+
+.PHONY: help packages venv lint unit lab site demo molecule test test-all bench docs pins clean
+
+help: ## show what can be made
+	@grep -hE '^[a-z-]+:.*## ' $(MAKEFILE_LIST) | sed -E 's/^([a-z-]+):.*## /\1\t/' | expand -t 12
+
+packages: ## Debian packages that the checkout itself needs
+	@missing=$$(dpkg-query -W -f '$${db:Status-Status} $${Package}\n' python3-venv shellcheck openssh-client rsync git 2>&1 \
+	  | sed -nE 's/^not-installed //p; s/^dpkg-query: no packages found matching //p'); \
+	if [ -n "$$missing" ]; then apt-get update -qq && DEBIAN_FRONTEND=noninteractive apt-get install -y -qq $$missing >/dev/null; fi
+
+.venv/.done: requirements/dev.txt | packages
+	$(PYTHON) -m venv .venv
+	$(BIN)/pip install --quiet --disable-pip-version-check -r requirements/dev.txt
+	mkdir -p $(dir $(LINK)) && ln -sfn ../../../.. $(LINK)
+	touch $@
+
+venv: .venv/.done ## the development environment in .venv
+
+lint: venv ## every linter
+	$(BIN)/ruff check .
+	$(BIN)/ruff format --check .
+	$(BIN)/mypy -p ansible_collections.labops.backup.plugins
+	$(BIN)/yamllint --strict .
+	$(BIN)/ansible-lint --strict
+	$(BIN)/antsibull-changelog lint
+	git ls-files -z '*.sh' .ci/run | xargs -0 -r shellcheck
+
+unit: venv ## unit tests, under a minute
+	PYTHONPATH=$(CURDIR)/.venv/collections $(BIN)/pytest tests/unit
+
+lab: venv ## the hosts loki and tatchu, with a live DataJoint pipeline on tatchu
+	$(PLAYBOOK) tests/lab/create.yml
+	$(PLAYBOOK) $(LAB) tests/lab/prepare.yml
+
+site: lab ## provision the lab's hosts
+	$(PLAYBOOK) $(LAB) site.yml
+
+demo: ## from nothing to a sealed recovery point
+	@tests/lab/demo.sh
+
+molecule: venv ## the scenarios on real hosts
+	$(BIN)/molecule test --all
+
+test: lint unit molecule ## everything that CI runs
+
+test-all: test ## and what takes long
+
+docs: venv ## check the documentation of modules and roles
+	$(BIN)/ansible-doc -t module -l labops.backup
+
+pins: ## renew the pinned requirements from *.in
+	for set in job dev; do \
+	  rm -rf .cache/pins && $(PYTHON) -m venv .cache/pins && \
+	  sed 's/#.*//' requirements/$$set.in | .cache/pins/bin/pip install -q -r /dev/stdin && \
+	  { echo "# Pinned from $$set.in; renew with: make pins"; .cache/pins/bin/pip freeze; } > requirements/$$set.txt; \
+	done
+
+clean: ## remove the lab and everything built
+	@if [ -x $(PLAYBOOK) ]; then $(PLAYBOOK) tests/lab/destroy.yml; fi
+	rm -rf .venv .cache .ansible .mypy_cache .pytest_cache .ruff_cache .lab

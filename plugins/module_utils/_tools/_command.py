@@ -1,0 +1,219 @@
+# Copyright: (c) 2026, the labops.backup contributors
+# SPDX-License-Identifier: GPL-3.0-or-later
+# PRIVATE to labops.backup: no stable interface.
+"""Run one program: an argument list, a clean environment, no shell, secrets through descriptors only.
+
+Nothing of the caller's environment is inherited, so that cron, a person, AWX and a drill all run the same
+command. Standard input is closed unless given. Both output streams are read at the same time, so that a
+program which writes much to one of them cannot block on the other.
+"""
+
+from __future__ import annotations
+
+import os
+import selectors
+import shutil
+import signal
+import subprocess
+import time
+import typing as t
+from collections import deque
+from dataclasses import dataclass
+
+from ansible_collections.labops.backup.plugins.module_utils._errors import BackupError, ToolError
+
+SEARCH_PATH = "/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin"
+_READ_BYTES = 1 << 18
+_STDERR_LINES = 40
+_STDERR_LINE_CHARACTERS = 2000
+_PIPE_BYTES = 4096
+
+
+@dataclass(frozen=True)
+class Outcome:
+    """What a program did.
+
+    :param argv: its argument list; holds no secret by construction.
+    :param rc: exit code, or minus the number of the signal that ended it.
+    :param stdout: everything it wrote there, empty when a consumer took it.
+    :param stderr: its last lines (at most 40).
+    :param seconds: wall time.
+    """
+
+    argv: tuple[str, ...]
+    rc: int
+    stdout: bytes
+    stderr: str
+    seconds: float
+
+    @property
+    def program(self) -> str:
+        """The program's own name, for messages."""
+        return os.path.basename(self.argv[0])
+
+    def error(self, what: str, **keywords: t.Any) -> ToolError:
+        """A :class:`ToolError` about this run."""
+        return ToolError(what, rc=self.rc, stderr=self.stderr, **keywords)
+
+
+def find(program: str) -> str:
+    """The absolute path of ``program``, looked up in the fixed search path only.
+
+    :raises BackupError: when it is not installed.
+    """
+    path = shutil.which(program, path=SEARCH_PATH)
+    if path is None:
+        raise BackupError(
+            f"the program {program!r} is not installed on {os.uname().nodename} (looked in {SEARCH_PATH})",
+            untouched="Nothing was changed",
+            remedy="Run site.yml for this host",
+        )
+    return path
+
+
+def environment(**extra: str) -> dict[str, str]:
+    """The environment every program gets: fixed path, UTF-8, UTC, and what the tool's own file adds."""
+    return {"PATH": SEARCH_PATH, "LC_ALL": "C.UTF-8", "TZ": "UTC", "HOME": "/nonexistent", **extra}
+
+
+def run(
+    argv: t.Sequence[str | bytes],
+    *,
+    env: t.Mapping[str, str],
+    stdin: bytes | None = None,
+    on_stdout: t.Callable[[bytes], None] | None = None,
+    on_stderr_line: t.Callable[[str], None] | None = None,
+    secrets: t.Mapping[str, bytes] | None = None,
+    pass_fds: t.Sequence[int] = (),
+    cwd: str = "/",
+    stall_seconds: float | None = None,
+) -> Outcome:
+    """Run ``argv`` to its end.
+
+    :param env: the whole environment, from :func:`environment`.
+    :param stdin: bytes for standard input (at most what a pipe takes at once is written before reading starts;
+        larger input is written as the program reads it).
+    :param on_stdout: takes chunks of standard output as they come; otherwise they are collected.
+    :param on_stderr_line: takes each line of standard error (carriage returns count as line ends).
+    :param secrets: ``{"BORG_PASSPHRASE_FD": b"..."}``: each value goes into a pipe of its own, the variable is
+        set to the number of its descriptor. At most 4096 bytes each.
+    :param pass_fds: descriptors that the program inherits (a lock stays held as long as the program lives).
+    :param stall_seconds: end the program when neither stream has said anything for so long. This measures lack
+        of progress, so it suits only programs that report progress.
+    :raises BackupError: when the program cannot be started.
+    """
+    whole_env = dict(env)
+    inherited = list(pass_fds)
+    ours: list[int] = []
+    for name, value in (secrets or {}).items():
+        if len(value) > _PIPE_BYTES:
+            raise BackupError(f"the secret for {name} is longer than {_PIPE_BYTES} bytes")
+        read_end, write_end = os.pipe()
+        os.write(write_end, value)
+        os.close(write_end)
+        ours.append(read_end)
+        whole_env[name] = str(read_end)
+    inherited.extend(ours)
+
+    words = tuple(word.decode("utf-8", "surrogateescape") if isinstance(word, bytes) else word for word in argv)
+    started = time.monotonic()
+    try:
+        process = subprocess.Popen(
+            argv,
+            env=whole_env,
+            cwd=cwd,
+            stdin=subprocess.DEVNULL if stdin is None else subprocess.PIPE,
+            stdout=subprocess.PIPE,
+            stderr=subprocess.PIPE,
+            pass_fds=inherited,
+        )
+    except OSError as error:
+        raise BackupError(f"{words[0]} could not be started: {error.strerror}") from error
+    finally:
+        for descriptor in ours:
+            os.close(descriptor)
+
+    collected: list[bytes] = []
+    tail: deque[str] = deque(maxlen=_STDERR_LINES)
+
+    def take_line(raw: bytes) -> None:
+        line = raw.decode("utf-8", "surrogateescape")
+        if not line.strip():
+            return
+        tail.append(line[:_STDERR_LINE_CHARACTERS])
+        if on_stderr_line is not None:
+            on_stderr_line(line)
+
+    try:
+        _pump(process, stdin, on_stdout or collected.append, take_line, stall_seconds, tail)
+        rc = process.wait()
+    except BaseException:
+        _end(process)
+        raise
+    finally:
+        for stream in (process.stdin, process.stdout, process.stderr):
+            if stream is not None:
+                stream.close()
+    return Outcome(words, rc, b"".join(collected), "\n".join(tail), time.monotonic() - started)
+
+
+def _pump(
+    process: subprocess.Popen[bytes],
+    stdin: bytes | None,
+    take_stdout: t.Callable[[bytes], None],
+    take_line: t.Callable[[bytes], None],
+    stall_seconds: float | None,
+    tail: deque[str],
+) -> None:
+    assert process.stdout is not None and process.stderr is not None
+    rest = b""
+    to_write = memoryview(stdin or b"")
+    with selectors.DefaultSelector() as selector:
+        selector.register(process.stdout, selectors.EVENT_READ)
+        selector.register(process.stderr, selectors.EVENT_READ)
+        if process.stdin is not None:
+            os.set_blocking(process.stdin.fileno(), False)
+            selector.register(process.stdin, selectors.EVENT_WRITE)
+        while selector.get_map():
+            events = selector.select(stall_seconds)
+            if not events:
+                tail.append(f"ended: no sign of progress for {stall_seconds:.0f} s")
+                _end(process)
+                return
+            for key, _mask in events:
+                if key.fileobj is process.stdin:
+                    to_write = _feed(process, to_write)
+                    if not to_write:
+                        selector.unregister(process.stdin)
+                        process.stdin.close()
+                    continue
+                chunk = os.read(key.fd, _READ_BYTES)
+                if not chunk:
+                    selector.unregister(key.fileobj)
+                elif key.fileobj is process.stdout:
+                    take_stdout(chunk)
+                else:
+                    *lines, rest = (rest + chunk).replace(b"\r", b"\n").split(b"\n")
+                    for line in lines:
+                        take_line(line)
+    take_line(rest)
+
+
+def _feed(process: subprocess.Popen[bytes], to_write: memoryview) -> memoryview:
+    assert process.stdin is not None
+    try:
+        return to_write[os.write(process.stdin.fileno(), to_write[:_READ_BYTES]) :]
+    except BrokenPipeError:  # it ended early; its exit code tells why
+        return memoryview(b"")
+
+
+def _end(process: subprocess.Popen[bytes]) -> None:
+    """SIGINT first: Borg then writes a checkpoint and frees its lock; SIGKILL is the last word."""
+    for number, patience in ((signal.SIGINT, 30), (signal.SIGTERM, 10), (signal.SIGKILL, None)):
+        if process.poll() is not None:
+            return
+        process.send_signal(number)
+        try:
+            process.wait(patience)
+        except subprocess.TimeoutExpired:
+            continue
