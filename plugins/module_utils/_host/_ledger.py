@@ -1,0 +1,158 @@
+# Copyright: (c) 2026, the labops.backup contributors
+# SPDX-License-Identifier: GPL-3.0-or-later
+# PRIVATE to labops.backup: no stable interface.
+"""The ledger: one JSON document a run, in one folder of the host that ran it."""
+
+from __future__ import annotations
+
+import os
+import typing as t
+from dataclasses import dataclass
+from datetime import datetime
+
+from ansible_collections.labops.backup.plugins.module_utils._errors import BackupError
+from ansible_collections.labops.backup.plugins.module_utils._host import _document
+from ansible_collections.labops.backup.plugins.module_utils._model import _run
+
+_BOOT_ID = "/proc/sys/kernel/random/boot_id"
+_CGROUP = "/proc/self/cgroup"
+_SUFFIX = ".json"
+
+
+def here() -> dict[str, str]:
+    """Where this process runs: host, boot, and the control group's last name (the unit of a job)."""
+    return {
+        "host": os.uname().nodename,
+        "boot_id": _first_line(_BOOT_ID),
+        "unit": _first_line(_CGROUP).rpartition("/")[2],
+    }
+
+
+def path_of(folder: str, run_id: str) -> str:
+    """The path of a run's document."""
+    return os.path.join(folder, run_id + _SUFFIX)
+
+
+@dataclass(frozen=True)
+class Change:
+    """What recording a run does to the ledger.
+
+    :param before: the run's document until now, None when there was none.
+    :param after: its document from now on.
+    :param died: documents of earlier runs of the same job that ended without a word.
+    """
+
+    before: dict[str, t.Any] | None
+    after: dict[str, t.Any]
+    died: list[dict[str, t.Any]]
+
+
+def begin(folder: str, run_id: str, *, job: str, sources: t.Sequence[str], release: str) -> Change:
+    """What is to be written when a run begins. A job does not overlap itself, so its earlier runs are over.
+
+    :raises BackupError: when the ledger has that run already.
+    """
+    before = load(folder, run_id)
+    if before is not None:
+        raise BackupError(
+            f"the ledger {folder} has run {run_id} already, as {before['state']}",
+            untouched="The ledger was not changed",
+            remedy="Give every run an identifier of its own",
+        )
+    after = _run.start(run_id, job=job, sources=sources, release=release, where=here())
+    why = f"still counted as running when run {run_id} of the same job began"
+    return Change(None, after, [_run.died(run, why) for run in _left_running(folder, job, run_id)])
+
+
+def end(
+    folder: str,
+    run_id: str,
+    state: str,
+    *,
+    job: str,
+    sources: t.Sequence[str],
+    release: str,
+    now: datetime,
+    outcomes: t.Sequence[t.Mapping[str, t.Any]],
+    points: t.Sequence[str],
+    message: str,
+) -> Change:
+    """What is to be written when a run ends. A run whose beginning nobody recorded is recorded all the same.
+
+    :raises BackupError: when the run is finished already, or belongs to another job.
+    """
+    before = load(folder, run_id)
+    if before is not None and before["job"] != job:
+        raise BackupError(
+            f"run {run_id} in the ledger {folder} is one of the job {before['job']!r}, not {job!r}",
+            untouched="The ledger was not changed",
+        )
+    run = before or _run.start(run_id, job=job, sources=sources, release=release, where=here())
+    after = _run.finish(run, state, now=now, outcomes=outcomes, points=points, message=message)
+    return Change(before, after, [])
+
+
+def write(folder: str, change: Change) -> None:
+    """Write what :func:`begin` or :func:`end` decided, durably."""
+    for run in (change.after, *change.died):
+        _document.write(path_of(folder, str(run["run_id"])), run)
+
+
+def load(folder: str, run_id: str) -> dict[str, t.Any] | None:
+    """The document of one run; None when there is none.
+
+    :raises BackupError: when it cannot be understood.
+    """
+    try:
+        run = _document.read(path_of(folder, run_id))
+    except FileNotFoundError:
+        return None
+    _run.check(run, run_id)
+    return run
+
+
+def newest(
+    folder: str, count: int, *, jobs: t.Container[str], boot_id: str
+) -> tuple[list[dict[str, t.Any]], list[dict[str, str]]]:
+    """The newest ``count`` runs of these jobs, newest first, and the files that could not be understood.
+
+    A run that still counts as running although the host has started anew since is shown as died.
+    """
+    runs: list[dict[str, t.Any]] = []
+    unreadable: list[dict[str, str]] = []
+    for run_id in _identifiers(folder):
+        if len(runs) == count:
+            break
+        try:
+            run = load(folder, run_id)
+        except (BackupError, OSError) as error:
+            unreadable.append({"path": path_of(folder, run_id), "reason": str(error)})
+            continue
+        if run is None or run["job"] not in jobs:
+            continue
+        if run["state"] == _run.RUNNING and run.get("boot_id") != boot_id:
+            run = _run.died(run, "the host has started anew since")
+        runs.append(run)
+    return runs, unreadable
+
+
+def _left_running(folder: str, job: str, run_id: str) -> list[dict[str, t.Any]]:
+    found = []
+    for other in _identifiers(folder):
+        try:
+            run = load(folder, other)
+        except (BackupError, OSError):
+            continue  # run_record_info names it; it must not stop tonight's run
+        if run is not None and run["job"] == job and run["state"] == _run.RUNNING and other != run_id:
+            found.append(run)
+    return found
+
+
+def _identifiers(folder: str) -> list[str]:
+    names = (name.removesuffix(_SUFFIX) for name in os.listdir(folder) if name.endswith(_SUFFIX))
+    return sorted((name for name in names if _run.is_identifier(name)), reverse=True)
+
+
+def _first_line(path: str) -> str:
+    with open(path, encoding="utf-8") as stream:
+        return stream.readline().strip()

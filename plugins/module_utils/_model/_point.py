@@ -1,0 +1,215 @@
+# Copyright: (c) 2026, the labops.backup contributors
+# SPDX-License-Identifier: GPL-3.0-or-later
+# PRIVATE to labops.backup: no stable interface.
+"""Recovery points: what a seal says, when a point is complete, and which point somebody means."""
+
+from __future__ import annotations
+
+import typing as t
+from datetime import datetime
+
+from ansible_collections.labops.backup.plugins.module_utils._errors import BackupError
+from ansible_collections.labops.backup.plugins.module_utils._model import _run
+
+COMPLETE = "complete"
+PARTIAL = "partial"
+LATEST = "latest"
+DOCUMENT = "point.json"
+DUMP_MANIFEST = "manifest.json"
+ARCHIVE_GLOB = "point-*"
+
+_PREFIX = "point-"
+_SHOWN = 10
+
+Document = dict[str, t.Any]
+
+
+def archive_name(point: str) -> str:
+    """The name of the archive that is the seal of ``point``."""
+    return _PREFIX + point
+
+
+def point_of(archive: str) -> str | None:
+    """The point that the archive named so seals; None when it is no seal."""
+    point = archive.removeprefix(_PREFIX)
+    return point if archive.startswith(_PREFIX) and _run.is_identifier(point) else None
+
+
+def build(
+    point: str,
+    *,
+    source: str,
+    server: str,
+    run_id: str,
+    release: str,
+    sealed: datetime,
+    expected: t.Sequence[str],
+    datasets: t.Sequence[t.Mapping[str, t.Any]],
+    missing: t.Sequence[t.Mapping[str, t.Any]],
+    dump_set: t.Mapping[str, t.Any] | None,
+    references: t.Mapping[str, t.Any] | None,
+) -> Document:
+    """The content of a seal, with the state that follows from it.
+
+    :param expected: the names of all datasets of the source; one without an archive is missing, whether or not
+        somebody gave the reason.
+    :raises BackupError: when there is nothing to seal, or the parts contradict each other.
+    """
+    _run.began(point)
+    if dump_set is not None:
+        _run.began(dump_set["id"])
+        _moment(dump_set["started"])
+    archived = [str(dataset["name"]) for dataset in datasets]
+    reasons = {str(entry["dataset"]): str(entry["reason"]) for entry in missing}
+    if not datasets:
+        raise BackupError(
+            f"no dataset of {source} was archived in run {run_id}",
+            untouched="No recovery point was sealed",
+            remedy="Mend what stopped the datasets and run the backup again",
+        )
+    twice = sorted({name for name in archived if archived.count(name) > 1} | (set(archived) & set(reasons)))
+    if twice:
+        raise BackupError(
+            f"more than one outcome was given for {', '.join(twice)} of {source}", untouched="No point was sealed"
+        )
+    unknown = sorted((set(archived) | set(reasons)) - set(expected))
+    if unknown:
+        raise BackupError(
+            f"{', '.join(unknown)} is not among the datasets of {source} ({', '.join(expected)})",
+            untouched="No point was sealed",
+        )
+    absent = [
+        {"dataset": name, "reason": reasons.get(name, "its pipeline reported no outcome")}
+        for name in expected
+        if name not in archived
+    ]
+    problems = _problems(absent, datasets, dump_set, references)
+    return {
+        "point": point,
+        "source": source,
+        "server": server,
+        "run_id": run_id,
+        "state": PARTIAL if problems else COMPLETE,
+        "problems": problems,
+        "sealed": _run.utc(sealed),
+        "release": release,
+        "dump_set": dict(dump_set) if dump_set else None,
+        "datasets": sorted((dict(dataset) for dataset in datasets), key=lambda one: (one["order"], one["name"])),
+        "missing": absent,
+        "references": dict(references) if references else None,
+    }
+
+
+def _problems(
+    absent: t.Sequence[t.Mapping[str, str]],
+    datasets: t.Sequence[t.Mapping[str, t.Any]],
+    dump_set: t.Mapping[str, t.Any] | None,
+    references: t.Mapping[str, t.Any] | None,
+) -> list[str]:
+    problems = [f"{entry['dataset']} is missing: {entry['reason']}" for entry in absent]
+    if dump_set is None:
+        return [*problems, "no dump set was pinned"]
+    problems += [
+        f"{dataset['name']} stems from dump set {dataset['dump_set'] or 'none'}, not from {dump_set['id']}"
+        for dataset in datasets
+        if dataset["dump_set"] != dump_set["id"]
+    ]
+    if references is None:
+        problems.append("the references of the dump were not checked")
+    elif references.get("ok") is not True:
+        counts = [
+            f"{references[key]} {label}"
+            for key, label in (("missing", "missing"), ("wrong_size", "of a wrong size"), ("unresolved", "unresolved"))
+            if references.get(key)
+        ]
+        problems.append("the references of the dump did not pass: " + (", ".join(counts) or "no verdict"))
+    return problems
+
+
+def check(document: t.Mapping[str, t.Any], point: str) -> None:
+    """Refuse a document that is not the seal of ``point``.
+
+    :raises BackupError: naming what is wrong.
+    """
+    if document.get("point") != point:
+        raise BackupError(f"the seal of {point} says that it is about {document.get('point')!r}")
+    if document.get("state") not in (COMPLETE, PARTIAL):
+        raise BackupError(f"the seal of {point} has the unknown state {document.get('state')!r}")
+    wanted: dict[str, type | tuple[type, ...]] = {
+        "source": str,
+        "sealed": str,
+        "run_id": str,
+        "datasets": list,
+        "missing": list,
+        "problems": list,
+        "dump_set": (dict, type(None)),
+        "references": (dict, type(None)),
+    }
+    wrong = [key for key, kind in wanted.items() if key not in document or not isinstance(document[key], kind)]
+    if wrong:
+        raise BackupError(f"the seal of {point} lacks or misspells {', '.join(wrong)}")
+    if document["state"] == COMPLETE:
+        _moment((document["dump_set"] or {}).get("started", "no dump set"))
+
+
+def newest_first(points: t.Iterable[Document]) -> list[Document]:
+    """The points, newest first."""
+    return sorted(points, key=lambda one: str(one["point"]), reverse=True)
+
+
+def select(points: t.Iterable[Document], wanted: str) -> Document:
+    """The point that ``wanted`` means.
+
+    ``latest`` is the newest complete point; an identifier is exactly that point, in whatever state; a time is the
+    newest complete point whose dump began before it. A partial point is reached by its identifier only.
+
+    :raises BackupError: when nothing matches, listing what there is; or when ``wanted`` is none of these.
+    """
+    known = newest_first(points)
+    complete = [one for one in known if one["state"] == COMPLETE]
+    if wanted == LATEST:
+        found, sought = complete[:1], "no complete recovery point exists"
+    elif _run.is_identifier(wanted):
+        found, sought = [one for one in known if one["point"] == wanted], f"there is no recovery point {wanted}"
+    else:
+        moment = _moment(wanted)
+        before = [one for one in complete if _moment(one["dump_set"]["started"]) < moment]
+        found = sorted(before, key=lambda one: _moment(one["dump_set"]["started"]), reverse=True)[:1]
+        sought = f"no complete recovery point has a dump that began before {_run.utc(moment)}"
+    if found:
+        return found[0]
+    raise BackupError(
+        f"{sought}; there is {_listing(known)}",
+        untouched="Nothing was changed",
+        remedy="Name one of these" if known else "Run the backup first",
+        existing=[one["point"] for one in known],
+    )
+
+
+def _listing(known: t.Sequence[Document]) -> str:
+    if not known:
+        return "no recovery point at all"
+    shown = [
+        f"{one['point']} ({one['state']}, dump began {(one['dump_set'] or {}).get('started', 'never')})"
+        for one in known[:_SHOWN]
+    ]
+    more = f" and {len(known) - _SHOWN} older" if len(known) > _SHOWN else ""
+    return ", ".join(shown) + more
+
+
+def _moment(text: str) -> datetime:
+    try:
+        moment = datetime.fromisoformat(text)
+    except ValueError:
+        raise BackupError(
+            f"{text!r} is neither 'latest', nor the identifier of a recovery point, nor a time such as "
+            "2026-11-23T02:30:00Z or 2026-11-23T03:30:00+01:00",
+            untouched="Nothing was changed",
+        ) from None
+    if moment.tzinfo is None:
+        raise BackupError(
+            f"the time {text!r} has no zone, so it could mean different recovery points",
+            untouched="Nothing was changed",
+            remedy=f"Add the zone, for example {text}Z or {text}+01:00",
+        )
+    return moment

@@ -1,0 +1,134 @@
+# Copyright: (c) 2026, the labops.backup contributors
+# SPDX-License-Identifier: GPL-3.0-or-later
+# PRIVATE to labops.backup: no stable interface.
+"""Runs: their identifiers, and what the ledger says about one."""
+
+from __future__ import annotations
+
+import re
+import typing as t
+from datetime import UTC, datetime
+
+from ansible_collections.labops.backup.plugins.module_utils._errors import BackupError
+
+RUNNING = "running"
+SUCCESS = "success"
+FAILURE = "failure"
+DIED = "died"
+FINISHED = (SUCCESS, FAILURE)
+JOBS = ("backup", "dump")
+
+_IDENTIFIER = re.compile(r"(\d{8}T\d{6}Z)-[0-9a-f]{6}", re.ASCII)
+_OUTCOME_KEYS = ("source", "stage", "ok")
+
+
+def began(identifier: str) -> datetime:
+    """When the run, point or dump set with this identifier began.
+
+    :raises BackupError: when it is not of the form ``<UTC start>-<6 hex>``.
+    """
+    match = _IDENTIFIER.fullmatch(identifier)
+    try:
+        if match is None:
+            raise ValueError
+        return datetime.strptime(match[1], "%Y%m%dT%H%M%SZ").replace(tzinfo=UTC)
+    except ValueError:
+        raise BackupError(
+            f"{identifier!r} is not an identifier of the form 20261123T023000Z-77b0aa",
+            untouched="Nothing was changed",
+        ) from None
+
+
+def is_identifier(text: str) -> bool:
+    """Whether ``text`` identifies a run, a point or a dump set."""
+    return _IDENTIFIER.fullmatch(text) is not None
+
+
+def utc(moment: datetime) -> str:
+    """The moment as every document of this collection writes it."""
+    return moment.astimezone(UTC).strftime("%Y-%m-%dT%H:%M:%SZ")
+
+
+def start(
+    run_id: str, *, job: str, sources: t.Sequence[str], release: str, where: t.Mapping[str, str]
+) -> dict[str, t.Any]:
+    """The document of a run that begins.
+
+    :param where: ``host``, ``boot_id`` and ``unit`` of the process that records it.
+    """
+    return {
+        **where,
+        "run_id": run_id,
+        "job": job,
+        "sources": list(sources),
+        "state": RUNNING,
+        "started": utc(began(run_id)),
+        "finished": None,
+        "seconds": None,
+        "release": release,
+        "outcomes": [],
+        "points": [],
+        "message": "",
+    }
+
+
+def finish(
+    run: t.Mapping[str, t.Any],
+    state: str,
+    *,
+    now: datetime,
+    outcomes: t.Sequence[t.Mapping[str, t.Any]],
+    points: t.Sequence[str],
+    message: str,
+) -> dict[str, t.Any]:
+    """The document of ``run`` after its end.
+
+    :raises BackupError: when the run is finished already, an outcome is not one, or success is claimed although
+        an outcome says otherwise.
+    """
+    if run["state"] in FINISHED:
+        raise BackupError(
+            f"run {run['run_id']} is recorded as {run['state']} since {run['finished']}",
+            untouched="The ledger was not changed",
+            remedy="Give every run an identifier of its own",
+        )
+    for outcome in outcomes:
+        absent = [key for key in _OUTCOME_KEYS if key not in outcome]
+        if absent:
+            raise BackupError(f"an outcome of run {run['run_id']} lacks {', '.join(absent)}: {dict(outcome)!r}")
+    failed = [outcome for outcome in outcomes if outcome["ok"] is not True]
+    if state == SUCCESS and failed:
+        names = ", ".join(f"{outcome['source']} {outcome.get('dataset') or ''}".strip() for outcome in failed)
+        raise BackupError(
+            f"run {run['run_id']} cannot be recorded as a success: {names} failed",
+            untouched="The ledger was not changed",
+            remedy="Record it as a failure",
+        )
+    return {
+        **run,
+        "state": state,
+        "finished": utc(now),
+        "seconds": round((now - began(run["run_id"])).total_seconds(), 3),
+        "outcomes": [dict(outcome) for outcome in outcomes],
+        "points": list(points),
+        "message": message,
+    }
+
+
+def died(run: t.Mapping[str, t.Any], why: str) -> dict[str, t.Any]:
+    """The document of a run that ended without a word; nobody knows when."""
+    return {**run, "state": DIED, "message": why}
+
+
+def check(run: t.Mapping[str, t.Any], run_id: str) -> None:
+    """Refuse a document that is not that of run ``run_id``.
+
+    :raises BackupError: naming what is wrong.
+    """
+    if run.get("run_id") != run_id:
+        raise BackupError(f"the record of run {run_id} says that it is about {run.get('run_id')!r}")
+    if run.get("state") not in (RUNNING, *FINISHED, DIED):
+        raise BackupError(f"the record of run {run_id} has the unknown state {run.get('state')!r}")
+    absent = [key for key in ("job", "sources", "started", "outcomes", "points") if key not in run]
+    if absent:
+        raise BackupError(f"the record of run {run_id} lacks {', '.join(absent)}")
