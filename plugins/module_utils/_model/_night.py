@@ -1,0 +1,234 @@
+# Copyright: (c) 2026, the labops.backup contributors
+# SPDX-License-Identifier: GPL-3.0-or-later
+# PRIVATE to labops.backup: no stable interface.
+"""What a night is to do, what became of each dataset, and the verdict over all of it.
+
+A night is judged against the inventory and not against what happened to run: a dataset that never reported counts
+as failed.
+"""
+
+from __future__ import annotations
+
+import re
+import typing as t
+
+from ansible_collections.labops.backup.plugins.module_utils._errors import BackupError
+from ansible_collections.labops.backup.plugins.module_utils._model import _text
+from ansible_collections.labops.backup.plugins.module_utils._model._inventory import Host
+
+Document = dict[str, t.Any]
+STAGES = ("pull", "archive", "seal")
+_RUN_ID = re.compile(r"\d{8}T\d{6}Z-[0-9a-f]{6}\Z")
+# rsync patterns: every folder that looks like a dump set, and one that is still being written.
+_ANY_DUMP_SET = "/" + "[0-9]" * 8 + "T" + "[0-9]" * 6 + "Z-??????/"
+_UNFINISHED = "/.*.partial/"
+
+
+def run(
+    plan: t.Sequence[Document],
+    run_id: str,
+    stages: t.Sequence[str],
+    only_sources: t.Sequence[str],
+    only_datasets: t.Sequence[str],
+) -> Document:
+    """What is to be done in this run: the plan, cut down to what was asked for.
+
+    :raises BackupError: when something that does not exist was asked for.
+    """
+    if not _RUN_ID.match(run_id):
+        raise _refused(f"backup_run_id {run_id!r} does not look like 20261123T023000Z-77b0aa")
+    allowed = [list(STAGES[:end]) for end in (1, 2, 3)] + [["archive"], ["archive", "seal"]]
+    if list(stages) not in allowed:
+        raise _refused(f"backup_stages {list(stages)} is none of {', '.join(map(str, allowed))}")
+    names = [source["name"] for source in plan]
+    for name in only_sources:
+        if name not in names:
+            raise _refused(f"there is no source {name!r}; the inventory has {', '.join(names)}")
+    sources = [source for source in plan if not only_sources or source["name"] in only_sources]
+    known = {dataset["name"] for source in sources for dataset in source["datasets"]}
+    for name in only_datasets:
+        if name not in known:
+            raise _refused(f"there is no dataset {name!r}; known are {', '.join(sorted(known))}")
+    chosen = []
+    for source in sources:
+        datasets = [entry for entry in source["datasets"] if not only_datasets or entry["name"] in only_datasets]
+        if datasets:
+            chosen.append({**source, "datasets": datasets})
+    servers: dict[str, list[str]] = {}
+    for source in chosen:
+        servers.setdefault(source["server"], []).append(source["name"])
+    return {
+        "id": run_id,
+        # A part of the datasets is no recovery point.
+        "stages": [stage for stage in stages if not (stage == "seal" and only_datasets)],
+        "sources": chosen,
+        "servers": servers,
+        "ledger": chosen[0]["ledger"],
+    }
+
+
+def _refused(what: str) -> BackupError:
+    return BackupError(what, untouched="Nothing was changed", remedy="Correct the call")
+
+
+def pin(offered: t.Mapping[str, t.Any]) -> Document:
+    """The newest valid dump set of those a source offers, and the rsync filters that take exactly that one.
+
+    Files that are no dump set are taken along: dumps that the lab already had.
+
+    :param offered: the result of ``db_dump_info``.
+    :raises BackupError: when there is none.
+    """
+    sets = list(offered.get("dump_sets") or ())
+    for entry in sets:
+        if entry["valid"]:
+            name = entry["id"]
+            filters = [f"+ /{name}/", f"- {_ANY_DUMP_SET}", f"- {_UNFINISHED}"]
+            return {"id": name, "filters": filters, "started": entry["started"], "finished": entry["finished"]}
+    problems = "; ".join(f"{entry['id']}: {', '.join(entry['problems'])}" for entry in sets)
+    raise BackupError(
+        "the source offers no finished dump set" + (f" ({problems})" if problems else ""),
+        remedy="Look at the dump job on the source: run its backup_and_notify script there",
+    )
+
+
+def outcome(
+    dataset: Document,
+    pull: t.Mapping[str, t.Any],
+    dump: t.Mapping[str, t.Any],
+    archive: t.Mapping[str, t.Any],
+    proof: t.Mapping[str, t.Any],
+) -> Document:
+    """What became of one dataset whose steps all ended well, from the results of its steps.
+
+    :param pull: of ``rsync_pull``; as all of them, a skipped result when the step was not asked for.
+    :param dump: of ``db_dump_info``.
+    :param archive: of ``borg_create``.
+    :param proof: of ``borg_archive_info``.
+    :raises BackupError: when a step did not really run.
+    """
+    result: Document = {
+        "source": dataset["source"],
+        "dataset": dataset["name"],
+        "name": dataset["name"],
+        "order": dataset["order"],
+        "repository": dataset["repository"],
+        "ok": True,
+        "message": "",
+        "warnings": [],
+        "seconds": {},
+    }
+    for step, name in ((pull, "pull"), (archive, "archive")):
+        if step.get("skipped"):
+            continue
+        if step.get("unreachable") or "generation" not in step:
+            raise BackupError(f"{name}: the server did not answer: {step.get('msg', 'no result')}")
+        result["seconds"][name] = step["seconds"]
+        result["warnings"] += list(step.get("warnings") or ())
+        result["generation"] = step["generation"]
+    if not pull.get("skipped"):
+        keys = ("files", "bytes", "created", "changed_files", "deleted", "transferred_bytes", "dump_set")
+        result.update({key: pull[key] for key in keys})
+    if not archive.get("skipped"):
+        keys = ("archive", "archive_id", "repository_id", "nfiles", "original_size", "deduplicated_size", "dump_set")
+        result.update({key: archive[key] for key in keys})
+        proven = [entry for entry in proof.get("archives", ()) if entry["id"] == archive["archive_id"]]
+        if not proven or proven[0]["nfiles"] != archive["nfiles"]:
+            raise BackupError(f"the archive {archive['archive']} is not in {dataset['repository']} as it was written")
+    if not dump.get("skipped"):
+        result["dump_set_facts"] = dump["dump_sets"][0]
+    return result
+
+
+def outcomes(hosts: t.Mapping[str, Host], source: Document) -> list[Document]:
+    """What became of every dataset of one source, the silent ones included."""
+    return [
+        hosts[dataset["pipeline"]].get("backup_outcome")
+        or {
+            "source": source["name"],
+            "dataset": dataset["name"],
+            "ok": False,
+            "step": "Report",
+            "message": "its pipeline ended without a word",
+        }
+        for dataset in source["datasets"]
+    ]
+
+
+def mirror_roots(datasets: t.Sequence[Document]) -> Document:
+    """Where the files of each dataset are to be looked for."""
+    return {dataset["name"]: {"mirror": dataset["mirror"]} for dataset in datasets}
+
+
+def verdict(hosts: t.Mapping[str, Host], this_run: Document, server: str = "") -> Document:
+    """How the run went, for people and for the ledger.
+
+    :param server: judge only this server's sources.
+    :return: ``ok``, ``title`` (one line), ``lines``, ``outcomes``, ``points``.
+    """
+    sources = [source for source in this_run["sources"] if server in ("", source["server"])]
+    all_outcomes = [entry for source in sources for entry in outcomes(hosts, source)]
+    failures: list[str] = []
+    lines: list[str] = []
+    points: list[Document] = []
+    for name in dict.fromkeys(source["server"] for source in sources):
+        problem = hosts[name].get("backup_problem")
+        if problem:
+            failures.append(f"{name}")
+            lines.append(f"{name}: {problem}")
+    for source in sources:
+        lines.append(f"{source['name']}:")
+        for entry in (entry for entry in all_outcomes if entry["source"] == source["name"]):
+            lines.append("  " + _outcome_line(entry))
+            lines.extend(f"    warning: {_text.plain(str(warning))}" for warning in entry.get("warnings", ()))
+            if not entry["ok"]:
+                failures.append(f"{source['name']}/{entry['dataset']}")
+        if "seal" in this_run["stages"]:
+            point = hosts[source["night"]].get("backup_point") or {"problem": "its sealing ended without a word"}
+            points.append({"source": source["name"], **point})
+            lines.append("  " + _point_line(point))
+            if point.get("state") != "complete":
+                failures.append(f"{source['name']}: " + ("point " + point["state"] if "state" in point else "no point"))
+    what = {"seal": "recovery point", "archive": "archives", "pull": "pull"}[this_run["stages"][-1]]
+    names = ", ".join(source["name"] for source in sources)
+    title = f"backup FAILED: {', '.join(dict.fromkeys(failures))}" if failures else f"backup good: {what} of {names}"
+    return {
+        "ok": not failures,
+        "title": f"{title} (run {this_run['id']})",
+        "lines": lines,
+        "outcomes": all_outcomes,
+        "points": points,
+    }
+
+
+def _outcome_line(entry: Document) -> str:
+    name = f"{entry['dataset']:<10} "
+    if not entry["ok"]:
+        return f"{name}FAILED in step {entry.get('step', '?')!r}: {_text.plain(str(entry['message']))}"
+    words = []
+    if "files" in entry:
+        words.append(f"{entry['files']} files, {_text.size(entry['bytes'])}")
+        words.append(
+            f"{entry['created']} new, {entry['changed_files']} changed, {entry['deleted']} deleted "
+            f"in {_text.duration(entry['seconds']['pull'])}"
+        )
+    if "archive" in entry:
+        words.append(
+            f"archived {_text.size(entry['original_size'])}, {_text.size(entry['deduplicated_size'])} new in the "
+            f"repository, in {_text.duration(entry['seconds']['archive'])}"
+        )
+    return name + "; ".join(words)
+
+
+def _point_line(point: Document) -> str:
+    if "state" not in point:
+        return f"no recovery point: {_text.plain(str(point['problem']))}"
+    line = f"recovery point {point['point']} is {point['state']}"
+    references = point.get("references") or {}
+    if "checked" in references:
+        line += f"; {references['checked']} references checked"
+        for kind in ("missing", "wrong_size", "unresolved"):
+            count = references.get(kind) or 0
+            if count:
+                line += f", {count} {kind.replace('_', ' ')}"
+    return line
