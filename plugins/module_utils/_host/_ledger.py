@@ -74,7 +74,7 @@ def end(
     release: str,
     now: datetime,
     outcomes: t.Sequence[t.Mapping[str, t.Any]],
-    points: t.Sequence[str],
+    points: t.Sequence[t.Mapping[str, t.Any]],
     message: str,
 ) -> Change:
     """What is to be written when a run ends. A run whose beginning nobody recorded is recorded all the same.

@@ -20,6 +20,10 @@ ARCHIVE_GLOB = "point-*"
 
 _PREFIX = "point-"
 _SHOWN = 10
+_NEEDED = ("name", "order", "archive", "archive_id", "repository", "repository_id", "generation", "dump_set")
+_MEASURED = ("files", "bytes", "nfiles", "original_size", "compressed_size", "deduplicated_size", "seconds")
+_DUMP_SET = ("id", "started", "finished", "engine", "version", "rows")
+_REFERENCES = ("checked", "missing", "wrong_size", "unresolved", "ok")
 
 Document = dict[str, t.Any]
 
@@ -53,37 +57,43 @@ def build(
 
     :param expected: the names of all datasets of the source; one without an archive is missing, whether or not
         somebody gave the reason.
+    :param datasets: the outcomes of the archived ones; what a seal has no use for is left out.
+    :param missing: the outcomes of the others: ``dataset``, ``message`` and perhaps ``step``.
+    :param dump_set: what ``db_dump_info`` says of the pinned one; empty when none was pinned.
+    :param references: the verdict of ``datajoint_verify_info``; empty when they were not looked up.
     :raises BackupError: when there is nothing to seal, or the parts contradict each other.
     """
     _run.began(point)
-    if dump_set is not None:
-        _run.began(dump_set["id"])
-        _moment(dump_set["started"])
-    archived = [str(dataset["name"]) for dataset in datasets]
-    reasons = {str(entry["dataset"]): str(entry["reason"]) for entry in missing}
     if not datasets:
-        raise BackupError(
-            f"no dataset of {source} was archived in run {run_id}",
-            untouched="No recovery point was sealed",
-            remedy="Mend what stopped the datasets and run the backup again",
-        )
+        raise _refused(f"no dataset of {source} was archived in run {run_id}", "Mend what stopped them and run again")
+    for number, outcome in enumerate(datasets, 1):
+        _demand(outcome, _NEEDED, f"archived dataset {number} of {source}")
+    for number, outcome in enumerate(missing, 1):
+        _demand(outcome, ("dataset", "message"), f"missing dataset {number} of {source}")
+    pinned = {key: dump_set.get(key) for key in _DUMP_SET} if dump_set else None
+    if pinned is not None:
+        _run.began(str(pinned["id"]))
+        _moment(str(pinned["started"]))
+    archived = [str(outcome["name"]) for outcome in datasets]
+    reasons = {str(outcome["dataset"]): _reason(outcome) for outcome in missing}
     twice = sorted({name for name in archived if archived.count(name) > 1} | (set(archived) & set(reasons)))
     if twice:
-        raise BackupError(
-            f"more than one outcome was given for {', '.join(twice)} of {source}", untouched="No point was sealed"
-        )
+        raise _refused(f"more than one outcome was given for {', '.join(twice)} of {source}")
     unknown = sorted((set(archived) | set(reasons)) - set(expected))
     if unknown:
-        raise BackupError(
-            f"{', '.join(unknown)} is not among the datasets of {source} ({', '.join(expected)})",
-            untouched="No point was sealed",
-        )
+        raise _refused(f"{', '.join(unknown)} is not among the datasets of {source} ({', '.join(expected)})")
+    kept = [
+        {key: outcome[key] for key in (*_NEEDED, *_MEASURED) if outcome.get(key) is not None}
+        | {"dump_set": outcome["dump_set"]}
+        for outcome in datasets
+    ]
     absent = [
         {"dataset": name, "reason": reasons.get(name, "its pipeline reported no outcome")}
         for name in expected
         if name not in archived
     ]
-    problems = _problems(absent, datasets, dump_set, references)
+    looked_up = {key: references.get(key) for key in _REFERENCES} if references else None
+    problems = _problems(absent, kept, pinned, looked_up)
     return {
         "point": point,
         "source": source,
@@ -93,11 +103,25 @@ def build(
         "problems": problems,
         "sealed": _run.utc(sealed),
         "release": release,
-        "dump_set": dict(dump_set) if dump_set else None,
-        "datasets": sorted((dict(dataset) for dataset in datasets), key=lambda one: (one["order"], one["name"])),
+        "dump_set": pinned,
+        "datasets": sorted(kept, key=lambda one: (one["order"], one["name"])),
         "missing": absent,
-        "references": dict(references) if references else None,
+        "references": looked_up,
     }
+
+
+def _demand(outcome: t.Mapping[str, t.Any], keys: t.Sequence[str], what: str) -> None:
+    absent = [key for key in keys if outcome.get(key) is None and not (key == "dump_set" and key in outcome)]
+    if absent:
+        raise BackupError(f"{what} lacks {', '.join(absent)}", untouched="Nothing was changed")
+
+
+def _reason(outcome: t.Mapping[str, t.Any]) -> str:
+    return f"{outcome['step']}: {outcome['message']}" if outcome.get("step") else str(outcome["message"])
+
+
+def _refused(what: str, remedy: str = "") -> BackupError:
+    return BackupError(what, untouched="No recovery point was sealed", remedy=remedy)
 
 
 def _problems(
@@ -148,6 +172,8 @@ def check(document: t.Mapping[str, t.Any], point: str) -> None:
     wrong = [key for key, kind in wanted.items() if key not in document or not isinstance(document[key], kind)]
     if wrong:
         raise BackupError(f"the seal of {point} lacks or misspells {', '.join(wrong)}")
+    for number, dataset in enumerate(document["datasets"], 1):
+        _demand(dataset, _NEEDED, f"dataset {number} in the seal of {point}")
     if document["state"] == COMPLETE:
         _moment((document["dump_set"] or {}).get("started", "no dump set"))
 

@@ -19,7 +19,7 @@ FINISHED = (SUCCESS, FAILURE)
 JOBS = ("backup", "dump")
 
 _IDENTIFIER = re.compile(r"(\d{8}T\d{6}Z)-[0-9a-f]{6}", re.ASCII)
-_OUTCOME_KEYS = ("source", "stage", "ok")
+_OUTCOME_KEYS = ("source", "ok")
 
 
 def began(identifier: str) -> datetime:
@@ -78,7 +78,7 @@ def finish(
     *,
     now: datetime,
     outcomes: t.Sequence[t.Mapping[str, t.Any]],
-    points: t.Sequence[str],
+    points: t.Sequence[t.Mapping[str, t.Any]],
     message: str,
 ) -> dict[str, t.Any]:
     """The document of ``run`` after its end.
@@ -110,7 +110,7 @@ def finish(
         "finished": utc(now),
         "seconds": round((now - began(run["run_id"])).total_seconds(), 3),
         "outcomes": [dict(outcome) for outcome in outcomes],
-        "points": list(points),
+        "points": [dict(point) for point in points],
         "message": message,
     }
 
