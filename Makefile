@@ -73,10 +73,10 @@ docs: venv ## check the documentation of modules and roles
 	$(BIN)/ansible-doc -t module -l labops.backup
 
 pins: ## renew the pinned requirements from *.in
-	for set in job dev; do \
+	for pair in job:roles/runner/files/requirements.txt dev:requirements/dev.txt; do \
 	  rm -rf .cache/pins && $(PYTHON) -m venv .cache/pins && \
-	  sed 's/#.*//' requirements/$$set.in | .cache/pins/bin/pip install -q -r /dev/stdin && \
-	  { echo "# Pinned from $$set.in; renew with: make pins"; .cache/pins/bin/pip freeze; } > requirements/$$set.txt; \
+	  sed 's/#.*//' requirements/$${pair%%:*}.in | .cache/pins/bin/pip install -q -r /dev/stdin && \
+	  { echo "# Pinned from requirements/$${pair%%:*}.in; renew with: make pins"; .cache/pins/bin/pip freeze; } > $${pair#*:}; \
 	done
 
 clean: ## remove the lab and everything built
