@@ -29,7 +29,11 @@ def here() -> dict[str, str]:
 
 
 def path_of(folder: str, run_id: str) -> str:
-    """The path of a run's document."""
+    """The path of a run's document.
+
+    :raises BackupError: when ``run_id`` is not an identifier.
+    """
+    _run.began(run_id)
     return os.path.join(folder, run_id + _SUFFIX)
 
 

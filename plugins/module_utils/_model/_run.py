@@ -16,7 +16,6 @@ SUCCESS = "success"
 FAILURE = "failure"
 DIED = "died"
 FINISHED = (SUCCESS, FAILURE)
-JOBS = ("backup", "dump")
 
 _IDENTIFIER = re.compile(r"(\d{8}T\d{6}Z)-[0-9a-f]{6}", re.ASCII)
 _OUTCOME_KEYS = ("source", "ok")

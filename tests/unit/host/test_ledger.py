@@ -1,0 +1,130 @@
+# Copyright: (c) 2026, the labops.backup contributors
+# SPDX-License-Identifier: GPL-3.0-or-later
+from __future__ import annotations
+
+import json
+import os
+import pathlib
+import typing as t
+from datetime import UTC, datetime
+
+import pytest
+from ansible_collections.labops.backup.plugins.module_utils._errors import BackupError
+from ansible_collections.labops.backup.plugins.module_utils._host import _ledger
+
+NOW = datetime(2026, 11, 23, 3, tzinfo=UTC)
+
+
+def run_id(day: int) -> str:
+    return f"202611{day:02}T023000Z-77b0aa"
+
+
+def begin(folder: pathlib.Path, day: int, job: str = "backup") -> _ledger.Change:
+    change = _ledger.begin(str(folder), run_id(day), job=job, sources=["tatchu"], release="0.1.0")
+    _ledger.write(str(folder), change)
+    return change
+
+
+def end(folder: pathlib.Path, day: int, state: str = "success", job: str = "backup") -> _ledger.Change:
+    change = _ledger.end(
+        str(folder),
+        run_id(day),
+        state,
+        job=job,
+        sources=[],
+        release="",
+        now=NOW,
+        outcomes=[],
+        points=[],
+        message="",
+    )
+    _ledger.write(str(folder), change)
+    return change
+
+
+def states(folder: pathlib.Path, count: int = 10, jobs: t.Container[str] = ("backup", "dump")) -> dict[str, str]:
+    runs, _unreadable = _ledger.newest(str(folder), count, jobs=jobs, boot_id=_ledger.here()["boot_id"])
+    return {run["run_id"]: run["state"] for run in runs}
+
+
+def test_a_run_is_opened_and_closed(tmp_path: pathlib.Path) -> None:
+    begin(tmp_path, 23)
+    assert states(tmp_path) == {run_id(23): "running"}
+    end(tmp_path, 23)
+    assert states(tmp_path) == {run_id(23): "success"}
+    path = tmp_path / f"{run_id(23)}.json"
+    assert (json.loads(path.read_bytes())["sources"], path.stat().st_mode & 0o777) == (["tatchu"], 0o600)
+    assert os.listdir(tmp_path) == [path.name]
+
+
+def test_an_earlier_run_of_the_same_job_that_never_ended_has_died(tmp_path: pathlib.Path) -> None:
+    begin(tmp_path, 20)
+    begin(tmp_path, 21, "dump")
+    change = begin(tmp_path, 22)
+    assert [run["run_id"] for run in change.died] == [run_id(20)]
+    end(tmp_path, 22, "failure")
+    assert begin(tmp_path, 23).died == []
+    assert states(tmp_path) == {
+        run_id(23): "running",
+        run_id(22): "failure",
+        run_id(21): "running",
+        run_id(20): "died",
+    }
+
+
+def test_a_run_is_opened_once(tmp_path: pathlib.Path) -> None:
+    begin(tmp_path, 23)
+    with pytest.raises(BackupError, match=r"has run .* already, as running"):
+        begin(tmp_path, 23)
+
+
+def test_a_finished_run_stays_as_it_is(tmp_path: pathlib.Path) -> None:
+    begin(tmp_path, 23)
+    end(tmp_path, 23, "failure")
+    before = (tmp_path / f"{run_id(23)}.json").read_bytes()
+    with pytest.raises(BackupError, match="is recorded as failure"):
+        end(tmp_path, 23, "success")
+    assert (tmp_path / f"{run_id(23)}.json").read_bytes() == before
+
+
+def test_the_end_of_a_run_that_nobody_opened_is_recorded(tmp_path: pathlib.Path) -> None:
+    end(tmp_path, 23, "failure")
+    assert states(tmp_path) == {run_id(23): "failure"}
+
+
+def test_the_end_belongs_to_the_job_that_began(tmp_path: pathlib.Path) -> None:
+    begin(tmp_path, 23)
+    with pytest.raises(BackupError, match="one of the job 'backup', not 'dump'"):
+        end(tmp_path, 23, job="dump")
+
+
+def test_a_run_from_before_the_last_boot_is_shown_as_died_and_left_alone(tmp_path: pathlib.Path) -> None:
+    begin(tmp_path, 23)
+    runs, _unreadable = _ledger.newest(str(tmp_path), 1, jobs=["backup"], boot_id="another")
+    assert [(run["state"], run["message"]) for run in runs] == [("died", "the host has started anew since")]
+    assert states(tmp_path) == {run_id(23): "running"}
+
+
+def test_the_newest_runs_of_a_job_are_listed_first(tmp_path: pathlib.Path) -> None:
+    for day in (21, 23, 22):
+        begin(tmp_path, day, "dump" if day == 22 else "backup")
+    assert list(states(tmp_path, 2)) == [run_id(23), run_id(22)]
+    assert list(states(tmp_path, 2, ["backup"])) == [run_id(23), run_id(21)]
+
+
+def test_unreadable_documents_are_named_and_stop_nothing(tmp_path: pathlib.Path) -> None:
+    begin(tmp_path, 21)
+    (tmp_path / f"{run_id(22)}.json").write_bytes(b'{"schema_version": 1')
+    (tmp_path / f"{run_id(20)}.json").write_bytes(b'{"schema_version": 9}')
+    (tmp_path / "notes.json").write_bytes(b"not ours")
+    runs, unreadable = _ledger.newest(str(tmp_path), 9, jobs=["backup"], boot_id="")
+    assert [run["run_id"] for run in runs] == [run_id(21)]
+    assert [entry["path"] for entry in unreadable] == [str(tmp_path / f"{run_id(day)}.json") for day in (22, 20)]
+    assert "not a JSON document" in unreadable[0]["reason"]
+    assert "schema version 9" in unreadable[1]["reason"]
+    assert [run["run_id"] for run in begin(tmp_path, 23).died] == [run_id(21)]
+
+
+def test_a_run_id_cannot_lead_out_of_the_folder(tmp_path: pathlib.Path) -> None:
+    with pytest.raises(BackupError, match="is not an identifier"):
+        _ledger.load(str(tmp_path), "../other")
