@@ -1,0 +1,3 @@
+# Copyright: (c) 2026, the labops.backup contributors
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""Four schemas with foreign keys across them."""
