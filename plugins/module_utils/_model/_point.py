@@ -236,6 +236,6 @@ def _moment(text: str) -> datetime:
         raise BackupError(
             f"the time {text!r} has no zone, so it could mean different recovery points",
             untouched="Nothing was changed",
-            remedy=f"Add the zone, for example {text}Z or {text}+01:00",
+            remedy=f"Add the zone, for example {moment.isoformat()}Z or {moment.isoformat()}+01:00",
         )
     return moment
