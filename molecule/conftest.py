@@ -2,6 +2,7 @@
 # SPDX-License-Identifier: GPL-3.0-or-later
 """What the scenarios' tests share: the two hosts, the lab's secrets, the project's own playbooks."""
 
+import json
 import os
 import pathlib
 import subprocess
@@ -40,6 +41,60 @@ def lab_secrets(lab_variables):
     """Each secret whole, and the part of it that no quoting changes."""
     values = [lab_variables["backup_borg_passphrase"], lab_variables["database_dump_password"]]
     return values + [value.split(" ")[0] for value in values]
+
+
+@pytest.fixture(scope="session")
+def ledger():
+    """All runs in the ledger of a host, oldest first."""
+
+    def read(host):
+        names = host.check_output("ls /var/lib/labops-backup/ledger").split()
+        texts = [host.file(f"/var/lib/labops-backup/ledger/{name}").content_string for name in sorted(names)]
+        return [json.loads(text) for text in texts]
+
+    return read
+
+
+@pytest.fixture(scope="session")
+def borg(loki):
+    """Run plain borg on loki, with nothing of ours but the passphrase: borg("list", "blobs")."""
+
+    def run(verb, place, *words, folder="/root"):
+        return loki.run(
+            f"cd {folder} && env BORG_PASSCOMMAND='cat /etc/labops-backup/borg/tatchu.passphrase'"
+            " BORG_BASE_DIR=/root/plain-borg"
+            " BORG_RELOCATED_REPO_ACCESS_IS_OK=yes LC_ALL=C.UTF-8"
+            f" borg {verb} /srv/backup/borg/tatchu/{place} {' '.join(words)}"
+        )
+
+    return run
+
+
+@pytest.fixture(scope="session")
+def extract(loki, borg):
+    """Extract an archive with plain borg into a fresh folder of loki; gives the folder."""
+
+    def run(dataset, archive):
+        folder = f"/root/extract/{dataset}"
+        loki.check_output(f"rm -rf {folder} && mkdir -p {folder}")
+        done = borg("extract --numeric-ids --sparse", f"{dataset}::{archive}", folder=folder)
+        assert done.rc == 0, done.stderr
+        return folder
+
+    return run
+
+
+@pytest.fixture(scope="session")
+def tree():
+    """A folder of a host as tests/lab/tree.py describes it: path to entry."""
+    program = PROJECT / "tests/lab/tree.py"
+
+    def read(host, folder):
+        ssh = ["ssh", "-F", PROJECT / ".lab/ssh_config", host.backend.host, f"python3 - {folder}"]
+        listed = subprocess.run(ssh, stdin=program.open(), capture_output=True, text=True, check=True)
+        return {entry["path"]: entry for entry in map(json.loads, listed.stdout.splitlines())}
+
+    return read
 
 
 @pytest.fixture(scope="session")

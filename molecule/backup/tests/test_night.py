@@ -8,24 +8,10 @@ import shlex
 import pytest
 
 testinfra_hosts = ["ansible://loki"]
-REPOSITORIES = "/srv/backup/borg/tatchu"
-BORG = (
-    "env BORG_PASSCOMMAND='cat /etc/labops-backup/borg/tatchu.passphrase' BORG_BASE_DIR=/root/plain-borg"
-    " BORG_RELOCATED_REPO_ACCESS_IS_OK=yes borg"
-)
-
-
-def ledger(host):
-    """All runs of a host, oldest first."""
-    text = host.check_output("cat /var/lib/labops-backup/ledger/*.json | python3 -c "
-                             + shlex.quote("import json,sys; d=json.JSONDecoder(); s=sys.stdin.read(); r=[]\n"
-                                           "while s.strip():\n v,n=d.raw_decode(s.lstrip()); r.append(v); s=s.lstrip()[n:]\n"
-                                           "print(json.dumps(r))"))
-    return sorted(json.loads(text), key=lambda run: run["run_id"])
 
 
 @pytest.fixture(scope="module")
-def night(loki):
+def night(loki, ledger):
     """The first whole night in the ledger: the one that cron started."""
     return next(run for run in ledger(loki) if run["job"] == "backup")
 
@@ -36,18 +22,12 @@ def archives(loki, night):
 
 
 @pytest.fixture(scope="module")
-def extracted(loki, archives):
-    """All three datasets as plain borg extracts them."""
-    loki.check_output("rm -rf /root/extract")
-    for dataset, archive in archives.items():
-        loki.check_output(f"mkdir -p /root/extract/{dataset}")
-        loki.check_output(
-            f"cd /root/extract/{dataset} && {BORG} extract --numeric-ids --sparse {REPOSITORIES}/{dataset}::{archive}"
-        )
-    return "/root/extract"
+def extracted(extract, archives):
+    """All datasets as plain borg extracts them; the folder above them."""
+    return {dataset: extract(dataset, archive) for dataset, archive in archives.items()}
 
 
-def test_cron_started_it_and_it_succeeded(loki, tatchu, night):
+def test_cron_started_it_and_it_succeeded(loki, tatchu, night, ledger):
     assert night["state"] == "success", night
     dumps = [run for run in ledger(tatchu) if run["job"] == "dump"]
     assert dumps and dumps[0]["state"] == "success"
@@ -62,44 +42,47 @@ def test_people_were_told(loki, tatchu, night):
 
 
 @pytest.mark.parametrize("dataset", ["database", "blobs", "data", "points"])
-def test_plain_borg_finds_the_repositories_sound(loki, dataset):
-    assert loki.check_output(f"{BORG} list --short {REPOSITORIES}/{dataset}")
-    checked = loki.run(f"{BORG} check --verify-data {REPOSITORIES}/{dataset}")
+def test_plain_borg_finds_the_repositories_sound(borg, dataset):
+    assert borg("list --short", dataset).stdout
+    checked = borg("check --verify-data", dataset)
     assert checked.rc == 0, checked.stderr
 
 
-def test_compression_and_encryption_are_as_documented(loki, archives):
-    told = json.loads(loki.check_output(f"{BORG} info --json {REPOSITORIES}/blobs::{archives['blobs']}"))
+def test_compression_and_encryption_are_as_documented(borg, archives):
+    told = json.loads(borg("info --json", f"blobs::{archives['blobs']}").stdout)
     assert told["encryption"]["mode"].startswith("repokey")
     assert "zstd,22" in told["archives"][0]["command_line"]
 
 
-def test_the_seal_names_what_is_there(loki, night, archives):
-    seal = json.loads(
-        loki.check_output(f"{BORG} extract --stdout {REPOSITORIES}/points::point-{night['run_id']} point.json")
-    )
+def test_the_seal_names_what_is_there(borg, night, archives):
+    seal = json.loads(borg("extract --stdout", f"points::point-{night['run_id']}", "point.json").stdout)
     assert seal["state"] == "complete"
     assert {entry["name"]: entry["archive"] for entry in seal["datasets"]} == archives
     for entry in seal["datasets"]:
-        told = json.loads(loki.check_output(f"{BORG} info --json {REPOSITORIES}/{entry['name']}::{entry['archive']}"))
+        told = json.loads(borg("info --json", f"{entry['name']}::{entry['archive']}").stdout)
         assert told["archives"][0]["id"] == entry["archive_id"]
 
 
 def test_every_referenced_blob_is_in_the_archived_blobs(loki, tatchu, extracted, night):
     """Loads the archived dump into an empty engine of its own and asks it, as DataJoint would, for every file."""
-    (dump,) = loki.check_output(f"ls {extracted}/database").split()
-    manifest = json.loads(loki.file(f"{extracted}/database/{dump}/manifest.json").content_string)
-    loki.check_output("command -v mariadbd || DEBIAN_FRONTEND=noninteractive apt-get install -y -qq mariadb-server && systemctl stop mariadb")
+    (dump,) = loki.check_output(f"ls {extracted['database']}").split()
+    manifest = json.loads(loki.file(f"{extracted['database']}/{dump}/manifest.json").content_string)
+    loki.check_output(
+        "command -v mariadbd || DEBIAN_FRONTEND=noninteractive apt-get install -y -qq mariadb-server;"
+        " systemctl stop mariadb"
+    )
     loki.check_output(
         "rm -rf /root/engine && mkdir /root/engine && chown mysql /root/engine && chmod 711 /root"
         " && mariadb-install-db --datadir=/root/engine --user=mysql --auth-root-authentication-method=normal >/dev/null"
     )
-    loki.check_output("systemctl stop lab-engine 2>/dev/null; systemctl reset-failed lab-engine 2>/dev/null; systemd-run --collect"
-                      " --unit=lab-engine mariadbd --datadir=/root/engine --user=mysql --skip-networking"
-                      " --socket=/tmp/lab-engine.sock --pid-file=/tmp/lab-engine.pid")
+    loki.check_output(
+        "systemctl stop lab-engine 2>/dev/null; systemctl reset-failed lab-engine 2>/dev/null; systemd-run --collect"
+        " --unit=lab-engine mariadbd --datadir=/root/engine --user=mysql --skip-networking"
+        " --socket=/tmp/lab-engine.sock --pid-file=/tmp/lab-engine.pid"
+    )
     sql = "mariadb --socket=/tmp/lab-engine.sock -u root --default-character-set=utf8mb4"
     loki.check_output(f"for i in $(seq 100); do {sql} -e 'SELECT 1' >/dev/null 2>&1 && break; sleep 0.2; done")
-    loaded = loki.run(f"{sql} < {extracted}/database/{dump}/databases.sql")
+    loaded = loki.run(f"{sql} < {extracted['database']}/{dump}/databases.sql")
     assert loaded.rc == 0, loaded.stderr
 
     for schema, tables in manifest["tables"].items():
@@ -107,8 +90,12 @@ def test_every_referenced_blob_is_in_the_archived_blobs(loki, tatchu, extracted,
             counted = loki.check_output(f"{sql} -N -e {shlex.quote(f'SELECT COUNT(*) FROM `{schema}`.`{table}`')}")
             assert int(counted) == rows, (schema, table)
 
-    locations = {"ephys": "blobs/ephys", "imaging": "blobs/imaging_cache", "notes": "blobs/shared/attachments",
-                 "raw": "data"}
+    locations = {
+        "ephys": "blobs/ephys",
+        "imaging": "blobs/imaging_cache",
+        "notes": "blobs/shared/attachments",
+        "raw": "data",
+    }
     folds = {"ephys": (2, 2), "imaging": (1, 3), "notes": (2, 2)}
     expected = 0
     for schema, tables in manifest["tables"].items():
@@ -117,9 +104,11 @@ def test_every_referenced_blob_is_in_the_archived_blobs(loki, tatchu, extracted,
                 continue
             store = table.removeprefix("~external_")
             rows = loki.check_output(
-                f"{sql} -N -r -e " + shlex.quote(
+                f"{sql} -N -r -e "
+                + shlex.quote(
                     f"SELECT LOWER(HEX(hash)), size, IFNULL(attachment_name, ''), IFNULL(filepath, '')"
-                    f" FROM `{schema}`.`{table}`")
+                    f" FROM `{schema}`.`{table}`"
+                )
             )
             for line in filter(None, rows.split("\n")):
                 digest, size, attachment, filepath = line.split("\t")
@@ -127,9 +116,9 @@ def test_every_referenced_blob_is_in_the_archived_blobs(loki, tatchu, extracted,
                     path = filepath
                 else:
                     first, second = folds[store]
-                    path = f"{schema}/{digest[:first]}/{digest[first:first + second]}/{digest}"
+                    path = f"{schema}/{digest[:first]}/{digest[first : first + second]}/{digest}"
                     path += f".{attachment}" if attachment else ""
-                found = loki.file(f"{extracted}/{locations[store]}/{path}")
+                found = loki.file(f"/root/extract/{locations[store]}/{path}")
                 assert found.exists, (store, path)
                 assert found.size == int(size)
                 expected += 1

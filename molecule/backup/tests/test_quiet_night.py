@@ -2,20 +2,30 @@
 # SPDX-License-Identifier: GPL-3.0-or-later
 """A night on a source that stands still: the archives equal the source in everything that rsync -aHAX carries."""
 
-import json
-
 import pytest
-from test_night import BORG, REPOSITORIES, ledger
-
-from conftest import PROJECT
 
 testinfra_hosts = ["ansible://loki"]
-TREES = {"blobs": "/datajoint-db/blobs", "data": "/datajoint-data", "database": "/datajoint-db/dumps"}
+TREES = {"database": "/datajoint-db/dumps", "blobs": "/datajoint-db/blobs", "data": "/datajoint-data"}
 
 
-def tree(host, folder):
-    """The tree as tests/lab/tree.py sees it there."""
-    program = (PROJECT / "tests/lab/tree.py").read_text()
-    host.check_output("cat > /root/tree.py <<'END_OF_PROGRAM'\n%s\nEND_OF_PROGRAM", program)
-    lines = host.check_output(f"python3 /root/tree.py {folder}").splitlines()
-    return {entry["path"]: entry for entry in map(json.loads, lines)}
+@pytest.fixture(scope="module")
+def night(loki, tatchu, ledger):
+    """Started by a person through the same scripts; the worker stands still."""
+    tatchu.check_output("systemctl stop datajoint-worker")
+    # Only the set that this night pins is to lie on the source, so that the whole folder can be compared.
+    tatchu.check_output("rm -rf /datajoint-db/dumps/2*Z-*")
+    tatchu.check_output("/usr/local/sbin/backup_and_notify_on_tatchu.sh")
+    loki.check_output("/usr/local/sbin/backup_and_notify_on_loki.sh")
+    yield [run for run in ledger(loki) if run["job"] == "backup"][-1]
+    tatchu.check_output("systemctl start datajoint-worker")
+
+
+@pytest.mark.parametrize("dataset", TREES)
+def test_the_archive_equals_the_source(loki, tatchu, night, extract, tree, dataset):
+    archive = next(entry["archive"] for entry in night["outcomes"] if entry["dataset"] == dataset)
+    there = tree(tatchu, TREES[dataset])
+    here = tree(loki, extract(dataset, archive))
+    assert set(here) == {path for path, entry in there.items() if entry["kind"] != "socket"}
+    for path, entry in here.items():
+        assert entry == there[path]
+    assert len(here) > 3

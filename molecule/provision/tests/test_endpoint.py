@@ -14,13 +14,6 @@ SSH = (
 testinfra_hosts = ["ansible://loki"]
 
 
-@pytest.fixture(scope="module")
-def tatchu(request):
-    import testinfra
-
-    return testinfra.get_host("ansible://tatchu", ansible_inventory=request.config.option.ansible_inventory)
-
-
 def rsync(host, words):
     return host.run(f"rsync --rsh '{SSH}' {words}")
 
