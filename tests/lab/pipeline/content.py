@@ -61,7 +61,9 @@ def subject(name: str, number: int) -> dict:
         "weight": "-0.01" if number == 1 else f"{20 + number % 70}.25",
         "balance": None if number % 3 == 0 else f"-{number}.125",
         "notes": text(number),
-        "extra": None if number % 2 else {"bytes": bytes(range(256)), "größe": [1, -2.5, None], "at": datetime(2024, 2, 29)},
+        "extra": None
+        if number % 2
+        else {"bytes": bytes(range(256)), "größe": [1, -2.5, None], "at": datetime(2024, 2, 29)},
     }
 
 

@@ -50,9 +50,8 @@ def fill(sessions: int, scan_kb: int, files: int, account: str, group: str) -> b
 def enter(start: int, stop: int, scan_kb: int) -> None:
     """Enter and compute the sessions of this range."""
     from .schemas import ephys, imaging, session, subject
-    from .sessions import compute
+    from .sessions import compute, enter_basics
     from .sessions import enter as enter_session
-    from .sessions import enter_basics
 
     enter_basics()
     # What an earlier, interrupted fill has entered stays.

@@ -65,7 +65,7 @@ def odd(root: Path, group: str) -> None:
         "line\nbreak.txt",
         "tab\there.txt",
         "back\\slash.txt",
-        "it's \"quoted\".txt",
+        'it\'s "quoted".txt',
         "-rf",
         " leading and trailing ",
         "percent%41$HOME;#.txt",

@@ -26,7 +26,9 @@ def enter_basics() -> None:
     ephys.Probe.insert(rows, skip_duplicates=True)
 
 
-def enter(subject_name: str, number: int, serial: int, origin: str, scan_kb: int, *, when: datetime, depth: int) -> None:
+def enter(
+    subject_name: str, number: int, serial: int, origin: str, scan_kb: int, *, when: datetime, depth: int
+) -> None:
     """Enter one session; all of it or nothing."""
     key = {"subject": subject_name, "session": number}
     path = RAW / "recordings" / subject_name / f"session {number:04} – {origin}" / "imec0.ap.bin"

@@ -12,7 +12,7 @@ from pathlib import Path
 os.environ["DJ_SUPPORT_FILEPATH_MANAGEMENT"] = "TRUE"
 os.environ.setdefault("MPLCONFIGDIR", "/tmp")
 
-import datajoint as dj  # noqa: E402
+import datajoint as dj
 
 RAW = Path("/datajoint-data")
 PREFIX = "lab_"

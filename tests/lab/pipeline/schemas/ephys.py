@@ -6,7 +6,7 @@ import datajoint as dj
 import numpy as np
 
 from ..settings import PREFIX
-from . import session
+from . import session  # noqa: F401 (named in definitions)
 
 schema = dj.Schema(PREFIX + "ephys")
 

@@ -52,7 +52,7 @@ class MotionCorrection(dj.Computed):
     def make(self, key):
         preview = (Scan & key).fetch1("preview")
         if (ephys.Recording & key).fetch1("depth") > 0:
-            raise ValueError("Probe above the brain – \"Tiefe\" > 0 µm; can't correct 💥")
+            raise ValueError('Probe above the brain – "Tiefe" > 0 µm; can\'t correct 💥')
         with tempfile.TemporaryDirectory() as folder:
             report = Path(folder) / f"Bericht {key['subject']} – session {key['session']}.tar.gz"
             report.write_bytes(b"\x1f\x8b not really compressed\n" + preview.tobytes()[:512])

@@ -5,7 +5,7 @@
 import datajoint as dj
 
 from ..settings import PREFIX
-from . import subject
+from . import subject  # noqa: F401 (named in definitions)
 
 schema = dj.Schema(PREFIX + "session")
 

@@ -1,0 +1,57 @@
+#!/usr/bin/env bash
+# Copyright: (c) 2026, the labops.backup contributors
+# SPDX-License-Identifier: GPL-3.0-or-later
+#
+# From nothing to a sealed recovery point on two real hosts, each stage shown as it happens. Run by: make demo
+set -euo pipefail
+cd "$(dirname "$0")/../.."
+
+began=$SECONDS
+stage_number=0
+stage() {
+  stage_number=$((stage_number + 1))
+  printf '\n\033[1m== %d/6 %s\033[0m  (%d s so far)\n' "$stage_number" "$1" "$((SECONDS - began))"
+}
+
+# The line that cron.d holds, run by the shell and with the environment that cron would use.
+as_cron_would() { # HOST JOB
+  ssh -F .lab/ssh_config "$1" /bin/sh -s <<OUTER
+line=\$(sed -n '/^[^#A-Z]/p' /etc/cron.d/labops-backup-$2 | head -n 1)
+command=\$(printf '%s\n' "\$line" | cut -d' ' -f7-)
+echo "cron line: \$line"
+exec env -i SHELL=/bin/sh HOME=/root LOGNAME=root PATH=/usr/bin:/bin /bin/sh -c "\$command"
+OUTER
+}
+
+playbook() {
+  ANSIBLE_CONFIG="$PWD/ansible.cfg" .venv/bin/ansible-playbook -i .lab/inventory "$@"
+}
+
+stage "The development environment"
+make --no-print-directory venv
+
+stage "Two hosts, and a live DataJoint pipeline on one of them"
+make --no-print-directory lab
+
+stage "site.yml provisions LOKI and TATCHU"
+playbook site.yml
+
+stage "TATCHU's dump job, as cron would start it"
+as_cron_would tatchu dump
+
+stage "LOKI's night, as cron would start it"
+as_cron_would loki backup
+
+stage "The recovery point"
+playbook playbooks/status.yml
+
+cat <<END
+
+Done in $((SECONDS - began)) s. The hosts stay up. Try next:
+
+  .venv/bin/ansible-playbook -i .lab/inventory playbooks/backup.yml     # another night; only what changed is stored
+  ssh -F .lab/ssh_config loki backup_tatchu_blobs.sh                    # one of the documented scripts, by hand
+  ssh -F .lab/ssh_config tatchu journalctl -fu datajoint-worker         # watch the pipeline that is being protected
+
+Remove everything with: make clean
+END
