@@ -13,14 +13,14 @@ stage() {
   printf '\n\033[1m== %d/6 %s\033[0m  (%d s so far)\n' "$stage_number" "$1" "$((SECONDS - began))"
 }
 
-# The line that cron.d holds, run by the shell and with the environment that cron would use.
+# The line that cron.d holds, run by the shell and with the environment that cron would use. The terminal is for the
+# one who watches: on one, the job shows what it does.
 as_cron_would() { # HOST JOB
-  ssh -F .lab/ssh_config "$1" /bin/sh -s <<OUTER
-line=\$(sed -n '/^[^#A-Z]/p' /etc/cron.d/labops-backup-$2 | head -n 1)
-command=\$(printf '%s\n' "\$line" | cut -d' ' -f7-)
-echo "cron line: \$line"
-exec env -i SHELL=/bin/sh HOME=/root LOGNAME=root PATH=/usr/bin:/bin /bin/sh -c "\$command"
-OUTER
+  local line
+  line=$(ssh -F .lab/ssh_config "$1" grep -v -e '^#' -e '^[A-Z]' "/etc/cron.d/labops-backup-$2")
+  echo "cron line: $line"
+  ssh -F .lab/ssh_config -tt "$1" env -i SHELL=/bin/sh HOME=/root LOGNAME=root PATH=/usr/bin:/bin \
+    /bin/sh -c "'$(cut -d' ' -f7- <<<"$line")'" </dev/null
 }
 
 playbook() {
