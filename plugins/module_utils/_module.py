@@ -19,7 +19,7 @@ def run_module(
     supports_check_mode: bool = True,
     **keywords: t.Any,
 ) -> None:
-    """Build the module, call ``work(module)`` and leave through its result.
+    """Build the module, call ``work(module)`` and leave through its result; its ``warnings`` become Ansible's own.
 
     A :class:`BackupError` and an :class:`OSError` become a failure with a message that an operator can act
     on; anything else is a bug and keeps its traceback for ansible-core to report.
@@ -37,4 +37,6 @@ def run_module(
             errno=error.errno,
         )
     result.setdefault("changed", False)
+    for warning in result.pop("warnings", ()):
+        module.warn(warning)
     module.exit_json(**result)

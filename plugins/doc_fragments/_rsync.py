@@ -1,0 +1,65 @@
+# Copyright: (c) 2026, the labops.backup contributors
+# SPDX-License-Identifier: GPL-3.0-or-later
+# PRIVATE to labops.backup: no stable interface.
+"""The options that describe a transfer from a source to its mirror."""
+
+from __future__ import annotations
+
+
+class ModuleDocFragment:
+    """Options of every module that reads a source with rsync."""
+
+    DOCUMENTATION = r"""
+options:
+  source:
+    description:
+      - What to read, C(account@host::module/) for the read-only endpoint of a source, spoken to through ssh, or an
+        absolute directory of this host.
+      - The directory's content is meant, and its own owner, mode and times.
+    type: str
+    required: true
+  destination:
+    description:
+      - The mirror, an absolute directory. When it does not exist, the pull makes it; the directory that holds it must
+        exist, and should be closed to everybody but root, because the mirror takes over owners and modes of the source.
+      - A file that was cut off waits in O(destination) with C(.partial) added to its name, outside the mirror. That
+        directory is removed when the pull is complete.
+    type: path
+    required: true
+  identity_file:
+    description: The private ssh key, needed for a remote source. No character that a shell would have to quote.
+    type: path
+  known_hosts_file:
+    description: The pinned ssh host keys, needed for a remote source. A host that is not in it is refused.
+    type: path
+  port:
+    description: The port of the source's ssh server.
+    type: int
+    default: 22
+  filters:
+    description:
+      - Rules C(+ PATTERN) and C(- PATTERN), the first match wins; see FILTER RULES in C(man rsync).
+    type: list
+    elements: str
+    default: []
+  delete_excluded:
+    description: Delete from the mirror what the filters exclude. Otherwise it stays there.
+    type: bool
+    default: false
+  prune_empty_dirs:
+    description: Leave out directories in which no file is left after the filters.
+    type: bool
+    default: false
+  timeout:
+    description:
+      - Seconds without any sign of the other side after which rsync gives up. It measures lack of progress, not
+        duration; zero waits for ever.
+    type: int
+    default: 600
+notes:
+  - Needs rsync 3.2.3 or later and root on both sides; seen to work with 3.5.0.
+  - Hard links, ACLs, extended attributes, holes, numeric owners, modes and times to the nanosecond are mirrored, and so
+    are FIFOs, devices and sockets. Borg skips sockets without a word, so an archive may lack sockets of its mirror.
+  - Without O(filters) no name is left out.
+  - rsync compares sizes and times, not content. A file that changed without either is not noticed.
+"""

@@ -1,0 +1,71 @@
+# Copyright: (c) 2026, the labops.backup contributors
+# SPDX-License-Identifier: GPL-3.0-or-later
+# PRIVATE to labops.backup: no stable interface.
+"""The generation of a mirror: a number made durable before any write to the mirror begins.
+
+A pull that dies after its transfer leaves a mirror that is ahead of its last archive, and the next census is
+empty. Only this document tells: it still says ``writing``.
+"""
+
+from __future__ import annotations
+
+import typing as t
+
+from ansible_collections.labops.backup.plugins.module_utils._errors import BackupError
+from ansible_collections.labops.backup.plugins.module_utils._host import _document
+
+WRITING = "writing"
+COMPLETE = "complete"
+
+
+def read(path: str) -> dict[str, t.Any] | None:
+    """The generation document, or None when the mirror was never written.
+
+    :raises BackupError: when the document cannot be understood.
+    """
+    try:
+        document = _document.read(path)
+    except FileNotFoundError:
+        return None
+    number = document.get("generation")
+    if type(number) is not int or number < 1 or document.get("state") not in (WRITING, COMPLETE):
+        raise BackupError(
+            f"the generation document {path} does not say a generation and its state",
+            untouched="The mirror was not changed",
+            remedy="Move that document away; the next pull then begins at generation 1",
+        )
+    return document
+
+
+def following(path: str) -> int:
+    """The number that the next generation gets."""
+    document = read(path)
+    return 1 if document is None else int(document["generation"]) + 1
+
+
+def begin(path: str, *, started: str, dump_set: str | None, run_id: str | None) -> int:
+    """Make the next generation durable as ``writing``; returns its number. Only then may the mirror be touched."""
+    number = following(path)
+    _document.write(
+        path,
+        {"generation": number, "state": WRITING, "started": started, "dump_set": dump_set, "run_id": run_id},
+    )
+    return number
+
+
+def complete(path: str, generation: int, *, finished: str, files: int, total_bytes: int) -> None:
+    """Mark ``generation`` complete.
+
+    :param files: regular files in the mirror.
+    :param total_bytes: their size.
+    :raises BackupError: when another generation has begun meanwhile.
+    """
+    document = read(path)
+    if document is None or document["generation"] != generation or document["state"] != WRITING:
+        raise BackupError(
+            f"{path} no longer says that generation {generation} is being written: another pull worked on this mirror",
+            untouched="The mirror is not marked complete",
+            remedy="Find what else pulls into this mirror, then run again",
+        )
+    document.update(state=COMPLETE, finished=finished, files=files, bytes=total_bytes)
+    _document.write(path, document)

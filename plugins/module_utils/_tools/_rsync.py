@@ -1,0 +1,479 @@
+# Copyright: (c) 2026, the labops.backup contributors
+# SPDX-License-Identifier: GPL-3.0-or-later
+# PRIVATE to labops.backup: no stable interface.
+"""Everything that is known about rsync: its arguments, its exit codes, what it prints.
+
+Why these flags (rsync 3.2.7 and 3.5.0, ``man rsync``):
+
+* ``-aHAXS --numeric-ids``: hard links, ACLs, extended attributes, holes, owners by number. ``-a`` takes FIFOs,
+  devices and sockets along. Borg skips sockets, so a mirror may hold sockets that its archive does not.
+* ``--modify-window=-1``: compare times to the nanosecond. By default rsync ignores the fraction, and a file
+  rewritten with the same size within the same second would be missed.
+* ``--delete-delay``: what is gone is deleted last, after everything was transferred. ``--max-delete`` is what
+  the census counted, so a source that is emptied between census and pull stops the pull.
+* ``--partial-dir`` is absolute and beside the mirror. A relative one lies in the mirror, can stay there when its
+  file is gone from the source, and makes rsync skip a source directory of that name.
+* no ``--fsync``: it waits for the disk once a file. The caller flushes the whole file system once, at the end.
+* ``-8`` with ``LC_ALL=C.UTF-8``: names come out as their own bytes, only control characters as ``\\#ooo``.
+* no ``--ignore-errors``, no ``--inplace``: a read error on the source stops deletions, a cut line leaves whole files.
+"""
+
+from __future__ import annotations
+
+import os
+import re
+import stat
+import typing as t
+from dataclasses import dataclass, field
+
+from ansible_collections.labops.backup.plugins.module_utils._errors import BackupError
+from ansible_collections.labops.backup.plugins.module_utils._tools import _command
+
+EXAMPLES = 20
+_CONNECT_SECONDS = 30
+_ITEM = "|%i|%l|%n"
+
+_REMOTE = re.compile(
+    r"(?P<account>[a-z_][a-z0-9_-]*)@(?P<host>[A-Za-z0-9][A-Za-z0-9._-]*|\[[0-9A-Fa-f:.]+(%[A-Za-z0-9_.-]+)?\])"
+    r"::(?P<module>[A-Za-z0-9_][A-Za-z0-9_-]*)/?"
+)
+_ONE_WORD = re.compile(r"/[A-Za-z0-9_./@%+,:=-]*")
+_FILTER = re.compile(r"[+-] [^\0\n\r]+")
+_ESCAPED = re.compile(rb"\\#([0-7]{3})")
+_VANISHED = re.compile(r'file has vanished: "(.*)"')
+_SKIPPED = re.compile(r"Deletions stopped due to --max-delete limit \((\d+) skipped\)")
+_STATISTIC = re.compile(rb"(Number of files|Total file size|Total transferred file size|Literal data): (\d+)([^\n]*)")
+_KINDS = re.compile(rb"(reg|dir|link|dev|special): (\d+)")
+
+Kind = t.Literal["ok", "vanished", "delete_limit", "partial", "connection", "failed"]
+
+# Exit codes that a second try may mend (man rsync, EXIT VALUES). A daemon behind ssh that cannot be reached
+# gives 5, like a refusal of the daemon itself: only the text tells them apart.
+_CONNECTION_CODES = frozenset({10, 12, 30, 35, 255})
+_NO_GREETING = "did not see server greeting"
+
+# What a second try cannot mend: pattern in the messages, what to do. The first match wins.
+_REMEDIES: tuple[tuple[str, str], ...] = (
+    (
+        r"REMOTE HOST IDENTIFICATION HAS CHANGED|Host key verification failed|host key is known",
+        "The source's ssh host key is not the pinned one. Find out why; then run site.yml for this server, which "
+        "shows both fingerprints and says how to accept a new one",
+    ),
+    (
+        r"Permission denied \(|Too many authentication failures|Identity file .* not accessible",
+        "The source does not accept the pull identity of this server (key, or the address it comes from). "
+        "Run site.yml for the source and this server",
+    ),
+    (
+        r"sudo: ",
+        "The source's sudo does not allow the endpoint's command. Run site.yml for the source",
+    ),
+    (
+        r"@ERROR: Unknown module",
+        "The source's endpoint does not offer this dataset. Run site.yml for the source",
+    ),
+    (
+        r"@ERROR: (chroot|chdir) failed",
+        "On the source the dataset's directory does not exist, or its file system is not mounted. Mend that there",
+    ),
+    (
+        r"The server is configured to refuse|module is read only",
+        "The source's endpoint refuses this. It is read-only by design; compare the release on both hosts",
+    ),
+    (
+        r"rather than greeting|protocol version mismatch|is your shell clean",
+        "Something else than the endpoint answered. Look at the account on the source, then run site.yml for it",
+    ),
+    (
+        r"No space left on device|Disk quota exceeded",
+        "Free space on the mirror's file system; the next pull resumes",
+    ),
+    (
+        r"Read-only file system",
+        "The mirror's file system is read-only: look at the kernel log before anything else",
+    ),
+)
+_SERIOUS = re.compile(r"rsync: \[|IO error encountered|could not make way|cannot delete|ERROR: ")
+
+
+@dataclass(frozen=True)
+class Transfer:
+    """One tree to be mirrored.
+
+    :param source: ``account@host::module/`` or an absolute directory of this host.
+    :param destination: the mirror, an absolute directory.
+    :param identity_file: private key of the pull; only for a remote source, like the next two.
+    :param known_hosts_file: the pinned host keys.
+    :param port: the source's ssh port.
+    :param filters: rsync filter rules, in order.
+    :param delete_excluded: what the filters exclude is deleted from the mirror, too.
+    :param prune_empty_dirs: leave directories out that hold no file.
+    :param timeout: seconds without any sign of the other side after which rsync gives up.
+    """
+
+    source: str
+    destination: str
+    identity_file: str | None = None
+    known_hosts_file: str | None = None
+    port: int = 22
+    filters: tuple[str, ...] = ()
+    delete_excluded: bool = False
+    prune_empty_dirs: bool = False
+    timeout: int = 600
+
+    @property
+    def remote(self) -> bool:
+        """True when the source is reached through ssh."""
+        return not self.source.startswith("/")
+
+    @property
+    def partial_dir(self) -> str:
+        """Where files that were cut off wait for the next try, outside the mirror."""
+        return self.destination + ".partial"
+
+
+@dataclass
+class Items:
+    """What rsync itemised, counted. Files are all entries but directories.
+
+    :param mirror: when given, what rsync calls new is looked up there: rsync says ``cL+++++++++`` also for a
+        symbolic link that takes the place of a file, which is a loss and not a creation.
+    """
+
+    mirror: bytes | None = None
+    created: int = 0
+    created_directories: int = 0
+    changed: int = 0
+    metadata: int = 0
+    deleted: int = 0
+    deleted_files: int = 0
+    files_to_directories: int = 0
+    examples_deleted: list[str] = field(default_factory=list)
+    examples_changed: list[str] = field(default_factory=list)
+
+    def take(self, line: bytes) -> None:
+        """Count one line of ``--out-format='|%i|%l|%n'``."""
+        _empty, what, _length, escaped = line.split(b"|", 3)
+        if what.startswith(b"*deleting"):
+            self.deleted += 1
+            if not escaped.endswith(b"/"):
+                self.deleted_files += 1
+                _keep(self.examples_deleted, escaped)
+        elif what[2:3] == b"+":
+            self._take_new(what[1:2] == b"d", escaped)
+        elif what[:1] == b".":
+            self.metadata += 1
+        else:
+            self.changed += 1
+            _keep(self.examples_changed, escaped)
+
+    def _take_new(self, directory: bool, escaped: bytes) -> None:
+        if self._replaces_a_file(escaped):
+            self.changed += 1
+            self.files_to_directories += directory
+            _keep(self.examples_changed, escaped)
+        elif directory:
+            self.created_directories += 1
+        else:
+            self.created += 1
+
+    def _replaces_a_file(self, escaped: bytes) -> bool:
+        if self.mirror is None:
+            return False
+        try:
+            found = os.lstat(os.path.join(self.mirror, unescape(escaped).rstrip(b"/")))
+        except (FileNotFoundError, NotADirectoryError):
+            return False
+        return not stat.S_ISDIR(found.st_mode)
+
+
+@dataclass
+class Statistics:
+    """What ``--stats`` says. ``files`` are all entries of the source but directories; sizes in bytes."""
+
+    entries: dict[str, int] = field(default_factory=dict)
+    regular_files: int = 0
+    files: int = 0
+    total_bytes: int = 0
+    transferred_bytes: int = 0
+    literal_bytes: int = 0
+
+    def take(self, line: bytes) -> None:
+        """Read one line; lines about other things are passed over."""
+        found = _STATISTIC.match(line)
+        if found is None:
+            return
+        name, number = found[1], int(found[2])
+        if name == b"Number of files":
+            self.entries = {kind.decode(): int(count) for kind, count in _KINDS.findall(found[3])}
+            self.regular_files = self.entries.get("reg", 0)
+            self.files = number - self.entries.get("dir", 0)
+        elif name == b"Total file size":
+            self.total_bytes = number
+        elif name == b"Total transferred file size":
+            self.transferred_bytes = number
+        else:
+            self.literal_bytes = number
+
+
+@dataclass
+class Messages:
+    """What rsync, ssh and the other side said on standard error, sorted as it came."""
+
+    vanished: int = 0
+    vanished_examples: list[str] = field(default_factory=list)
+    skipped_deletions: int = 0
+    serious: list[str] = field(default_factory=list)
+    others: list[str] = field(default_factory=list)
+
+    def take(self, line: str) -> None:
+        """Sort one line."""
+        vanished = _VANISHED.match(line)
+        skipped = _SKIPPED.search(line)
+        if vanished:
+            self.vanished += 1
+            _keep(self.vanished_examples, os.fsencode(vanished[1]))
+        elif skipped:
+            self.skipped_deletions += int(skipped[1])
+        else:
+            lines = self.serious if _SERIOUS.match(line) else self.others
+            if len(lines) < EXAMPLES:
+                lines.append(printable(os.fsencode(line)))
+
+    @property
+    def text(self) -> str:
+        """The lines that tell an operator why it failed, most telling first."""
+        return "; ".join([*self.serious[:5], *self.others[:5]])
+
+
+@dataclass(frozen=True)
+class Run:
+    """One rsync run that ended."""
+
+    kind: Kind
+    rc: int
+    items: Items
+    statistics: Statistics
+    messages: Messages
+    notes: tuple[str, ...]
+    seconds: float
+
+    def error(self, what: str, *, untouched: str) -> BackupError:
+        """What to tell the operator about this run."""
+        text = self.messages.text
+        return BackupError(
+            f"{what}: {_EXPLANATIONS[self.kind]} (rsync exit code {self.rc})" + (f": {text}" if text else ""),
+            untouched=untouched,
+            remedy=remedy(self.kind, text),
+            rc=self.rc,
+            kind=self.kind,
+        )
+
+
+_EXPLANATIONS: dict[Kind, str] = {
+    "ok": "it ended well",
+    "vanished": "files vanished on the source while they were read",
+    "delete_limit": "more had to be deleted than the census counted, so rsync stopped deleting",
+    "partial": "some files or attributes could not be transferred",
+    "connection": "the source could not be reached, or the line was cut",
+    "failed": "rsync failed",
+}
+
+
+def classify(rc: int, messages: Messages) -> Kind:
+    """What an exit code means, together with what was said.
+
+    rsync sets its final code in the order 25, 24, 23, and the later ones hide the earlier (``cleanup.c``; seen
+    with 3.5.0: a pull that hit ``--max-delete`` and saw a vanished file exits 24). So the text is asked first.
+    """
+    if rc == 25 or messages.skipped_deletions:
+        return "delete_limit"
+    if rc == 0:
+        return "ok"
+    if rc == 24:
+        return "partial" if messages.serious else "vanished"
+    if rc == 23:
+        return "partial"
+    text = messages.text
+    if any(re.search(pattern, text) for pattern, _remedy in _REMEDIES):
+        return "failed"
+    if rc in _CONNECTION_CODES or (rc == 5 and _NO_GREETING in text):
+        return "connection"
+    return "failed"
+
+
+def remedy(kind: Kind, text: str) -> str:
+    """What to do about it, as one imperative sentence."""
+    for pattern, advice in _REMEDIES:
+        if re.search(pattern, text):
+            return advice
+    if kind == "delete_limit":
+        return "The source loses files while it is read: look at what deletes there, then run again"
+    if kind == "partial":
+        return "Mend what the messages name on the source or the mirror, then run again"
+    if kind == "connection":
+        return "Check that the source is up and that this server reaches its ssh port, then run again"
+    return "Mend what the messages name, then run again"
+
+
+def check(transfer: Transfer) -> None:
+    """Refuse what could be misunderstood, before anything runs.
+
+    :raises BackupError: naming the value.
+    """
+
+    def refuse(what: str, advice: str) -> t.NoReturn:
+        raise BackupError(what, untouched="Nothing was changed", remedy=advice)
+
+    destination = transfer.destination
+    if not destination.startswith("/") or os.path.normpath(destination) != destination or destination == "/":
+        refuse(
+            f"the destination {destination!r} is not a plain absolute path",
+            "Give it without '..', '//' and a final '/'",
+        )
+    if os.path.islink(destination) or (os.path.lexists(destination) and not os.path.isdir(destination)):
+        refuse(f"the destination {destination} is not a directory of its own", "Give the directory itself")
+    if not os.path.isdir(os.path.dirname(destination)):
+        refuse(
+            f"the directory {os.path.dirname(destination)} for the mirror does not exist",
+            "Run site.yml for this server",
+        )
+    for rule in transfer.filters:
+        if not _FILTER.fullmatch(rule):
+            refuse(f"the filter rule {rule!r} is neither '+ PATTERN' nor '- PATTERN'", "Write it so")
+    if not transfer.remote:
+        if not os.path.isdir(transfer.source):
+            refuse(f"the source {transfer.source} is not a directory", "Mount or make it, or mend its path")
+        return
+    if not _REMOTE.fullmatch(transfer.source):
+        refuse(f"the source {transfer.source!r} is neither account@host::module/ nor an absolute path", "Mend it")
+    for name, path in (("identity_file", transfer.identity_file), ("known_hosts_file", transfer.known_hosts_file)):
+        if path is None:
+            refuse(f"{name} is needed for the remote source {transfer.source}", "Give it")
+        if not _ONE_WORD.fullmatch(path):
+            refuse(
+                f"{name} {path!r} holds a character that ssh's command line cannot carry", "Use a plain absolute path"
+            )
+        if not os.path.isfile(path):
+            refuse(f"{name} {path} does not exist", "Run site.yml for this server")
+
+
+def arguments(transfer: Transfer, *, dry_run: bool, max_delete: int | None = None) -> list[str]:
+    """The whole command line."""
+    words = [
+        _command.find("rsync"),
+        "-aHAXS",
+        "--numeric-ids",
+        "--modify-window=-1",
+        "-8",
+        "--delete-delay",
+        f"--partial-dir={transfer.partial_dir}",
+        f"--timeout={transfer.timeout}",
+        "--stats",
+        "--no-human-readable",
+        f"--out-format={_ITEM}",
+    ]
+    if dry_run:
+        words.append("--dry-run")
+    if max_delete is not None:
+        words.append(f"--max-delete={max_delete}")
+    if transfer.delete_excluded:
+        words.append("--delete-excluded")
+    if transfer.prune_empty_dirs:
+        words.append("--prune-empty-dirs")
+    words += [f"--filter={rule}" for rule in transfer.filters]
+    if transfer.remote:
+        words += ["-e", " ".join(_ssh(transfer))]
+    return [*words, "--", transfer.source.rstrip("/") + "/", transfer.destination + "/"]
+
+
+def _ssh(transfer: Transfer) -> list[str]:
+    """The ssh command; rsync splits it at spaces itself, so no word may hold one (see :func:`check`)."""
+    options = {
+        "IdentitiesOnly": "yes",
+        "IdentityAgent": "none",
+        "UserKnownHostsFile": transfer.known_hosts_file,
+        "GlobalKnownHostsFile": "/dev/null",
+        "StrictHostKeyChecking": "yes",
+        "UpdateHostKeys": "no",
+        "BatchMode": "yes",
+        "ConnectTimeout": _CONNECT_SECONDS,
+    }
+    words = [_command.find("ssh"), "-F", "/dev/null", "-i", str(transfer.identity_file), "-p", str(transfer.port)]
+    for name, value in options.items():
+        words += ["-o", f"{name}={value}"]
+    return words
+
+
+def census(transfer: Transfer) -> Run:
+    """Count what a pull would do, and change nothing.
+
+    The dry run carries no ``--max-delete``: with it rsync would stop counting there.
+    """
+    return _run(arguments(transfer, dry_run=True), Items(mirror=os.fsencode(transfer.destination)))
+
+
+def pull(transfer: Transfer, *, max_delete: int, pass_fds: t.Sequence[int] = ()) -> Run:
+    """Bring the mirror to the source's state, deleting at most ``max_delete`` entries."""
+    return _run(arguments(transfer, dry_run=False, max_delete=max_delete), Items(), pass_fds)
+
+
+def flush(directory: str) -> None:
+    """Wait until everything on ``directory``'s file system is on the disk.
+
+    :raises BackupError: when the disk did not take it.
+    """
+    outcome = _command.run([_command.find("sync"), "--file-system", directory], env=_command.environment())
+    if outcome.rc != 0:
+        raise outcome.error(
+            f"the file system of {directory} could not be flushed to disk",
+            untouched="The mirror is not marked complete",
+            remedy="Look at the kernel log for disk errors, then run again",
+        )
+
+
+def _run(argv: list[str], items: Items, pass_fds: t.Sequence[int] = ()) -> Run:
+    statistics = Statistics()
+    messages = Messages()
+    notes: list[str] = []
+    rest = b""
+
+    def take_line(line: bytes) -> None:
+        if line.startswith(b"|"):
+            items.take(line)
+        elif line.startswith(b"cannot delete non-empty directory"):
+            _keep(notes, line)
+        else:
+            statistics.take(line)
+
+    def take_output(chunk: bytes) -> None:
+        nonlocal rest
+        *lines, rest = (rest + chunk).split(b"\n")
+        for line in lines:
+            take_line(line)
+
+    outcome = _command.run(
+        argv,
+        env=_command.environment(),
+        on_stdout=take_output,
+        on_stderr_line=messages.take,
+        pass_fds=pass_fds,
+    )
+    take_line(rest)
+    return Run(classify(outcome.rc, messages), outcome.rc, items, statistics, messages, tuple(notes), outcome.seconds)
+
+
+def unescape(name: bytes) -> bytes:
+    r"""The bytes of a name that rsync printed: it writes control characters as ``\#ooo`` (``man rsync``, -8)."""
+    return _ESCAPED.sub(lambda found: bytes([int(found[1], 8) & 0xFF]), name)
+
+
+def printable(name: bytes) -> str:
+    """A name as text for people: what is not UTF-8 or not printable is escaped."""
+    text = name.decode("utf-8", "backslashreplace")
+    return "".join(sign if sign.isprintable() else f"\\x{ord(sign):02x}" for sign in text)
+
+
+def _keep(examples: list[str], escaped: bytes) -> None:
+    if len(examples) < EXAMPLES:
+        examples.append(printable(unescape(escaped)))

@@ -1,0 +1,264 @@
+#!/usr/bin/python
+# Copyright: (c) 2026, the labops.backup contributors
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""Bring a mirror to the state of its source, within limits."""
+
+from __future__ import annotations
+
+DOCUMENTATION = r"""
+module: rsync_pull
+short_description: Bring a mirror to the state of its source, within limits
+version_added: "0.1.0"
+author: labops.backup contributors (@labops)
+description:
+  - Takes a census of its own, holds it against O(limits), and only then begins a new generation, makes that durable,
+    and transfers. A census that breaks a limit leaves the mirror and its generation as they were.
+  - The transfer deletes last and carries the census as C(--max-delete). When the source loses more while it is read,
+    rsync stops deleting, and the next try begins with a new census; what the tries deleted together is held against
+    the limits.
+  - The generation is marked complete once the mirror's file system is flushed to the disk. Whatever happens before
+    that, it stays C(writing), and M(labops.backup.borg_create) does not archive it.
+  - Files that vanish on a live source while it is read (exit code 24) are a warning. The pull is then run once more,
+    and accepted if nothing else happens.
+  - A lost line (exit codes 10, 12, 30, 35, 255, or no greeting from the endpoint) is retried. Every other exit code
+    fails, 23 (something could not be transferred) and 25 (C(--max-delete) was hit) also when rsync hides them behind
+    another one, as 3.5.0 was seen to do; therefore its messages are read, too.
+extends_documentation_fragment:
+  - labops.backup._attributes
+  - labops.backup._rsync
+attributes:
+  check_mode:
+    support: full
+    details: The census is taken and judged; nothing is written, and no lock is held.
+  diff_mode:
+    support: none
+  idempotent:
+    support: partial
+    details: A second pull from a source that is at rest transfers nothing. It begins a generation all the same.
+options:
+  lock:
+    description: A lock file to hold while this works. The pull fails when another process holds it.
+    type: path
+  generation_file:
+    description:
+      - Where the generation of the mirror is written down. Without it there is no generation, and nothing is flushed to
+        the disk; enough for a copy that is only looked at.
+    type: path
+  dump_set:
+    description: The dump set that this pull belongs to, for the generation document.
+    type: str
+    default: ""
+  run_id:
+    description: The run that this pull belongs to, for the generation document.
+    type: str
+    default: ""
+  limits:
+    description:
+      - What the pull may do. A limit that is not given is not held.
+      - Files are all entries but directories. The shares are of the files that the mirror holds before the pull, and
+        are judged only when it holds at least 20.
+    type: dict
+    default: {}
+    suboptions:
+      deleted_files:
+        description: How many files it may delete.
+        type: int
+      deleted_percent:
+        description: Which share of the files it may delete, in percent.
+        type: float
+      changed_percent:
+        description: Which share of the files it may overwrite, in percent.
+        type: float
+  allow_empty:
+    description:
+      - Believe a source that holds no file at all. It is refused otherwise, because a file system that is not mounted
+        looks like that and is no error to rsync.
+    type: bool
+    default: false
+  retries:
+    description: How often to try again.
+    type: int
+    default: 3
+  retry_wait:
+    description: Seconds to wait before each.
+    type: float
+    default: 30.0
+seealso:
+  - module: labops.backup.rsync_census_info
+  - module: labops.backup.borg_create
+"""
+
+EXAMPLES = r"""
+- name: Pull the blobs
+  labops.backup.rsync_pull:
+    source: labops-pull@tatchu.example.org::blobs/
+    destination: /srv/backup/mirror/tatchu/blobs
+    identity_file: /etc/labops-backup/ssh/tatchu
+    known_hosts_file: /etc/labops-backup/ssh/known_hosts
+    lock: /run/labops-backup/tatchu.blobs.lock
+    generation_file: /srv/backup/mirror/tatchu/blobs.generation.json
+    dump_set: 20261123T021500Z-3fa9c1
+    run_id: 20261123T023000Z-77b0aa
+    limits:
+      deleted_files: 1000
+      deleted_percent: 10
+      changed_percent: 50
+
+- name: Fetch the manifests of the dump sets only
+  labops.backup.rsync_pull:
+    source: labops-pull@tatchu.example.org::database/
+    destination: /srv/backup/staging/tatchu
+    identity_file: /etc/labops-backup/ssh/tatchu
+    known_hosts_file: /etc/labops-backup/ssh/known_hosts
+    filters: ["+ /*/", "+ /*/manifest.json", "- *"]
+    prune_empty_dirs: true
+    allow_empty: true
+"""
+
+RETURN = r"""
+generation:
+  description: The generation of the mirror. In check mode, the one that the pull would begin.
+  returned: when O(generation_file) is given
+  type: int
+  sample: 17
+files:
+  description: Regular files on the source and now in the mirror, after the filters.
+  returned: success, not in check mode
+  type: int
+  sample: 1040
+bytes:
+  description: Size in bytes of everything on the source and now in the mirror.
+  returned: success, not in check mode
+  type: int
+  sample: 73400320
+created:
+  description: Files that were created. Files are all entries but directories, unless it says otherwise.
+  returned: success, not in check mode
+  type: int
+  sample: 42
+created_directories:
+  description: Directories that were created.
+  returned: success, not in check mode
+  type: int
+  sample: 3
+changed_files:
+  description: Files that were overwritten.
+  returned: success, not in check mode
+  type: int
+  sample: 1
+metadata:
+  description: Entries of which only the metadata was mended.
+  returned: success, not in check mode
+  type: int
+  sample: 2
+deleted:
+  description: Entries that were deleted, directories included.
+  returned: success, not in check mode
+  type: int
+  sample: 0
+deleted_files:
+  description: Files among them.
+  returned: success, not in check mode
+  type: int
+  sample: 0
+transferred_bytes:
+  description: Size in bytes of the regular files that were read anew.
+  returned: success, not in check mode
+  type: int
+  sample: 2097152
+literal_bytes:
+  description: What of it had to be sent, in bytes, because the mirror did not have it.
+  returned: success, not in check mode
+  type: int
+  sample: 70656
+seconds:
+  description: How long it took, census and retries included, in seconds.
+  returned: success, not in check mode
+  type: float
+  sample: 12.8
+retries:
+  description: How often it was tried again.
+  returned: success, not in check mode
+  type: int
+  sample: 0
+warnings:
+  description: Files that vanished, tries that failed.
+  returned: success
+  type: list
+  elements: str
+  sample: []
+census:
+  description: The first census, as M(labops.backup.rsync_census_info) returns it.
+  returned: success, and when a limit was broken
+  type: dict
+  sample: {"created": 42, "deleted": 0}
+breaches:
+  description: The limits that were broken, one sentence each.
+  returned: when a limit was broken
+  type: list
+  elements: str
+  sample: ["312 of 1000 files would be deleted, 31.2 % (limit deleted_percent: 10 %)"]
+kind:
+  description: The class of the failure, V(limits), V(delete_limit), V(partial), V(connection) or V(failed).
+  returned: when it failed after the options were checked
+  type: str
+  sample: limits
+"""
+
+import typing as t
+
+from ansible.module_utils.basic import AnsibleModule
+from ansible_collections.labops.backup.plugins.module_utils._model._guard import Limits
+from ansible_collections.labops.backup.plugins.module_utils._module import run_module
+from ansible_collections.labops.backup.plugins.module_utils._pull import (
+    TRANSFER_ARGUMENTS,
+    Request,
+    preview,
+    pull,
+    transfer_from,
+)
+
+ARGUMENTS: dict[str, t.Any] = {
+    **TRANSFER_ARGUMENTS,
+    "lock": {"type": "path"},
+    "generation_file": {"type": "path"},
+    "dump_set": {"type": "str", "default": ""},
+    "run_id": {"type": "str", "default": ""},
+    "limits": {
+        "type": "dict",
+        "default": {},
+        "options": {
+            "deleted_files": {"type": "int"},
+            "deleted_percent": {"type": "float"},
+            "changed_percent": {"type": "float"},
+        },
+    },
+    "allow_empty": {"type": "bool", "default": False},
+    "retries": {"type": "int", "default": 3},
+    "retry_wait": {"type": "float", "default": 30.0},
+}
+
+
+def work(module: AnsibleModule) -> dict[str, t.Any]:
+    """Pull, or in check mode say what would happen."""
+    options = module.params
+    request = Request(
+        transfer=transfer_from(options),
+        limits=Limits(**options["limits"], allow_empty=options["allow_empty"]),
+        lock=options["lock"],
+        generation_file=options["generation_file"],
+        dump_set=options["dump_set"] or None,
+        run_id=options["run_id"] or None,
+        retries=options["retries"],
+        retry_wait=options["retry_wait"],
+    )
+    return preview(request) if module.check_mode else pull(request)
+
+
+def main() -> None:
+    """Run the module."""
+    run_module(ARGUMENTS, work)
+
+
+if __name__ == "__main__":
+    main()
