@@ -1,0 +1,18 @@
+# Copyright: (c) 2026, the labops.backup contributors
+# SPDX-License-Identifier: GPL-3.0-or-later
+# PRIVATE to labops.backup: no stable interface.
+"""Argument specifications that several modules share: one a documentation fragment, with the same content."""
+
+from __future__ import annotations
+
+import typing as t
+
+# plugins/doc_fragments/_borg.py
+BORG: dict[str, t.Any] = {
+    "repository": {"type": "path", "required": True},
+    # no_log is about the value: this is the name of a file
+    "passphrase_file": {"type": "path", "required": True, "no_log": False},
+    "base_dir": {"type": "path", "required": True},
+    "executable": {"type": "str", "default": "borg"},
+    "lock_wait": {"type": "int", "default": 60},
+}

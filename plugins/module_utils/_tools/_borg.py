@@ -1,0 +1,683 @@
+# Copyright: (c) 2026, the labops.backup contributors
+# SPDX-License-Identifier: GPL-3.0-or-later
+# PRIVATE to labops.backup: no stable interface.
+"""Borg 1.2 and 1.4: the only file that knows its command line, environment, exit codes and output.
+
+Seen with Borg 1.2.4 (Debian 12) and 1.4.5: 1.2 ends with 0, 1 or 2 whatever went wrong and ignores
+``BORG_EXIT_CODES``; 1.4 has one code a cause. Both name the cause of an error in the ``msgid`` of
+``--log-json``, so that comes first and the exit code second.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import json
+import os
+import re
+import stat
+import time
+import typing as t
+from collections import deque
+from dataclasses import dataclass
+from datetime import datetime
+
+from ansible_collections.labops.backup.plugins.module_utils._errors import BackupError, ToolError
+from ansible_collections.labops.backup.plugins.module_utils._tools import _command
+
+MINIMUM_VERSION = (1, 2)
+BEYOND_VERSION = (2,)
+ENCRYPTIONS = ("repokey-blake2", "repokey")
+ARCHIVE_NAME = re.compile(r"[A-Za-z0-9][A-Za-z0-9._-]{0,199}\Z")
+
+_CHECKPOINT = re.compile(r"\.checkpoint(\.\d+)?\Z")
+_PATTERN = re.compile(r"(fm|sh|re|pp|pf):.", re.DOTALL)
+_SIZE = re.compile(r"(\d+)(?:\.(\d{1,3}))?([KMGTP]?)\Z")
+_SETTINGS = {
+    "BORG_EXIT_CODES": "modern",
+    "BORG_RELOCATED_REPO_ACCESS_IS_OK": "no",
+    "BORG_UNKNOWN_UNENCRYPTED_REPO_ACCESS_IS_OK": "no",
+    "BORG_DISPLAY_PASSPHRASE": "no",
+}
+_MACHINE_ID = "/etc/machine-id"
+SMALLEST_RESERVE = 10_000_000
+_SECRET_BYTES = 4096
+_MESSAGES_KEPT = 20
+
+Kind = t.Literal["success", "warning", "error", "signal"]
+
+
+class Cause(t.NamedTuple):
+    """What an error of Borg means here."""
+
+    name: str
+    remedy: str
+
+
+# By msgid, which is the name of the exception in Borg's source (docs/internals/frontends.rst, "Message IDs").
+_ASK_FOR_ESCROW = "Fetch the right one from the escrow bundle"
+_DAMAGED = Cause(
+    "the repository is damaged",
+    "Stop its backups, copy the repository as it is, then run borg check on it and look at the disk below it",
+)
+_SPOOFED = Cause(
+    "the repository holds something that its key did not sign",
+    "Stop its backups and find out who wrote to the repository; after a Borg upgrade read borg upgrade --help first",
+)
+_NO_SPACE = Cause(
+    "the file system of the repository is full",
+    "Free space or enlarge it; removing archives needs free space too, then run borg compact",
+)
+CAUSES: dict[str, Cause] = {
+    "PassphraseWrong": Cause("the passphrase does not open the repository", _ASK_FOR_ESCROW),
+    "NoPassphraseFailure": Cause("Borg got no passphrase", _ASK_FOR_ESCROW),
+    "RepoKeyNotFoundError": Cause(
+        "the repository has lost its key", "Bring the exported key back with borg key import from the escrow bundle"
+    ),
+    "KeyfileNotFoundError": Cause(
+        "the key file of the repository is missing", "Bring it back with borg key import from the escrow bundle"
+    ),
+    "LockTimeout": Cause(
+        "another Borg holds the repository's lock",
+        "Wait for it to end; only if no Borg runs anywhere, remove the lock with borg break-lock",
+    ),
+    "LockFailed": Cause(
+        "the repository's lock could not be created",
+        "See that root may write to the repository and its file system is not read-only",
+    ),
+    "Repository.DoesNotExist": Cause(
+        "there is no repository", "See that its file system is mounted; if it was never created, run site.yml"
+    ),
+    "Repository.InvalidRepository": Cause(
+        "something that is not a Borg repository lies there", "Move it away or name another path"
+    ),
+    "Repository.InvalidRepositoryConfig": Cause(
+        "the repository's config file is damaged",
+        "Bring config back from a copy of the repository; its key is in the escrow bundle",
+    ),
+    "Repository.AlreadyExists": Cause("a repository exists already", "Run again"),
+    "Repository.PathAlreadyExists": Cause("something else lies there", "Move it away or name another path"),
+    "Repository.ParentPathDoesNotExist": Cause(
+        "the folder above it does not exist", "See that its file system is mounted, then run site.yml"
+    ),
+    "Repository.PathPermissionDenied": Cause("the repository may not be opened", "Run as root"),
+    "Repository.InsufficientFreeSpaceError": Cause(
+        "less space is free than the repository keeps in reserve (additional_free_space)", _NO_SPACE.remedy
+    ),
+    "Repository.StorageQuotaExceeded": Cause("the repository's quota is used up", "Raise its storage_quota"),
+    "NoSpace": _NO_SPACE,
+    "Archive.AlreadyExists": Cause(
+        "an archive of that name exists already", "Use a new name; an archive is never overwritten"
+    ),
+    "Archive.DoesNotExist": Cause("there is no archive of that name", "List the archives and use a name from there"),
+    "Cache.CacheInitAbortedError": Cause(
+        "the repository is not encrypted and was never opened from here",
+        "See that nobody put another repository in its place",
+    ),
+    "Cache.EncryptionMethodMismatch": Cause(
+        "the repository's encryption is not what it was", "See that nobody put another repository in its place"
+    ),
+    "Cache.RepositoryAccessAborted": Cause(
+        "the repository was known at another path",
+        "If it was moved on purpose, open it once by hand with BORG_RELOCATED_REPO_ACCESS_IS_OK=yes and this base_dir",
+    ),
+    "Cache.RepositoryReplay": Cause(
+        "the repository is older than what was seen last: an old copy was put in its place",
+        "If that was on purpose, follow the FAQ of Borg on restored repositories; otherwise stop its backups",
+    ),
+    "Cache.RepositoryIDNotUnique": Cause(
+        "two repositories have one id", "Keep one of them; a repository must never be copied and used twice"
+    ),
+    "MandatoryFeatureUnsupported": Cause(
+        "a newer Borg wrote to the repository", "Use the newer version here (borg_version)"
+    ),
+    "Repository.CheckNeeded": _DAMAGED,
+    "Repository.ObjectNotFound": _DAMAGED,
+    "IntegrityError": _DAMAGED,
+    "FileIntegrityError": _DAMAGED,
+    "DecompressionError": _DAMAGED,
+    "NoManifestError": _DAMAGED,
+    "TAMRequiredError": _SPOOFED,
+    "ArchiveTAMRequiredError": _SPOOFED,
+    "TAMInvalid": _SPOOFED,
+    "ArchiveTAMInvalid": _SPOOFED,
+    "TAMUnsupportedSuiteError": _SPOOFED,
+}
+
+# Modern codes of 1.4 (docs/usage/general/return-codes.rst.inc), for an end without a message.
+_CODES = {
+    10: "Repository.AlreadyExists",
+    12: "Repository.CheckNeeded",
+    13: "Repository.DoesNotExist",
+    14: "Repository.InsufficientFreeSpaceError",
+    15: "Repository.InvalidRepository",
+    16: "Repository.InvalidRepositoryConfig",
+    17: "Repository.ObjectNotFound",
+    18: "Repository.ParentPathDoesNotExist",
+    19: "Repository.PathAlreadyExists",
+    20: "Repository.StorageQuotaExceeded",
+    21: "Repository.PathPermissionDenied",
+    25: "MandatoryFeatureUnsupported",
+    26: "NoManifestError",
+    30: "Archive.AlreadyExists",
+    31: "Archive.DoesNotExist",
+    42: "KeyfileNotFoundError",
+    44: "RepoKeyNotFoundError",
+    50: "NoPassphraseFailure",
+    52: "PassphraseWrong",
+    60: "Cache.CacheInitAbortedError",
+    61: "Cache.EncryptionMethodMismatch",
+    62: "Cache.RepositoryAccessAborted",
+    63: "Cache.RepositoryIDNotUnique",
+    64: "Cache.RepositoryReplay",
+    72: "LockFailed",
+    73: "LockTimeout",
+    90: "IntegrityError",
+    91: "FileIntegrityError",
+    92: "DecompressionError",
+    95: "ArchiveTAMInvalid",
+    96: "TAMRequiredError",
+    97: "TAMInvalid",
+    98: "ArchiveTAMRequiredError",
+    99: "TAMUnsupportedSuiteError",
+}
+
+
+class BorgError(ToolError):
+    """Borg ended badly.
+
+    :param msgid: the cause in Borg's words, a key of :data:`CAUSES` if it is known.
+    """
+
+    def __init__(self, what: str, *, msgid: str, **keywords: t.Any) -> None:
+        self.msgid = msgid
+        super().__init__(what, msgid=msgid, **keywords)
+
+
+def kind(rc: int) -> Kind:
+    """What an exit code says, in the numbers of 1.2 and of 1.4.
+
+    No caller of this file takes a warning for success: ``create`` runs over a mirror that nobody else writes
+    to, ``extract`` warns (1, or 101) when a path is not in the archive at all, and the others have nothing to
+    warn about.
+    """
+    if rc < 0 or rc >= 128:
+        return "signal"
+    if rc == 0:
+        return "success"
+    return "warning" if rc == 1 or rc >= 100 else "error"
+
+
+def parse_version(text: str) -> tuple[int, ...]:
+    """``borg 1.2.4`` as numbers.
+
+    :raises BackupError: when it is not Borg, older than 1.2, or Borg 2.
+    """
+    match = re.match(r"borg (\d+)\.(\d+)\.?(\d+)?", text)
+    if match is None:
+        raise BackupError(f"this is not Borg: it calls itself {text.strip()[:80]!r}", untouched="Nothing was changed")
+    version = tuple(int(part or 0) for part in match.groups())
+    if version >= BEYOND_VERSION or version < MINIMUM_VERSION:
+        raise BackupError(
+            f"Borg {text.split()[1]} is not supported: this collection works with Borg 1.2 and 1.4",
+            untouched="Nothing was changed",
+            remedy="Install a supported version (borg_version) and name it as executable",
+        )
+    return version
+
+
+def parse_size(text: str) -> int:
+    """Bytes in ``2G``, ``500M``, ``0``: Borg's own notation, decimal multiples."""
+    match = _SIZE.match(text.strip().upper())
+    if match is None:
+        raise BackupError(f"{text!r} is not a size such as 2G or 500M")
+    whole, fraction, unit = match.groups()
+    factor = 1000 ** " KMGTP".index(unit or " ")
+    return int(whole) * factor + int((fraction or "0").ljust(3, "0")) * factor // 1000
+
+
+def parse_time(text: str) -> str:
+    """A time of ``--json`` as UTC with a ``Z``; Borg prints local time without a zone, and it runs with TZ=UTC."""
+    moment = datetime.fromisoformat(text)
+    if moment.tzinfo is not None:
+        raise BackupError(f"Borg printed the time {text!r} with a zone; only times without one are understood")
+    return moment.strftime("%Y-%m-%dT%H:%M:%SZ")
+
+
+def check_archive_name(name: str) -> str:
+    """The name itself, when it may name an archive of ours.
+
+    :raises BackupError: when Borg would read something else out of it, or it is a checkpoint's.
+    """
+    if not ARCHIVE_NAME.match(name) or _CHECKPOINT.search(name):
+        raise BackupError(
+            f"{name!r} cannot name an archive",
+            untouched="Nothing was changed",
+            remedy="Use letters, digits, '.', '_' and '-', not ending in .checkpoint",
+        )
+    return name
+
+
+def escape_placeholders(text: str) -> str:
+    """``text`` so that Borg takes it literally where it would expand ``{now}`` and the like."""
+    return text.replace("{", "{{").replace("}", "}}")
+
+
+def read_passphrase(path: str) -> bytes:
+    """The passphrase in a file that only its owner, root or us, can read; one newline at its end is not part of it.
+
+    :raises BackupError: when the file is missing, empty, readable by others or not one line of UTF-8.
+    """
+
+    def refuse(what: str, remedy: str) -> BackupError:
+        return BackupError(f"the passphrase file {path} {what}", untouched="Nothing was changed", remedy=remedy)
+
+    fetch = f"{_ASK_FOR_ESCROW}, or run site.yml"
+    try:
+        descriptor = os.open(path, os.O_RDONLY | os.O_CLOEXEC | os.O_NOCTTY | os.O_NONBLOCK)
+    except FileNotFoundError:
+        raise refuse("does not exist", fetch) from None
+    with os.fdopen(descriptor, "rb") as stream:
+        status = os.fstat(stream.fileno())
+        if not stat.S_ISREG(status.st_mode):
+            raise refuse("is not a regular file", fetch)
+        if status.st_uid not in (0, os.geteuid()):
+            raise refuse(f"belongs to user {status.st_uid}", f"chown root {path}")
+        if status.st_mode & 0o077:
+            raise refuse(f"has mode {stat.S_IMODE(status.st_mode):04o}", f"chmod 0600 {path}")
+        content = stream.read(_SECRET_BYTES + 2)
+    secret = content.removesuffix(b"\n")
+    if not secret:
+        raise refuse("is empty", fetch)
+    if len(secret) > _SECRET_BYTES:
+        raise refuse(f"is longer than {_SECRET_BYTES} bytes", fetch)
+    if b"\n" in secret or b"\0" in secret:
+        raise refuse("holds more than one line", fetch)
+    try:
+        secret.decode("utf-8")
+    except UnicodeDecodeError:
+        raise refuse("is not UTF-8", fetch) from None
+    return secret
+
+
+def host_id(machine_id_file: str = _MACHINE_ID) -> str:
+    """This machine's name in Borg's locks: it stays when address or name change, and tells nothing else.
+
+    Borg removes a lock by itself when the process that held it is gone, but only under the same host id.
+    """
+    try:
+        with open(machine_id_file, "rb") as stream:
+            machine_id = stream.read().strip()
+    except FileNotFoundError:
+        machine_id = b""
+    if not machine_id:
+        raise BackupError(
+            f"{machine_id_file} is missing or empty, so that Borg's locks cannot be told apart from another machine's",
+            untouched="Nothing was changed",
+            remedy="Run systemd-machine-id-setup",
+        )
+    return "labops-" + hashlib.sha256(b"labops.backup borg " + machine_id).hexdigest()[:24]
+
+
+class Log:
+    """What Borg said on standard error under ``--log-json``, in the parts that somebody needs."""
+
+    def __init__(self, on_progress: t.Callable[[dict[str, t.Any]], None] | None = None) -> None:
+        self.msgid = ""
+        self.errors: deque[str] = deque(maxlen=_MESSAGES_KEPT)
+        self.warnings: deque[str] = deque(maxlen=_MESSAGES_KEPT)
+        self.progress: dict[str, t.Any] = {}
+        self._on_progress = on_progress
+
+    def take(self, line: str) -> None:
+        """Take one line; what is not a record (an argument error, a message of the loader) counts as an error."""
+        try:
+            record = json.loads(line)
+        except ValueError:
+            record = None
+        if not isinstance(record, dict):
+            self.errors.append(line.strip())
+            return
+        if record.get("type") == "log_message":
+            self._take_message(record)
+        elif record.get("type") == "archive_progress" and not record.get("finished"):
+            self.progress = {name: record[name] for name in ("nfiles", "original_size", "path") if name in record}
+            if self._on_progress is not None:
+                self._on_progress(record)
+
+    def _take_message(self, record: dict[str, t.Any]) -> None:
+        text = str(record.get("message", "")).strip()
+        if record.get("levelname") == "WARNING":
+            self.warnings.append(text)
+        elif record.get("levelname") in ("ERROR", "CRITICAL"):
+            self.msgid = str(record.get("msgid") or self.msgid)
+            if text.startswith("Traceback"):
+                text = _last_line_of_traceback(text)
+            self.errors.append(text)
+
+    def cause(self, rc: int) -> str:
+        """The key of :data:`CAUSES` for this end, or Borg's own word, or nothing."""
+        if self.msgid in CAUSES:
+            return self.msgid
+        if any("[Errno 28]" in text for text in (*self.errors, *self.warnings)):
+            return "NoSpace"
+        return _CODES.get(rc, self.msgid)
+
+
+def _last_line_of_traceback(text: str) -> str:
+    """The exception itself; Borg appends a description of the system after an empty line."""
+    lines = text.split("\n\nPlatform:")[0].strip().split("\n")
+    return lines[-1].strip()
+
+
+@dataclass(frozen=True)
+class Created:
+    """What ``create`` reported about the archive that it wrote."""
+
+    archive_id: str
+    nfiles: int
+    seconds: float
+    warnings: tuple[str, ...]
+
+
+class Repository:
+    """One repository on this machine, and the Borg that works on it.
+
+    :param repository: absolute path.
+    :param passphrase_file: see :func:`read_passphrase`.
+    :param base_dir: ``BORG_BASE_DIR``: caches, and the memory of which repository was seen where. One place for
+        cron, a person and AWX, or each of them reads every file again.
+    :param executable: a name, looked up in the fixed search path, or an absolute path.
+    :param lock_wait: seconds to wait for Borg's own lock.
+    """
+
+    def __init__(
+        self, *, repository: str, passphrase_file: str, base_dir: str, executable: str = "borg", lock_wait: int = 60
+    ) -> None:
+        for what, path in (("repository", repository), ("base_dir", base_dir), ("passphrase_file", passphrase_file)):
+            if not path.startswith("/"):
+                raise BackupError(f"{what} is {path!r}; an absolute path is needed", untouched="Nothing was changed")
+        if "::" in repository or "{" in repository or "}" in repository:
+            raise BackupError(
+                f"Borg would misread the repository path {repository!r}",
+                untouched="Nothing was changed",
+                remedy="Use a path without '::', '{' and '}'",
+            )
+        self.path = repository.rstrip("/") or "/"
+        self._passphrase_file = passphrase_file
+        self._passphrase = read_passphrase(passphrase_file)
+        self._executable = _program(executable)
+        self._lock_wait = lock_wait
+        self._environment = _command.environment(
+            BORG_BASE_DIR=base_dir,
+            BORG_HOST_ID=host_id(),
+            **_SETTINGS,
+        )
+        self.version = self._find_version()
+        os.makedirs(base_dir, mode=0o700, exist_ok=True)
+
+    @classmethod
+    def of(cls, options: t.Mapping[str, t.Any]) -> Repository:
+        """The repository that a module's options name."""
+        names = ("repository", "passphrase_file", "base_dir", "executable", "lock_wait")
+        return cls(**{name: options[name] for name in names})
+
+    def is_absent(self) -> bool:
+        """Nothing is at the path, or an empty folder; anything else is for Borg to judge."""
+        try:
+            with os.scandir(self.path) as entries:
+                return next(entries, None) is None
+        except FileNotFoundError:
+            return True
+        except NotADirectoryError:
+            return False
+
+    def describe(self) -> dict[str, t.Any]:
+        """The repository's id and encryption, and its archives, newest first; opens it with the passphrase."""
+        found = self._json("list", "--json", self.path)
+        return {
+            "repository_id": found["repository"]["id"],
+            "encryption": found["encryption"]["mode"],
+            "archives": [
+                {"name": entry["name"], "id": entry["id"], "start": parse_time(entry["start"])}
+                for entry in reversed(found["archives"])
+            ],
+        }
+
+    def statistics(self) -> dict[str, t.Any]:
+        """Sizes over all archives; may have to build Borg's cache first."""
+        found = self._json("info", "--json", self.path)
+        stats = found["cache"]["stats"]
+        return {
+            "last_modified": parse_time(found["repository"]["last_modified"]),
+            "original_size": stats["total_size"],
+            "compressed_size": stats["total_csize"],
+            "deduplicated_size": stats["unique_csize"],
+        }
+
+    def ensure(
+        self, encryption: str, reserve: str, *, dry_run: bool
+    ) -> tuple[dict[str, str | None], dict[str, str | None]]:
+        """Create the repository unless it exists, and set its free-space reserve; what was, and what is to be.
+
+        :param reserve: Borg's ``additional_free_space``: what a transaction must leave free, so that Borg can still
+            delete on a full file system.
+        :raises BackupError: when something else lies there, the passphrase does not open it, or its encryption differs.
+        """
+        wanted = parse_size(reserve)
+        if 0 < wanted < SMALLEST_RESERVE:
+            raise BackupError(
+                f"the free-space reserve is {reserve}; Borg takes 0 or at least 10M", untouched="Nothing was changed"
+            )
+        before: dict[str, str | None] = {"encryption": None, "free_space_reserve": None}
+        after: dict[str, str | None] = {"encryption": encryption, "free_space_reserve": reserve}
+        if self.is_absent():
+            if not dry_run:
+                self._run("init", "--encryption", encryption, self.path)
+        else:
+            before["encryption"] = self.describe()["encryption"]
+            if before["encryption"] != encryption:
+                raise BackupError(
+                    f"the repository {self.path} has the encryption {before['encryption']}, not {encryption}, and that "
+                    f"cannot be changed",
+                    untouched="Nothing was changed",
+                    remedy="Ask for the encryption that it has, or name another path",
+                )
+            is_set = self.free_space_reserve()
+            before["free_space_reserve"] = reserve if parse_size(is_set) == wanted else is_set
+        if not dry_run and before["free_space_reserve"] != reserve:
+            self._run("config", self.path, "additional_free_space", reserve)
+        return before, after
+
+    def free_space_reserve(self) -> str:
+        """``additional_free_space`` as it is set."""
+        return self._run("config", self.path, "additional_free_space").decode().strip()
+
+    def export_key(self) -> bytes:
+        """The key, itself encrypted with the passphrase, as ``borg key import`` takes it."""
+        return self._run("key", "export", self.path, "-")
+
+    def archives(self, *, name: str | None = None, glob: str = "*", last: int | None = None) -> dict[str, t.Any]:
+        """The repository's id, and archives with times, counts and sizes, newest first: one by name, or what matches.
+
+        :raises BorgError: when the named one does not exist.
+        """
+        if name is not None:
+            found = self._json("info", "--json", f"{self.path}::{check_archive_name(name)}")
+        else:
+            newest = ("--last", str(last)) if last is not None else ()
+            found = self._json("info", "--json", "--glob-archives", glob, *newest, self.path)
+        return {
+            "repository_id": found["repository"]["id"],
+            "archives": [_archive(entry) for entry in reversed(found["archives"])],
+        }
+
+    def create(
+        self,
+        name: str,
+        path: str,
+        *,
+        compression: str,
+        exclude: t.Sequence[str] = (),
+        comment: str = "",
+        checkpoint_interval: int | None = None,
+        chunker_params: str | None = None,
+        stall_seconds: float | None = None,
+        pass_fds: t.Sequence[int] = (),
+        on_progress: t.Callable[[dict[str, t.Any]], None] | None = None,
+    ) -> Created:
+        """Archive the content of ``path``, relative to it, so that an extract gives the bare tree.
+
+        :param exclude: patterns with their style (``sh:**/.partial``), against paths relative to ``path``.
+        :param stall_seconds: end Borg when it reports no progress for so long.
+        :param pass_fds: descriptors of locks that Borg shall hold as long as it lives.
+        :param on_progress: takes each ``archive_progress`` record.
+        :raises BorgError: on any end but success; also on a warning, which leaves an archive behind.
+        """
+        check_archive_name(name)
+        for pattern in exclude:
+            if not _PATTERN.match(pattern):
+                raise BackupError(
+                    f"the exclude pattern {pattern!r} does not say its style",
+                    untouched="Nothing was archived",
+                    remedy="Put sh:, fm:, re:, pp: or pf: before it",
+                )
+        argv = ["--progress", "create", "--json", "--numeric-ids", "--compression", compression]
+        if comment:
+            argv += ["--comment", escape_placeholders(comment)]
+        if checkpoint_interval is not None:
+            argv += ["--checkpoint-interval", str(checkpoint_interval)]
+        if chunker_params:
+            argv += ["--chunker-params", chunker_params]
+        for pattern in exclude:
+            argv += ["--exclude", pattern]
+        argv += [f"{self.path}::{name}", "."]
+        log = Log(on_progress)
+        started = time.monotonic()
+        report = json.loads(self._run(*argv, log=log, cwd=path, stall_seconds=stall_seconds, pass_fds=pass_fds))
+        archive = report["archive"]
+        seconds = round(time.monotonic() - started, 3)
+        return Created(archive["id"], archive["stats"]["nfiles"], seconds, tuple(log.warnings))
+
+    def prove(self, name: str, created: Created) -> dict[str, t.Any]:
+        """Open the archive that was just created and tell what is in it.
+
+        :raises BackupError: when it is not the one that ``create`` said it wrote.
+        """
+        found = self.archives(name=name)
+        archive = found["archives"][0]
+        if (archive["id"], archive["nfiles"]) != (created.archive_id, created.nfiles):
+            raise BackupError(
+                f"the archive {name} in {self.path} is not the one that was written: it has the id {archive['id']} and "
+                f"{archive['nfiles']} files, written were {created.archive_id} with {created.nfiles} files",
+                remedy="Run borg check on the repository and find out who else writes to it",
+            )
+        sizes = ("nfiles", "original_size", "compressed_size", "deduplicated_size")
+        return {
+            "repository_id": found["repository_id"],
+            "archive_id": archive["id"],
+            **{size: archive[size] for size in sizes},
+            "started": archive["start"],
+            "finished": archive["end"],
+            "seconds": created.seconds,
+            "warnings": list(created.warnings),
+        }
+
+    def expect_no_archive(self, name: str) -> str:
+        """The repository's id, when it can be opened and holds no archive of that name."""
+        found = self.describe()
+        if name in (archive["name"] for archive in found["archives"]):
+            cause = CAUSES["Archive.AlreadyExists"]
+            raise BackupError(
+                f"{self.path}: {cause.name} ({name})", untouched="Nothing was changed", remedy=cause.remedy
+            )
+        return t.cast("str", found["repository_id"])
+
+    def read_file(self, archive: str, path: str) -> bytes:
+        """The content of one file of an archive; for small files.
+
+        :raises BorgError: when archive or path do not exist.
+        """
+        return self._run("extract", "--stdout", f"{self.path}::{check_archive_name(archive)}", f"pf:{path}")
+
+    def _find_version(self) -> str:
+        outcome = _command.run([self._executable, "--version"], env=self._environment)
+        if outcome.rc != 0:
+            raise outcome.error(f"{self._executable} --version failed", untouched="Nothing was changed")
+        text = outcome.stdout.decode("utf-8", "replace")
+        parse_version(text)
+        return text.split()[1]
+
+    def _json(self, *words: str) -> dict[str, t.Any]:
+        return t.cast("dict[str, t.Any]", json.loads(self._run(*words)))
+
+    def _run(self, *words: str, log: Log | None = None, **keywords: t.Any) -> bytes:
+        """Standard output of a verb that succeeded."""
+        log = log or Log()
+        outcome = _command.run(
+            [self._executable, "--log-json", "--lock-wait", str(self._lock_wait), *words],
+            env=self._environment,
+            secrets={"BORG_PASSPHRASE_FD": self._passphrase},
+            on_stderr_line=log.take,
+            **keywords,
+        )
+        if outcome.rc != 0:
+            raise self._error(outcome, log, next(word for word in words if not word.startswith("-")))
+        return outcome.stdout
+
+    def _error(self, outcome: _command.Outcome, log: Log, verb: str) -> BorgError:
+        msgid = log.cause(outcome.rc)
+        name, remedy = CAUSES.get(msgid, Cause("", "Read Borg's message above and mend what it names"))
+        said = list(log.errors)
+        after = ""
+        if kind(outcome.rc) == "warning":
+            said = said + list(log.warnings)
+            if verb == "create":
+                after = "The archive was written in spite of the warning and is not to be trusted"
+                remedy = "Mend what the warning names, then archive again under a new name"
+        elif kind(outcome.rc) == "signal":
+            name, remedy = (
+                "it was ended by a signal",
+                "Run again; what create had stored by its last checkpoint is reused",
+            )
+            said = said or outcome.stderr.splitlines()[-1:]
+        if msgid == "PassphraseWrong":
+            remedy = f"{remedy} into {self._passphrase_file}"
+        facts = {"progress": log.progress} if log.progress else {}
+        return BorgError(
+            f"borg {verb} on {self.path} failed" + (f": {name}" if name else ""),
+            msgid=msgid,
+            rc=outcome.rc,
+            stderr=" | ".join(said),
+            untouched=after,
+            remedy=remedy,
+            **facts,
+        )
+
+
+def _program(executable: str) -> str:
+    if "/" not in executable:
+        return _command.find(executable)
+    if not os.path.isabs(executable) or not os.access(executable, os.X_OK):
+        raise BackupError(
+            f"there is no program {executable}",
+            untouched="Nothing was changed",
+            remedy="Run site.yml for this host, or mend borg_version or executable",
+        )
+    return executable
+
+
+def _archive(entry: t.Mapping[str, t.Any]) -> dict[str, t.Any]:
+    stats = entry["stats"]
+    return {
+        "name": entry["name"],
+        "id": entry["id"],
+        "start": parse_time(entry["start"]),
+        "end": parse_time(entry["end"]),
+        "seconds": entry["duration"],
+        "nfiles": stats["nfiles"],
+        "original_size": stats["original_size"],
+        "compressed_size": stats["compressed_size"],
+        "deduplicated_size": stats["deduplicated_size"],
+        "comment": entry["comment"],
+        "chunker_params": ",".join(str(part) for part in entry["chunker_params"]),
+    }

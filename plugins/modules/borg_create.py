@@ -1,0 +1,280 @@
+#!/usr/bin/python
+# Copyright: (c) 2026, the labops.backup contributors
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""Archive the content of a folder."""
+
+from __future__ import annotations
+
+DOCUMENTATION = r"""
+module: borg_create
+short_description: Archive the content of a folder
+version_added: "0.1.0"
+author: labops.backup contributors (@labops)
+description:
+  - Archives what is in O(path), relative to it, so that an extract gives the bare tree. Owners are stored by number.
+  - The folder must not change meanwhile. Anything but success is a failure, also a warning such as a file that changed
+    or could not be read. Borg has written an archive in that case; its name is not reused and no recovery point may
+    refer to it.
+  - After Borg has ended, the archive is opened and compared with what Borg said it wrote.
+  - Sockets are left out by Borg without a word; FIFOs and device nodes are stored as such.
+  - An interrupted module ends Borg with SIGINT. The next archive continues from its last checkpoint.
+extends_documentation_fragment:
+  - labops.backup._attributes
+  - labops.backup._borg
+attributes:
+  check_mode:
+    support: full
+    details:
+      - Opens the repository and refuses what would be refused, but neither walks the folder nor takes the lock, so
+        counts and sizes are not predicted.
+  diff_mode:
+    support: none
+  idempotent:
+    support: none
+    details: Each run writes an archive; a name that exists already is refused.
+options:
+  archive:
+    description: Name of the archive. Letters, digits, C(.), C(_) and C(-), not ending in C(.checkpoint).
+    type: str
+    required: true
+  path:
+    description: The folder. The repository must not lie in it.
+    type: path
+    required: true
+  compression:
+    description:
+      - Borg's compression of chunks that the repository does not hold yet. A chunk keeps the compression of whoever
+        stored it first.
+    type: str
+    default: zstd,22
+  exclude:
+    description:
+      - Patterns of what is left out, each with its style, as C(borg help patterns) tells, for instance
+        V(sh:**/.rsync-partial). They are matched with paths relative to O(path).
+    type: list
+    elements: str
+    default: []
+  comment:
+    description: A text that is kept with the archive.
+    type: str
+    default: ""
+  lock:
+    description:
+      - A lock file that is held from before the first check to the end, and by Borg itself as long as it lives. When
+        another process holds it, the module fails at once.
+    type: path
+  generation_file:
+    description:
+      - The document that tells the generation of the mirror. It must say V(complete) before and be the same after
+        Borg has run.
+    type: path
+  expected_generation:
+    description: The generation that the mirror must have. Needs O(generation_file).
+    type: int
+  checkpoint_interval:
+    description: Seconds between Borg's checkpoints. Borg's own default is 1800.
+    type: int
+  chunker_params:
+    description:
+      - Borg's chunker, for instance V(buzhash,16,20,18,4095) for text dumps. Borg's own default is
+        V(buzhash,19,23,21,4095). Changing it makes Borg store everything again.
+    type: str
+  stall_seconds:
+    description:
+      - End Borg when it has reported no progress for so many seconds; V(0) for never. This limits standstill, not
+        duration, a first archive may take days.
+    type: int
+    default: 3600
+seealso:
+  - module: labops.backup.borg_archive_info
+  - module: labops.backup.rsync_pull
+"""
+
+EXAMPLES = r"""
+- name: Archive a mirror
+  labops.backup.borg_create:
+    repository: /srv/backup/borg/tatchu/blobs
+    passphrase_file: /etc/labops-backup/borg/tatchu.passphrase
+    base_dir: /var/lib/labops-backup/borg
+    archive: tatchu-blobs-20261123T023000Z-77b0aa
+    path: /srv/backup/mirror/tatchu/blobs
+    generation_file: /srv/backup/mirror/tatchu/blobs.generation.json
+    expected_generation: 17
+    lock: /run/labops-backup/tatchu.blobs.lock
+"""
+
+RETURN = r"""
+archive:
+  description: Name of the archive.
+  returned: success
+  type: str
+generation:
+  description: The mirror's generation; V(null) without O(generation_file).
+  returned: success
+  type: int
+dump_set:
+  description: The dump set that the mirror's generation names; V(null) without O(generation_file).
+  returned: success
+  type: str
+borg_version:
+  description: The version of Borg that did it.
+  returned: success
+  type: str
+  sample: 1.2.4
+repository_id:
+  description: The repository's id.
+  returned: success
+  type: str
+archive_id:
+  description: The archive's id.
+  returned: success, not in check mode
+  type: str
+nfiles:
+  description: Regular files in it. Further names of one file (hard links) are not counted again.
+  returned: success, not in check mode
+  type: int
+original_size:
+  description: Bytes of its files.
+  returned: success, not in check mode
+  type: int
+compressed_size:
+  description: Bytes of its files, compressed.
+  returned: success, not in check mode
+  type: int
+deduplicated_size:
+  description: Bytes of chunks that no other archive uses. Borg 1.2 counts the archive's own metadata, 1.4 does not.
+  returned: success, not in check mode
+  type: int
+started:
+  description: When Borg began to read (UTC).
+  returned: success, not in check mode
+  type: str
+  sample: "2026-11-23T02:41:07Z"
+finished:
+  description: When the archive was complete (UTC).
+  returned: success, not in check mode
+  type: str
+  sample: "2026-11-23T02:58:40Z"
+seconds:
+  description: How long Borg ran.
+  returned: success, not in check mode
+  type: float
+warnings:
+  description: What Borg warned of although it ended well, for instance that it removed the lock of a dead process.
+  returned: success, not in check mode
+  type: list
+  elements: str
+progress:
+  description: How far Borg had come, C(nfiles), C(original_size) and C(path).
+  returned: when Borg failed after it had begun to read
+  type: dict
+msgid:
+  description: The cause of a failure in Borg's words.
+  returned: when Borg failed
+  type: str
+  sample: Repository.InsufficientFreeSpaceError
+rc:
+  description: Borg's exit code.
+  returned: when Borg failed
+  type: int
+"""
+
+import contextlib
+import os
+import typing as t
+
+from ansible.module_utils.basic import AnsibleModule
+from ansible_collections.labops.backup.plugins.module_utils._arguments import BORG
+from ansible_collections.labops.backup.plugins.module_utils._errors import BackupError
+from ansible_collections.labops.backup.plugins.module_utils._host import _document, _lock
+from ansible_collections.labops.backup.plugins.module_utils._module import run_module
+from ansible_collections.labops.backup.plugins.module_utils._tools import _borg
+
+ARGUMENT_SPEC: dict[str, t.Any] = {
+    **BORG,
+    "archive": {"type": "str", "required": True},
+    "path": {"type": "path", "required": True},
+    "compression": {"type": "str", "default": "zstd,22"},
+    "exclude": {"type": "list", "elements": "str", "default": []},
+    "comment": {"type": "str", "default": ""},
+    "lock": {"type": "path"},
+    "generation_file": {"type": "path"},
+    "expected_generation": {"type": "int"},
+    "checkpoint_interval": {"type": "int"},
+    "chunker_params": {"type": "str"},
+    "stall_seconds": {"type": "int", "default": 3600},
+}
+
+
+def _archive(module: AnsibleModule) -> dict[str, t.Any]:
+    options = module.params
+    name = _borg.check_archive_name(options["archive"])
+    repository = _borg.Repository.of(options)
+    with contextlib.ExitStack() as held:
+        descriptors = []
+        if options["lock"] is not None and not module.check_mode:
+            descriptors = [held.enter_context(_lock.hold(options["lock"], f"borg_create of {name}"))]
+        mirror = _mirror(options, repository.path)
+        facts = {
+            "changed": True,
+            "archive": name,
+            "generation": mirror.get("generation"),
+            "dump_set": mirror.get("dump_set"),
+            "borg_version": repository.version,
+        }
+        if module.check_mode:
+            return {**facts, "repository_id": repository.expect_no_archive(name)}
+        created = repository.create(
+            name,
+            options["path"],
+            compression=options["compression"],
+            exclude=options["exclude"],
+            comment=options["comment"],
+            checkpoint_interval=options["checkpoint_interval"],
+            chunker_params=options["chunker_params"],
+            stall_seconds=options["stall_seconds"] or None,
+            pass_fds=descriptors,
+        )
+        if _mirror(options, repository.path) != mirror:
+            raise BackupError(
+                f"the mirror {options['path']} was written to while it was archived as {name}",
+                untouched="The archive exists and is not to be trusted",
+                remedy="Find out who wrote to the mirror, then pull and archive again",
+            )
+        return {**facts, **repository.prove(name, created)}
+
+
+def _mirror(options: dict[str, t.Any], repository: str) -> dict[str, t.Any]:
+    """The generation document of the mirror, when the mirror may be archived."""
+    path, document_path, expected = options["path"], options["generation_file"], options["expected_generation"]
+    if not os.path.isdir(path):
+        raise BackupError(f"{path} is not a folder", untouched="Nothing was archived", remedy="See that it is mounted")
+    if os.path.commonpath([os.path.realpath(path), os.path.realpath(repository)]) == os.path.realpath(path):
+        raise BackupError(f"the repository {repository} lies in {path}", untouched="Nothing was archived")
+    if document_path is None:
+        return {}
+    try:
+        document = _document.read(document_path)
+    except FileNotFoundError:
+        raise BackupError(
+            f"the mirror {path} has no generation ({document_path} is missing): no pull of it was ever finished",
+            untouched="Nothing was archived",
+            remedy="Pull first",
+        ) from None
+    generation, state = document.get("generation"), document.get("state")
+    if state != "complete" or expected not in (None, generation):
+        raise BackupError(
+            f"the mirror {path} is at generation {generation}, {state}; needed is "
+            + ("a complete one" if expected is None else f"generation {expected}, complete"),
+            untouched="Nothing was archived",
+            remedy="Pull again, then archive what that pull finished",
+        )
+    return document
+
+
+def main() -> None:
+    run_module(ARGUMENT_SPEC, _archive, required_by={"expected_generation": ["generation_file"]})
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,136 @@
+#!/usr/bin/python
+# Copyright: (c) 2026, the labops.backup contributors
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""Tell what a Borg repository is and which archives it holds."""
+
+from __future__ import annotations
+
+DOCUMENTATION = r"""
+module: borg_repository_info
+short_description: Tell what a Borg repository is and which archives it holds
+version_added: "0.1.0"
+author: labops.backup contributors (@labops)
+description:
+  - A path where nothing lies, or an empty folder, is reported as V(exists=false). Something else that is not a
+    repository, a wrong passphrase and a held lock are failures.
+  - Checkpoints of interrupted archives are not listed; they are no archives.
+  - Borg may write to its caches in O(base_dir); the repository stays as it is.
+extends_documentation_fragment:
+  - labops.backup._attributes.INFO_MODULE
+  - labops.backup._borg
+options:
+  repository:
+    description:
+      - Absolute path of the repository on this host.
+      - Other kinds of address are refused, and so are paths that hold C(::), C({) or C(}), which Borg would interpret.
+    type: path
+    required: true
+    aliases: [path]
+seealso:
+  - module: labops.backup.borg_repository
+  - module: labops.backup.borg_archive_info
+"""
+
+EXAMPLES = r"""
+- name: Look at one repository
+  labops.backup.borg_repository_info:
+    path: /srv/backup/borg/tatchu/blobs
+    passphrase_file: /etc/labops-backup/borg/tatchu.passphrase
+    base_dir: /var/lib/labops-backup/borg
+  register: blobs
+
+- name: Name its newest archive
+  ansible.builtin.debug:
+    msg: "{{ blobs.archives | map(attribute='name') | first }}"
+"""
+
+RETURN = r"""
+exists:
+  description: Whether there is a repository. If not, of all other values only RV(borg_version) is returned.
+  returned: success
+  type: bool
+borg_version:
+  description: The version of Borg that was asked.
+  returned: success
+  type: str
+  sample: 1.2.4
+repository_id:
+  description: The repository's id.
+  returned: when the repository exists
+  type: str
+encryption:
+  description: Its encryption.
+  returned: when the repository exists
+  type: str
+  sample: repokey-blake2
+archives:
+  description: C(name), C(id) and C(start) (UTC) of each archive, newest first.
+  returned: when the repository exists
+  type: list
+  elements: dict
+  sample:
+    - name: tatchu-blobs-20261123T023000Z-77b0aa
+      id: b95cd6db06498ffa2c171f560f24c7a4c41b8ac0ff07c70ed8d71cca761e8239
+      start: "2026-11-23T02:41:07Z"
+last_modified:
+  description: When something last wrote to the repository (UTC). Not a proof of a backup.
+  returned: when the repository exists
+  type: str
+  sample: "2026-11-23T02:58:40Z"
+original_size:
+  description: Bytes of all archives together as they would be restored.
+  returned: when the repository exists
+  type: int
+compressed_size:
+  description: Bytes of all archives together, each compressed.
+  returned: when the repository exists
+  type: int
+deduplicated_size:
+  description: Bytes that the repository's chunks take, each stored once, compressed.
+  returned: when the repository exists
+  type: int
+free_space_reserve:
+  description: Borg's C(additional_free_space) as it is set.
+  returned: when the repository exists
+  type: str
+  sample: 2G
+msgid:
+  description: The cause of a failure in Borg's words.
+  returned: when Borg failed
+  type: str
+  sample: PassphraseWrong
+rc:
+  description: Borg's exit code.
+  returned: when Borg failed
+  type: int
+"""
+
+import typing as t
+
+from ansible.module_utils.basic import AnsibleModule
+from ansible_collections.labops.backup.plugins.module_utils._arguments import BORG
+from ansible_collections.labops.backup.plugins.module_utils._module import run_module
+from ansible_collections.labops.backup.plugins.module_utils._tools import _borg
+
+ARGUMENT_SPEC: dict[str, t.Any] = {**BORG, "repository": {**BORG["repository"], "aliases": ["path"]}}
+
+
+def _look(module: AnsibleModule) -> dict[str, t.Any]:
+    repository = _borg.Repository.of(module.params)
+    if repository.is_absent():
+        return {"exists": False, "borg_version": repository.version}
+    return {
+        "exists": True,
+        "borg_version": repository.version,
+        "free_space_reserve": repository.free_space_reserve(),
+        **repository.describe(),
+        **repository.statistics(),
+    }
+
+
+def main() -> None:
+    run_module(ARGUMENT_SPEC, _look)
+
+
+if __name__ == "__main__":
+    main()
