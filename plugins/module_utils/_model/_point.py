@@ -16,7 +16,6 @@ PARTIAL = "partial"
 LATEST = "latest"
 DOCUMENT = "point.json"
 DUMP_MANIFEST = "manifest.json"
-ARCHIVE_GLOB = "point-*"
 
 _PREFIX = "point-"
 _SHOWN = 10
@@ -64,10 +63,8 @@ def build(
     :raises BackupError: when there is nothing to seal, or the parts contradict each other.
     """
     _run.began(point)
-    if not datasets:
-        raise _refused(f"no dataset of {source} was archived in run {run_id}", "Mend what stopped them and run again")
     for number, outcome in enumerate(datasets, 1):
-        _demand(outcome, _NEEDED, f"archived dataset {number} of {source}")
+        check_archived(outcome, f"archived dataset {number} of {source}")
     for number, outcome in enumerate(missing, 1):
         _demand(outcome, ("dataset", "message"), f"missing dataset {number} of {source}")
     pinned = {key: dump_set.get(key) for key in _DUMP_SET} if dump_set else None
@@ -76,6 +73,9 @@ def build(
         _moment(str(pinned["started"]))
     archived = [str(outcome["name"]) for outcome in datasets]
     reasons = {str(outcome["dataset"]): _reason(outcome) for outcome in missing}
+    if not datasets:
+        why = "; ".join(f"{name}: {reason}" for name, reason in reasons.items()) or "no outcome was reported"
+        raise _refused(f"no dataset of {source} has an archive ({why})", "Mend what stopped them and run again")
     twice = sorted({name for name in archived if archived.count(name) > 1} | (set(archived) & set(reasons)))
     if twice:
         raise _refused(f"more than one outcome was given for {', '.join(twice)} of {source}")
@@ -108,6 +108,14 @@ def build(
         "missing": absent,
         "references": looked_up,
     }
+
+
+def check_archived(outcome: t.Mapping[str, t.Any], what: str) -> None:
+    """Refuse the outcome of an archived dataset that does not say which archive.
+
+    :raises BackupError: naming what is missing.
+    """
+    _demand(outcome, _NEEDED, what)
 
 
 def _demand(outcome: t.Mapping[str, t.Any], keys: t.Sequence[str], what: str) -> None:
@@ -173,7 +181,7 @@ def check(document: t.Mapping[str, t.Any], point: str) -> None:
     if wrong:
         raise BackupError(f"the seal of {point} lacks or misspells {', '.join(wrong)}")
     for number, dataset in enumerate(document["datasets"], 1):
-        _demand(dataset, _NEEDED, f"dataset {number} in the seal of {point}")
+        check_archived(dataset, f"dataset {number} in the seal of {point}")
     if document["state"] == COMPLETE:
         _moment((document["dump_set"] or {}).get("started", "no dump set"))
 

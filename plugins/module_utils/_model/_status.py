@@ -1,7 +1,7 @@
 # Copyright: (c) 2026, the labops.backup contributors
 # SPDX-License-Identifier: GPL-3.0-or-later
 # PRIVATE to labops.backup: no stable interface.
-"""The status of a server as lines that people read: recovery points, newest first, and the last runs."""
+"""What all servers have, as one document and as lines that people read: recovery points and the last runs."""
 
 from __future__ import annotations
 
@@ -11,6 +11,10 @@ from datetime import datetime
 
 from ansible_collections.labops.backup.plugins.module_utils._errors import BackupError
 from ansible_collections.labops.backup.plugins.module_utils._model import _point, _run, _text
+from ansible_collections.labops.backup.plugins.module_utils._model._inventory import Host
+
+SCHEMA_VERSION = 1
+Document = dict[str, t.Any]
 
 _GAP = "  "
 _LEFT, _RIGHT = False, True
@@ -43,40 +47,98 @@ def width(text: str) -> int:
     )
 
 
-def lines(status: t.Mapping[str, t.Any], now: datetime) -> list[str]:
-    """The whole status of one server as lines.
+def document(hosts: t.Mapping[str, Host], servers: t.Sequence[str], now: str) -> Document:
+    """The status of these servers, from what status.yml read on each.
 
-    :param status: ``server``, ``sources`` (each with ``source``, ``points``, ``unreadable``), ``runs`` and
-        ``unreadable_runs``, as status.yml gathers them.
+    :param hosts: variables by host name: ``backup_plan``, and the results ``status_runs`` (of ``run_record_info``)
+        and ``status_points`` (of ``recovery_point_info``, one a source). A server without them did not answer.
+    :return: ``ok`` (everything could be read), ``problems``, and ``servers``.
     """
-    server = _text.plain(status["server"])
+    entries = [_server(name, hosts[name]) for name in servers]
+    problems = [f"{entry['server']}: {entry['problem']}" for entry in entries if entry["problem"]]
+    for entry in entries:
+        problems += [f"{one['path']} on {entry['server']}: {one['reason']}" for one in entry["unreadable_runs"]]
+        for source in entry["sources"]:
+            where = f"recovery points of {source['source']} on {entry['server']}"
+            problems += [f"{where}: {source['problem']}"] if source["problem"] else []
+            problems += [f"{where}: {one['point']}: {one['reason']}" for one in source["unreadable"]]
+    return {
+        "schema_version": SCHEMA_VERSION,
+        "generated": now,
+        "ok": not problems,
+        "problems": problems,
+        "servers": entries,
+    }
+
+
+def _server(name: str, variables: Host) -> Document:
+    ledger = variables.get("status_runs") or {}
+    results = (variables.get("status_points") or {}).get("results") or []
+    by_source = {result["item"]["name"]: result for result in results}
+    sources = [source["name"] for source in variables.get("backup_plan") or [] if source["server"] == name]
+    answered = "runs" in ledger
+    return {
+        "server": name,
+        "problem": "" if answered else _text_of(ledger),
+        "sources": [_source(source, by_source.get(source) or {}) for source in sources] if answered else [],
+        "runs": ledger.get("runs") or [],
+        "unreadable_runs": ledger.get("unreadable") or [],
+    }
+
+
+def _source(name: str, result: t.Mapping[str, t.Any]) -> Document:
+    return {
+        "source": name,
+        "problem": "" if "points" in result else _text_of(result),
+        "points": result.get("points") or [],
+        "unreadable": result.get("unreadable") or [],
+    }
+
+
+def _text_of(result: t.Mapping[str, t.Any]) -> str:
+    return str(result.get("msg") or "it gave no answer")
+
+
+def lines(status: t.Mapping[str, t.Any]) -> list[str]:
+    """The status as lines.
+
+    :param status: from :func:`document`.
+    """
+    now = _moment(status["generated"])
     text: list[str] = []
-    for source in status["sources"]:
-        text += [*_source(source, server, now), ""]
-    if not status["sources"]:
-        text += [f"{server} protects no source: no host names it as its backup_server.", ""]
-    text.append(f"Last runs on {server}")
-    if status["runs"]:
-        text += _table(_RUN_COLUMNS, [_run_row(run, now) for run in status["runs"]])
+    for server in status["servers"]:
+        name = _text.plain(server["server"])
+        if server["problem"]:
+            text += [f"{name} could not be asked: {_text.plain(server['problem'])}", ""]
+            continue
+        for source in server["sources"]:
+            text += [*_source_lines(source, name, now), ""]
+        text += [*_run_lines(server, name, now), ""]
+    return text[:-1]
+
+
+def _run_lines(server: t.Mapping[str, t.Any], name: str, now: datetime) -> list[str]:
+    if server["runs"]:
+        text = [f"Last runs on {name}", *_table(_RUN_COLUMNS, [_run_row(run, now) for run in server["runs"]])]
     else:
-        text.append("No run is recorded yet.")
-    text += [
-        f"Unreadable: {_text.plain(one['path'])}: {_text.plain(one['reason'])}" for one in status["unreadable_runs"]
+        text = [f"No run is recorded on {name} yet."]
+    return text + [
+        f"Unreadable: {_text.plain(one['path'])}: {_text.plain(one['reason'])}" for one in server["unreadable_runs"]
     ]
-    return text
 
 
-def _source(source: t.Mapping[str, t.Any], server: str, now: datetime) -> list[str]:
-    name = _text.plain(source["source"])
+def _source_lines(source: t.Mapping[str, t.Any], server: str, now: datetime) -> list[str]:
     points = _point.newest_first(source["points"])
     complete = next((point for point in points if point["state"] == _point.COMPLETE), None)
-    if complete is not None:
+    if source["problem"]:
+        verdict = f"they could not be read: {_text.plain(source['problem']).rstrip('.')}"
+    elif complete is not None:
         verdict = f"the newest complete one is {_age(complete['sealed'], now)} old"
     elif points:
         verdict = "none is complete, so none restores everything; the reasons are below"
     else:
         verdict = "there is none. Run the playbook labops.backup.backup, or wait for the night"
-    text = [f"Recovery points of {name} on {server}: {verdict}."]
+    text = [f"Recovery points of {_text.plain(source['source'])} on {server}: {verdict}."]
     if points:
         text += _table(_POINT_COLUMNS, [row for point in points for row in _point_rows(point, now)])
         for point in points:
@@ -149,8 +211,15 @@ def _clock(stamp: str) -> str:
 
 
 def _age(stamp: str, now: datetime) -> str:
-    try:
-        seconds = (now - datetime.fromisoformat(stamp)).total_seconds()
-    except (ValueError, TypeError) as error:
-        raise BackupError(f"{stamp!r} is not a time with a zone") from error
+    seconds = (now - _moment(stamp)).total_seconds()
     return "in the future" if seconds < 0 else _text.duration(seconds)
+
+
+def _moment(stamp: str) -> datetime:
+    try:
+        moment = datetime.fromisoformat(stamp)
+    except ValueError:
+        moment = None
+    if moment is None or moment.tzinfo is None:
+        raise BackupError(f"{stamp!r} is not a time with a zone")
+    return moment

@@ -130,7 +130,11 @@ def test_a_point_that_lacks_something_is_partial_and_says_why(change: dict[str, 
 @pytest.mark.parametrize(
     ("change", "message"),
     [
-        ({"datasets": []}, "no dataset of tatchu was archived"),
+        ({"datasets": []}, r"no dataset of tatchu has an archive \(no outcome was reported\)"),
+        (
+            {"datasets": [], "missing": [{"dataset": "data", "step": "Pull", "message": "refused"}]},
+            r"no dataset of tatchu has an archive \(data: Pull: refused\)",
+        ),
         ({"datasets": [archived("blobs"), archived("blobs")]}, "more than one outcome was given for blobs"),
         ({"missing": [{"dataset": "blobs", "message": "x"}]}, "more than one outcome was given for blobs"),
         ({"expected": ["blobs", "data"]}, r"database is not among the datasets of tatchu \(blobs, data\)"),

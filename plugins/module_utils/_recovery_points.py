@@ -1,0 +1,230 @@
+# Copyright: (c) 2026, the labops.backup contributors
+# SPDX-License-Identifier: GPL-3.0-or-later
+# PRIVATE to labops.backup: no stable interface.
+"""Seal recovery points and read the seals back: what is in the repository counts, what lies beside it is a cache."""
+
+from __future__ import annotations
+
+import contextlib
+import os
+import tempfile
+import typing as t
+from dataclasses import dataclass
+
+from ansible_collections.labops.backup.plugins.module_utils._errors import BackupError
+from ansible_collections.labops.backup.plugins.module_utils._host import _document
+from ansible_collections.labops.backup.plugins.module_utils._model import _point
+from ansible_collections.labops.backup.plugins.module_utils._tools import _borg
+
+_COMPRESSION = "zstd,3"
+Document = dict[str, t.Any]
+OpenRepository = t.Callable[[str], _borg.Repository]
+
+
+@dataclass(frozen=True)
+class Sealed:
+    """A point that was sealed, or that check mode would seal.
+
+    :param seal: ``archive``, ``archive_id`` and ``repository_id``; the last two are empty in check mode.
+    :param warnings: what went wrong without harm to the point.
+    """
+
+    document: Document
+    seal: dict[str, str]
+    cache: str
+    warnings: list[str]
+
+
+@dataclass(frozen=True)
+class Listing:
+    """The points of one repository, newest first; those whose seal cannot be read; trouble with the cache."""
+
+    points: list[Document]
+    unreadable: list[dict[str, str]]
+    warnings: list[str]
+
+
+def seal(
+    open_repository: OpenRepository,
+    repository: str,
+    point: str,
+    *,
+    datasets: t.Sequence[t.Mapping[str, t.Any]],
+    missing: t.Sequence[t.Mapping[str, t.Any]],
+    manifest_file: str | None,
+    cache_dir: str,
+    dry: bool,
+    **parts: t.Any,
+) -> Sealed:
+    """Write the seal of a point, last of all, and prove that it is there.
+
+    An archive that is not where its outcome says is not promised: its dataset counts as missing.
+
+    :param open_repository: opens a repository of the source by its path.
+    :param repository: the path of the repository that holds the seals.
+    :param manifest_file: the manifest of the pinned dump set, to be sealed too.
+    :param dry: decide and check everything, write nothing.
+    :param parts: the other arguments of ``_point.build``.
+    :raises BackupError: when the point is sealed already, or there is nothing to seal, or it cannot be proven.
+    """
+    points = open_repository(repository)
+    name = _point.archive_name(point)
+    before = points.describe()
+    if any(archive["name"] == name for archive in before["archives"]):
+        raise BackupError(
+            f"the recovery point {point} is sealed already, in {repository}",
+            untouched="Nothing was changed",
+            remedy="Give every run an identifier of its own",
+        )
+    there, not_there = _prove(open_repository, datasets)
+    document = _point.build(point, datasets=there, missing=[*missing, *not_there], **parts)
+    files = {_point.DOCUMENT: _document.encode(document)}
+    if document["dump_set"]:
+        files[_point.DUMP_MANIFEST] = _dump_manifest(manifest_file, document["dump_set"]["id"])
+    cache = _cache_path(cache_dir, point)
+    if dry:
+        return Sealed(document, {"archive": name, "archive_id": "", "repository_id": ""}, cache, [])
+    archive_id = _write(points, name, files, comment=_comment(document))
+    own = {"archive": name, "archive_id": archive_id, "repository_id": before["repository_id"]}
+    return Sealed(document, own, cache, _keep(cache, document, own))
+
+
+def read(points: _borg.Repository, cache_dir: str, *, refresh: bool, keep: bool) -> Listing:
+    """All points whose seal is in the repository.
+
+    :param refresh: read every seal from its archive, whatever the cache says.
+    :param keep: put what was read from archives into the cache.
+    """
+    listing = Listing([], [], [])
+    found = points.describe()
+    for archive in found["archives"]:
+        point = _point.point_of(archive["name"])
+        if point is None:
+            continue
+        own = {"archive": archive["name"], "archive_id": archive["id"], "repository_id": found["repository_id"]}
+        cache = _cache_path(cache_dir, point)
+        cached = None if refresh else _cached(cache, point, own)
+        if cached is not None:
+            listing.points.append(cached)
+            continue
+        try:
+            content = points.read_file(archive["name"], _point.DOCUMENT)
+            document = _document.decode(content, f"{_point.DOCUMENT} in {archive['name']}")
+            _point.check(document, point)
+        except BackupError as error:
+            listing.unreadable.append({"point": point, "archive": archive["name"], "reason": error.message})
+            continue
+        listing.points.append({**document, "seal": own})
+        if keep:
+            listing.warnings.extend(_keep(cache, document, own))
+    return Listing(_point.newest_first(listing.points), listing.unreadable, listing.warnings)
+
+
+def select(listing: Listing, wanted: str) -> Document:
+    """The point that is meant, see ``_point.select``.
+
+    :raises BackupError: when there is none, or its seal cannot be read.
+    """
+    for entry in listing.unreadable:
+        if entry["point"] == wanted:
+            raise BackupError(
+                f"the seal of the recovery point {wanted} cannot be read: {entry['reason']}",
+                untouched="Nothing was changed",
+                remedy="Run borg check on its repository; the archives of its datasets end in the same identifier",
+            )
+    return _point.select(listing.points, wanted)
+
+
+def _prove(
+    open_repository: OpenRepository, datasets: t.Sequence[t.Mapping[str, t.Any]]
+) -> tuple[list[t.Mapping[str, t.Any]], list[dict[str, str]]]:
+    there: list[t.Mapping[str, t.Any]] = []
+    not_there: list[dict[str, str]] = []
+    for number, dataset in enumerate(datasets, 1):
+        _point.check_archived(dataset, f"archived dataset {number}")
+        try:
+            _prove_one(open_repository(dataset["repository"]), dataset)
+        except BackupError as error:
+            not_there.append({"dataset": dataset["name"], "step": "Seal", "message": error.message})
+        else:
+            there.append(dataset)
+    return there, not_there
+
+
+def _prove_one(repository: _borg.Repository, dataset: t.Mapping[str, t.Any]) -> None:
+    found = repository.describe()
+    path, name = dataset["repository"], dataset["archive"]
+    if found["repository_id"] != dataset["repository_id"]:
+        raise BackupError(
+            f"{path} is the repository {found['repository_id']}, but {name} was written to {dataset['repository_id']}"
+        )
+    ids = [archive["id"] for archive in found["archives"] if archive["name"] == name]
+    if ids != [dataset["archive_id"]]:
+        seen = f"is there with the id {ids[0]}" if ids else "is not there"
+        raise BackupError(f"the archive {name} with the id {dataset['archive_id']} {seen}, in {path}")
+
+
+def _dump_manifest(path: str | None, dump_set: str) -> bytes:
+    if path is None:
+        raise BackupError(
+            f"the manifest of the dump set {dump_set} was not named",
+            untouched="No recovery point was sealed",
+            remedy="Name it as manifest_file",
+        )
+    with open(path, "rb") as stream:
+        content = stream.read()
+    found = _document.decode(content, path).get("id")
+    if found != dump_set:
+        raise BackupError(
+            f"{path} is the manifest of the dump set {found!r}, not of {dump_set}",
+            untouched="No recovery point was sealed",
+        )
+    return content
+
+
+def _write(points: _borg.Repository, name: str, files: t.Mapping[str, bytes], *, comment: str) -> str:
+    with tempfile.TemporaryDirectory(prefix="labops-seal-") as folder:
+        for file_name, content in files.items():
+            _document.write_bytes(os.path.join(folder, file_name), content)
+        written = points.create(name, folder, compression=_COMPRESSION, comment=comment)
+    ids = [archive["id"] for archive in points.describe()["archives"] if archive["name"] == name]
+    different = [file_name for file_name, content in files.items() if points.read_file(name, file_name) != content]
+    if ids != [written.archive_id] or different:
+        raise BackupError(
+            f"the seal {name} in {points.path} was written as {written.archive_id} and came back as "
+            f"{', '.join(ids) or 'nothing'}" + (f" with other bytes in {', '.join(different)}" if different else ""),
+            untouched="The archives of the datasets were not touched",
+            remedy="Run borg check on the repository and look at the disk below it, then run the backup again",
+        )
+    return written.archive_id
+
+
+def _comment(document: Document) -> str:
+    """What plain ``borg info`` shows of a seal."""
+    dump_set = (document["dump_set"] or {}).get("id", "none")
+    names = ", ".join(dataset["name"] for dataset in document["datasets"])
+    return f"{document['state']} recovery point of {document['source']}: {names}; dump set {dump_set}"
+
+
+def _cache_path(cache_dir: str, point: str) -> str:
+    return os.path.join(cache_dir, f"{point}.json")
+
+
+def _cached(path: str, point: str, own: t.Mapping[str, str]) -> Document | None:
+    """The document in the cache, if it is the one of this very archive."""
+    with contextlib.suppress(OSError, BackupError):
+        document = _document.read(path)
+        _point.check(document, point)
+        if document.get("seal") == own:
+            return document
+    return None
+
+
+def _keep(path: str, document: Document, own: t.Mapping[str, str]) -> list[str]:
+    """Put a document into the cache; a cache that takes nothing must not hide a point."""
+    try:
+        os.makedirs(os.path.dirname(path), mode=0o700, exist_ok=True)
+        _document.write(path, {**document, "seal": dict(own)})
+    except OSError as error:
+        return [f"{path} could not be written: {error.strerror}. The recovery point itself is not affected."]
+    return []
