@@ -16,3 +16,9 @@ BORG: dict[str, t.Any] = {
     "executable": {"type": "str", "default": "borg"},
     "lock_wait": {"type": "int", "default": 60},
 }
+
+# plugins/doc_fragments/_database.py
+DATABASE: dict[str, t.Any] = {
+    "defaults_file": {"type": "path"},
+    "socket": {"type": "path"},
+}

@@ -1,0 +1,199 @@
+# Copyright: (c) 2026, the labops.backup contributors
+# SPDX-License-Identifier: GPL-3.0-or-later
+# PRIVATE to labops.backup: no stable interface.
+"""How DataJoint ties rows to files outside the database.
+
+Up to 0.14 each schema has a tracking table C(~external_<store>) whose C(hash) the rows point at; from 2.0 on the
+only record is JSON in the row itself, and the comment of its column names codec and store (DataJoint 0.13.8,
+0.14.10 and 2.3.5). A migrated site has both.
+"""
+
+from __future__ import annotations
+
+import base64
+import json
+import posixpath
+import re
+import typing as t
+from dataclasses import dataclass
+
+from ansible_collections.labops.backup.plugins.module_utils._model._dump_text import Row, Table
+
+TRACKING_PREFIX = "~external_"
+TRACKING_COLUMNS = ("hash", "size", "attachment_name", "filepath", "contents_hash")
+DEFAULT_SUBFOLDING = (2, 2)
+
+_COMMENT_0 = re.compile(r":(?:blob|attach|filepath)@([^:]+):")
+_COMMENT_2 = re.compile(r":<([^@>]+)@([^>]*)>:")
+_ANY_COMMENT = re.compile(r":(?:[a-z]\w*|<[^>]+>|(?:blob|attach|filepath)@[^:]+):")
+_HIDDEN = ("~log", "~jobs", "~lineage")
+
+
+@dataclass(frozen=True)
+class TrackedUse:
+    """A column that points at a row of a tracking table (0.x)."""
+
+    column: str
+    schema: str
+    store: str
+
+
+@dataclass(frozen=True)
+class DirectUse:
+    """A column that describes its file in JSON (2.x)."""
+
+    column: str
+    codec: str
+    store: str
+
+
+@dataclass(frozen=True)
+class TrackedFile:
+    """A row of a tracking table (0.x)."""
+
+    hash: bytes
+    size: int
+    attachment: bytes | None
+    filepath: bytes | None
+    contents_hash: bytes | None
+
+    @property
+    def kind(self) -> str:
+        """C(attach), C(filepath) or C(blob)."""
+        if self.attachment is not None:
+            return "attach"
+        return "blob" if self.filepath is None else "filepath"
+
+    @property
+    def name(self) -> bytes:
+        """The file's own name in a store of blobs and attachments."""
+        name = self.hash.hex().encode()
+        return name if self.attachment is None else name + b"." + self.attachment
+
+    def path(self, schema: str, subfolding: t.Sequence[int]) -> bytes:
+        """Its path below the store's location."""
+        if self.filepath is not None:
+            return self.filepath
+        digits, folders, start = self.hash.hex(), [schema], 0
+        for length in subfolding:
+            folders.append(digits[start : start + length])
+            start += length
+        return posixpath.join("/".join(folders).encode(), self.name)
+
+
+@dataclass(frozen=True)
+class DirectFile:
+    """What the JSON of a column says about its file (2.x)."""
+
+    store: str
+    path: bytes
+    size: int | None
+    kind: str
+    hash: str | None
+    is_folder: bool
+
+
+def tracking_store(table: Table) -> str | None:
+    """The store whose files this table tracks, None for any other table."""
+    if table.name.startswith(TRACKING_PREFIX) and {column.name for column in table.columns} >= set(TRACKING_COLUMNS):
+        return table.name.removeprefix(TRACKING_PREFIX)
+    return None
+
+
+def uses(table: Table) -> list[TrackedUse | DirectUse]:
+    """The columns of a table that refer to files.
+
+    Comments and foreign keys are both asked: adapted types have no store in the comment, and a restore may have
+    lost foreign keys.
+    """
+    found: dict[str, TrackedUse | DirectUse] = {}
+    for column in table.columns:
+        if column.type.startswith("binary(16)") and (match := _COMMENT_0.match(column.comment)):
+            found[column.name] = TrackedUse(column.name, table.schema, match[1])
+        elif column.type in ("json", "longtext") and (match := _COMMENT_2.match(column.comment)):
+            found[column.name] = DirectUse(column.name, match[1], match[2])
+    for key in table.foreign_keys:
+        if key.table.startswith(TRACKING_PREFIX) and key.references == ("hash",) and len(key.columns) == 1:
+            store = key.table.removeprefix(TRACKING_PREFIX)
+            found[key.columns[0]] = TrackedUse(key.columns[0], key.schema, store)
+    return list(found.values())
+
+
+def wanted_columns(table: Table) -> tuple[str, ...]:
+    """The columns whose values tell which files belong to the dump."""
+    if tracking_store(table) is not None:
+        return TRACKING_COLUMNS
+    return tuple(use.column for use in uses(table))
+
+
+def is_datajoint(tables: t.Iterable[Table]) -> bool:
+    """Whether a schema was made by DataJoint, judged by its hidden tables and the comments of its columns."""
+    return any(
+        table.name in _HIDDEN
+        or table.name.startswith((TRACKING_PREFIX, "~~"))
+        or any(_ANY_COMMENT.match(column.comment) for column in table.columns)
+        for table in tables
+    )
+
+
+def tracked_file(row: Row) -> TrackedFile:
+    """The file that a row of a tracking table describes; the row in the order of TRACKING_COLUMNS."""
+    hash_, size, attachment, filepath, contents_hash = row
+    assert hash_ is not None and size is not None
+    return TrackedFile(hash_, int(size), attachment, filepath, contents_hash)
+
+
+def direct_file(use: DirectUse, value: bytes) -> DirectFile | None:
+    """The file that a JSON value describes, None when it describes none that can be found."""
+    try:
+        described = json.loads(value)
+    except ValueError:
+        return None
+    if not isinstance(described, dict) or not isinstance(described.get("path"), str):
+        return None
+    size = described.get("size")
+    return DirectFile(
+        store=str(described.get("store") or use.store),
+        path=described["path"].encode("utf-8", "surrogateescape"),
+        size=size if isinstance(size, int) else None,
+        kind=use.codec,
+        hash=described["hash"] if isinstance(described.get("hash"), str) else None,
+        is_folder=described.get("is_dir") is True,
+    )
+
+
+def place(location: str, datasets: t.Mapping[str, str]) -> tuple[str, str] | None:
+    """The dataset that holds ``location`` and the path in it (empty for its top); None outside of all datasets."""
+    location = posixpath.normpath(location)
+    best: tuple[str, str] | None = None
+    longest = -1
+    for name, path in datasets.items():
+        top = posixpath.normpath(path)
+        inside = posixpath.relpath(location, top)
+        if inside != ".." and not inside.startswith("../") and len(top) > longest:
+            best, longest = (name, "" if inside == "." else inside), len(top)
+    return best
+
+
+def inside(path: bytes) -> bool:
+    """Whether a path from the database stays below its store."""
+    return bool(path) and not path.startswith(b"/") and b"\0" not in path and b".." not in path.split(b"/")
+
+
+def encode_reference(path: bytes | None, **facts: object) -> bytes:
+    """One line of C(references.jsonl)."""
+    body: dict[str, object] = {name: value for name, value in facts.items() if value is not None}
+    if path is not None:
+        try:
+            body["path"] = path.decode()
+        except UnicodeDecodeError:
+            body["path_b64"] = base64.b64encode(path).decode()
+    return json.dumps(body, sort_keys=True, separators=(",", ":"), ensure_ascii=True).encode() + b"\n"
+
+
+def reference_path(body: t.Mapping[str, t.Any]) -> bytes | None:
+    """The path in a line of C(references.jsonl), None when the file's place is not known."""
+    if "path_b64" in body:
+        return base64.b64decode(body["path_b64"])
+    path = body.get("path")
+    return None if path is None else str(path).encode()

@@ -1,0 +1,146 @@
+# Copyright: (c) 2026, the labops.backup contributors
+# SPDX-License-Identifier: GPL-3.0-or-later
+# PRIVATE to labops.backup: no stable interface.
+"""What the manifest of a dump set says, and whether it can be believed."""
+
+from __future__ import annotations
+
+import re
+import typing as t
+
+from ansible_collections.labops.backup.plugins.module_utils._model import _datajoint
+from ansible_collections.labops.backup.plugins.module_utils._model._dump_text import Reader
+
+MANIFEST = "manifest.json"
+DATABASES = "databases.sql"
+ACCOUNTS = "accounts.sql"
+REFERENCES = "references.jsonl"
+FACTS = "source_facts.json"
+FILES = (ACCOUNTS, DATABASES, REFERENCES, FACTS)
+
+_TIME = re.compile(r"\d{4}-\d\d-\d\dT\d\d:\d\d:\d\dZ")
+_SHA256 = re.compile(r"[0-9a-f]{64}")
+_TRANSACTIONAL = ("innodb", "rocksdb", "sequence")
+
+Inventory = t.Mapping[str, t.Mapping[str, t.Sequence[str]]]
+
+
+def differences(reader: Reader, before: Inventory, after: Inventory) -> list[str]:
+    """Where the dump's text and the server's inventory around it disagree: something changed meanwhile."""
+    found = []
+    if before != after:
+        found.append("tables, views, triggers, routines or events were created or dropped during the dump")
+    for schema, names in after.items():
+        dumped = reader.schemas.get(schema)
+        if dumped is None:
+            found.append(f"schema {schema} is not in the dump")
+            continue
+        for kind, in_dump in (("tables", set(dumped.tables)), ("views", set(dumped.views))):
+            on_server = set(names[kind])
+            found += [f"{schema}.{name} is not in the dump" for name in sorted(on_server - in_dump)]
+            found += [f"{schema}.{name} is in the dump only" for name in sorted(in_dump - on_server)]
+    return found
+
+
+def describe(reader: Reader, inventory: Inventory) -> dict[str, t.Any]:
+    """The part of the manifest that comes from the dump's own text, names of other objects aside."""
+    schemas = {
+        name: {
+            "datajoint": _datajoint.is_datajoint(schema.tables.values()),
+            "charset": schema.charset,
+            "collation": schema.collation,
+            **{kind: list(inventory[name][kind]) for kind in ("views", "triggers", "routines", "events")},
+        }
+        for name, schema in reader.schemas.items()
+    }
+    tables = [table for schema in reader.schemas.values() for table in schema.tables.values()]
+    return {
+        "engine": reader.engine,
+        "version": reader.server_version,
+        "schemas": schemas,
+        "tables": {
+            name: {table.name: table.rows for table in schema.tables.values()}
+            for name, schema in reader.schemas.items()
+        },
+        "foreign_keys": [
+            {
+                "schema": table.schema,
+                "table": table.name,
+                "name": key.name,
+                "columns": list(key.columns),
+                "references": {"schema": key.schema, "table": key.table, "columns": list(key.references)},
+            }
+            for table in tables
+            for key in table.foreign_keys
+        ],
+        "non_transactional": [
+            f"{table.schema}.{table.name}" for table in tables if table.engine.lower() not in _TRANSACTIONAL
+        ],
+        "largest_statement": reader.largest_statement,
+        "rows": reader.rows,
+    }
+
+
+def problems(manifest: t.Mapping[str, t.Any], folder_name: str) -> list[str]:
+    """What is wrong with a manifest by itself; empty when it can be believed."""
+    found = []
+    if manifest.get("id") != folder_name:
+        found.append(f"the manifest's id {manifest.get('id')!r} is not the folder's name")
+    for name in ("started", "finished"):
+        if not isinstance(manifest.get(name), str) or not _TIME.fullmatch(manifest[name]):
+            found.append(f"{name} is not a UTC time")
+    if not found and manifest["finished"] < manifest["started"]:
+        found.append("it finished before it started")
+    if manifest.get("engine") not in ("mariadb", "mysql"):
+        found.append(f"unknown engine {manifest.get('engine')!r}")
+    if not manifest.get("version"):
+        found.append("the server's version is missing")
+    found += _file_problems(manifest.get("files"))
+    found += _count_problems(manifest)
+    return found
+
+
+def _file_problems(files: object) -> list[str]:
+    if not isinstance(files, dict):
+        return ["the list of files is missing"]
+    found = [f"{name} is not listed" for name in FILES if name not in files]
+    for name, facts in files.items():
+        if not isinstance(name, str) or "/" in name or name.startswith("."):
+            found.append(f"{name!r} is no file name of a dump set")
+        elif not isinstance(facts, dict) or not isinstance(facts.get("size"), int) or facts["size"] < 0:
+            found.append(f"the size of {name} is missing")
+        elif not _SHA256.fullmatch(str(facts.get("sha256"))):
+            found.append(f"the sha256 of {name} is missing")
+    return found
+
+
+def _count_problems(manifest: t.Mapping[str, t.Any]) -> list[str]:
+    tables = manifest.get("tables")
+    schemas = manifest.get("schemas")
+    if not isinstance(tables, dict) or not isinstance(schemas, dict):
+        return ["schemas and tables are missing"]
+    if set(tables) != set(schemas):
+        return ["schemas and tables disagree"]
+    counts = [rows for by_table in tables.values() for rows in by_table.values()]
+    if any(not isinstance(rows, int) or rows < 0 for rows in counts):
+        return ["a row count is no number"]
+    if sum(counts) != manifest.get("rows"):
+        return [f"the row counts add up to {sum(counts)}, not to {manifest.get('rows')!r}"]
+    return []
+
+
+def recount_problems(manifest: t.Mapping[str, t.Any], reader: Reader) -> list[str]:
+    """Where the text of the dump, read again, differs from its manifest."""
+    found = [f"{DATABASES}: {problem}" for problem in reader.problems()]
+    counted = {
+        name: {table.name: table.rows for table in schema.tables.values()} for name, schema in reader.schemas.items()
+    }
+    for schema in sorted(set(counted) | set(manifest["tables"])):
+        ours, theirs = counted.get(schema, {}), manifest["tables"].get(schema, {})
+        for table in sorted(set(ours) | set(theirs)):
+            if ours.get(table) != theirs.get(table):
+                found.append(
+                    f"{schema}.{table}: {ours.get(table, 'no')} rows in {DATABASES},"
+                    f" {theirs.get(table, 'no')} in the manifest"
+                )
+    return found

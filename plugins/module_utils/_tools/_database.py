@@ -1,0 +1,413 @@
+# Copyright: (c) 2026, the labops.backup contributors
+# SPDX-License-Identifier: GPL-3.0-or-later
+# PRIVATE to labops.backup: no stable interface.
+# ruff: noqa: S608 - every value in a statement went through quote_string
+"""Client and dump tool of MariaDB and MySQL: the only file that knows their options, output and exit codes.
+
+Statements go through standard input and credentials through an options file, so neither is in a process list.
+Answers come as one JSON array a row, so no value can break the layout of a table.
+"""
+
+from __future__ import annotations
+
+import json
+import os
+import re
+import tempfile
+import typing as t
+from dataclasses import dataclass
+
+from ansible_collections.labops.backup.plugins.module_utils._errors import BackupError
+from ansible_collections.labops.backup.plugins.module_utils._tools import _command
+
+SYSTEM_SCHEMAS = ("information_schema", "mysql", "performance_schema", "sys")
+DUMP_PRIVILEGES = ("EVENT", "LOCK TABLES", "PROCESS", "RELOAD", "SELECT", "SHOW VIEW", "TRIGGER")
+MYSQL_ROUTINE_PRIVILEGE = "SHOW_ROUTINE"
+_ROUTINE_PRIVILEGE_SINCE = (8, 0, 20)  # MySQL 8.0 reference manual, "SHOW_ROUTINE"
+
+# Rows ordered by primary key and no date: the text of an unchanged server is the same, byte by byte.
+DUMP_OPTIONS = (
+    "--single-transaction",
+    "--quick",
+    "--hex-blob",
+    "--routines",
+    "--events",
+    "--triggers",
+    "--order-by-primary",
+    "--skip-dump-date",
+    "--default-character-set=utf8mb4",
+    "--max-allowed-packet=1G",  # the largest the protocol has: a row that the server holds can be dumped
+    "--net-buffer-length=1047551",  # rows per statement; only a larger row makes a larger statement
+)
+_MYSQL_DUMP_OPTIONS = ("--no-tablespaces", "--column-statistics=0", "--set-gtid-purged=OFF")
+_ACCOUNT_OPTIONS = ("--system=users", "--skip-dump-date", "--default-character-set=utf8mb4")
+_RETRIED = (1146, 1412, 1356)  # a table or view went away or changed while it was dumped
+
+_ERROR = re.compile(r"(?:ERROR|[Gg]ot error:|Couldn't execute[^:]*:)[^0-9\n]*(\d{4})")
+_VERSION = re.compile(r"(?:5\.5\.5-)?(\d+)\.(\d+)\.(\d+)")
+_VARIABLES = (
+    "character_set_server",
+    "collation_server",
+    "datadir",
+    "default_storage_engine",
+    "event_scheduler",
+    "hostname",
+    "innodb_flush_log_at_trx_commit",
+    "log_bin",
+    "lower_case_table_names",
+    "max_allowed_packet",
+    "port",
+    "read_only",
+    "socket",
+    "sql_mode",
+    "time_zone",
+    "version",
+    "version_comment",
+)
+
+
+@dataclass(frozen=True)
+class Connection:
+    """How to reach the local server.
+
+    :param defaults_file: options file with credentials; without it the system user logs in over the socket.
+    :param socket: the server's socket; without it what the options file or the client's own default says.
+    """
+
+    defaults_file: str | None = None
+    socket: str | None = None
+
+    def options(self) -> list[str]:
+        """The first options of every command line; no other options file is ever read."""
+        first = f"--defaults-file={self.defaults_file}" if self.defaults_file else "--no-defaults"
+        return [first] + ([f"--socket={self.socket}"] if self.socket else [])
+
+
+@dataclass(frozen=True)
+class Server:
+    """What answers at the other end."""
+
+    engine: str
+    version: str
+    variables: dict[str, str]
+
+    @property
+    def number(self) -> tuple[int, ...]:
+        """Its version as numbers."""
+        match = _VERSION.match(self.version)
+        return tuple(int(part) for part in match.groups()) if match else (0, 0, 0)
+
+
+class ChangedError(BackupError):
+    """The schemas changed while they were dumped; the dump has to be taken again."""
+
+
+def query(connection: Connection, sql: str) -> list[list[t.Any]]:
+    """The rows of one SELECT whose only column is a JSON array."""
+    outcome = _client(connection, sql)
+    if outcome.rc != 0:
+        raise BackupError(
+            f"the database server refused a question: {_why(outcome.stderr)}",
+            untouched="Nothing was changed",
+            remedy=_remedy(outcome.stderr),
+        )
+    return [json.loads(line) for line in outcome.stdout.splitlines() if line]
+
+
+def execute(connection: Connection, sql: str, *, what: str) -> None:
+    """Run statements that answer nothing.
+
+    Only the number of an error is shown: the client repeats the failing statement, secrets included.
+    """
+    outcome = _client(connection, sql)
+    if outcome.rc != 0:
+        number = _number(outcome.stderr)
+        raise BackupError(
+            f"{what} failed: the database server said error {number or 'unknown'} (exit code {outcome.rc})",
+            untouched="Statements before the failing one took effect",
+            remedy="Look the number up in the server's manual, mend the cause and run again",
+        )
+
+
+def server(connection: Connection) -> Server:
+    """Engine, version and the variables that matter for a restore elsewhere."""
+    version = str(query(connection, "SELECT JSON_ARRAY(VERSION());")[0][0])
+    engine = "mariadb" if "mariadb" in version.lower() else "mysql"
+    table = "information_schema.GLOBAL_VARIABLES" if engine == "mariadb" else "performance_schema.global_variables"
+    names = ",".join(quote_string(name) for name in _VARIABLES)
+    rows = query(
+        connection,
+        "SELECT JSON_ARRAY(LOWER(VARIABLE_NAME), VARIABLE_VALUE)"
+        f" FROM {table} WHERE LOWER(VARIABLE_NAME) IN ({names});",
+    )
+    return Server(engine, version, {str(name): str(value) for name, value in sorted(rows)})
+
+
+def tool_version() -> str:
+    """What the dump tool says about itself."""
+    tool = _dump_tool()
+    outcome = _command.run([tool, "--version"], env=_command.environment())
+    if outcome.rc != 0:
+        raise outcome.error(f"{tool} --version failed")
+    return outcome.stdout.decode("utf-8", "replace").strip().replace(os.path.dirname(tool) + "/", "")
+
+
+def schemas(connection: Connection) -> list[str]:
+    """All schemas of users, sorted."""
+    system = ",".join(quote_string(name) for name in SYSTEM_SCHEMAS)
+    rows = query(
+        connection,
+        f"SELECT JSON_ARRAY(SCHEMA_NAME) FROM information_schema.SCHEMATA WHERE LOWER(SCHEMA_NAME) NOT IN ({system});",
+    )
+    return sorted(str(name) for (name,) in rows)
+
+
+def inventory(connection: Connection, names: t.Sequence[str]) -> dict[str, dict[str, list[str]]]:
+    """Names of tables, views, triggers, routines and events by schema, sorted."""
+    found: dict[str, dict[str, list[str]]] = {
+        name: {"tables": [], "views": [], "triggers": [], "routines": [], "events": []} for name in names
+    }
+    chosen = ",".join(quote_string(name) for name in names)
+    questions = (
+        "SELECT JSON_ARRAY(IF(TABLE_TYPE IN ('VIEW','SYSTEM VIEW'),'views','tables'), TABLE_SCHEMA, TABLE_NAME)"
+        f" FROM information_schema.TABLES WHERE TABLE_TYPE <> 'SEQUENCE' AND TABLE_SCHEMA IN ({chosen});",
+        "SELECT JSON_ARRAY('triggers', TRIGGER_SCHEMA, TRIGGER_NAME)"
+        f" FROM information_schema.TRIGGERS WHERE TRIGGER_SCHEMA IN ({chosen});",
+        "SELECT JSON_ARRAY('routines', ROUTINE_SCHEMA, ROUTINE_NAME)"
+        f" FROM information_schema.ROUTINES WHERE ROUTINE_SCHEMA IN ({chosen});",
+        "SELECT JSON_ARRAY('events', EVENT_SCHEMA, EVENT_NAME)"
+        f" FROM information_schema.EVENTS WHERE EVENT_SCHEMA IN ({chosen});",
+    )
+    for kind, schema, name in query(connection, "\n".join(questions)):
+        found[schema][kind].append(name)
+    for schema in found.values():
+        for entries in schema.values():
+            entries.sort()
+    return found
+
+
+def data_bytes(connection: Connection, names: t.Sequence[str]) -> int:
+    """The server's own estimate of the space that the schemas take."""
+    chosen = ",".join(quote_string(name) for name in names)
+    rows = query(
+        connection,
+        "SELECT JSON_ARRAY(CAST(COALESCE(SUM(DATA_LENGTH + INDEX_LENGTH), 0) AS UNSIGNED))"
+        f" FROM information_schema.TABLES WHERE TABLE_SCHEMA IN ({chosen});",
+    )
+    return int(rows[0][0])
+
+
+def dump(
+    connection: Connection, names: t.Sequence[str], take: t.Callable[[bytes], None], *, pass_fds: t.Sequence[int] = ()
+) -> None:
+    """Dump schemas in one invocation, which is one snapshot, into ``take``.
+
+    :raises ChangedError: when a table was changed or dropped meanwhile.
+    """
+    tool = _dump_tool()
+    extra = _MYSQL_DUMP_OPTIONS if os.path.basename(tool) == "mysqldump" else ()
+    argv = [tool, *connection.options(), *DUMP_OPTIONS, *extra, "--databases", "--", *names]
+    _run_dump(argv, take, pass_fds, "the dump of the schemas")
+
+
+def dump_accounts(
+    connection: Connection, engine: str, take: t.Callable[[bytes], None], *, pass_fds: t.Sequence[int] = ()
+) -> None:
+    """Dump users, roles and grants as statements into ``take``."""
+    if engine == "mariadb":
+        _run_dump([_dump_tool(), *connection.options(), *_ACCOUNT_OPTIONS], take, pass_fds, "the dump of the accounts")
+        return
+    take(b"-- Accounts of a MySQL server\n")
+    for statement in _mysql_accounts(connection):
+        take(statement.encode() + b";\n")
+    take(b"\n-- Dump completed\n")
+
+
+def _mysql_accounts(connection: Connection) -> list[str]:
+    who = [f"{quote_string(user)}@{quote_string(host)}" for user, host in account_names(connection)]
+    questions = ["SET SESSION print_identified_with_as_hex=ON;"]  # hashes of caching_sha2_password hold any byte
+    for kind in ("CREATE USER", "GRANTS FOR"):
+        questions += [f"SHOW {kind} {account};" for account in who]
+    outcome = _client(connection, "\n".join(questions))
+    if outcome.rc != 0:
+        raise BackupError(f"the accounts could not be read: {_why(outcome.stderr)}", remedy=_remedy(outcome.stderr))
+    return [line.decode("utf-8", "surrogateescape") for line in outcome.stdout.splitlines() if line]
+
+
+def account_names(connection: Connection) -> list[tuple[str, str]]:
+    """User and host of every account, roles included, sorted."""
+    rows = query(
+        connection,
+        "SELECT JSON_ARRAY(CONVERT(User USING utf8mb4), CONVERT(Host USING utf8mb4)) FROM mysql.user;",
+    )
+    return sorted((str(user), str(host)) for user, host in rows)
+
+
+@dataclass(frozen=True)
+class Account:
+    """An account as the server has it.
+
+    :param privileges: those on all schemas, sorted, without USAGE.
+    :param narrower: whether it also has privileges on single schemas, tables or columns.
+    :param grantable: whether it may pass its privileges on.
+    """
+
+    exists: bool
+    privileges: tuple[str, ...] = ()
+    narrower: bool = False
+    grantable: bool = False
+
+
+def account(connection: Connection, user: str, host: str) -> Account:
+    """An account and its privileges."""
+    if (user, host) not in account_names(connection):
+        return Account(False)
+    grantee = quote_string(f"'{user}'@'{host}'")
+    rows = query(
+        connection,
+        "SELECT JSON_ARRAY(PRIVILEGE_TYPE, IS_GRANTABLE) FROM information_schema.USER_PRIVILEGES"
+        f" WHERE GRANTEE = {grantee};",
+    )
+    narrower = query(
+        connection,
+        "".join(
+            f"SELECT JSON_ARRAY(COUNT(*)) FROM information_schema.{table} WHERE GRANTEE = {grantee};\n"
+            for table in ("SCHEMA_PRIVILEGES", "TABLE_PRIVILEGES", "COLUMN_PRIVILEGES")
+        ),
+    )
+    return Account(
+        True,
+        tuple(sorted(str(privilege) for privilege, _grantable in rows if privilege != "USAGE")),
+        any(count for (count,) in narrower),
+        any(grantable == "YES" for _privilege, grantable in rows),
+    )
+
+
+def dump_privileges(server_: Server) -> list[str]:
+    """What an account needs to dump everything, and no more."""
+    wanted = list(DUMP_PRIVILEGES)
+    if server_.engine == "mysql" and server_.number >= _ROUTINE_PRIVILEGE_SINCE:
+        wanted.append(MYSQL_ROUTINE_PRIVILEGE)
+    return sorted(wanted)
+
+
+def set_account(
+    connection: Connection,
+    user: str,
+    host: str,
+    *,
+    create: bool,
+    password: str | None,
+    privileges: t.Sequence[str] | None,
+) -> None:
+    """Create an account, set its password, set its privileges on all schemas (None: leave as it is)."""
+    who = f"{quote_string(user)}@{quote_string(host)}"
+    statements = []
+    if password is not None:
+        verb = "CREATE" if create else "ALTER"
+        statements.append(f"{verb} USER {who} IDENTIFIED BY {quote_string(password)};")
+    if privileges is not None:
+        if not create:
+            statements.append(f"REVOKE ALL PRIVILEGES, GRANT OPTION FROM {who};")
+        statements.append(f"GRANT {', '.join(privileges) or 'USAGE'} ON *.* TO {who};")
+    execute(connection, "\n".join(statements), what=f"setting the account {user}@{host}")
+
+
+def can_log_in(user: str, password: str, socket: str | None) -> bool:
+    """Whether the server lets ``user`` in with ``password`` over its local socket."""
+    descriptor, path = tempfile.mkstemp(prefix="labops-", suffix=".cnf")  # mkstemp makes it 0600
+    try:
+        with os.fdopen(descriptor, "wb") as stream:
+            stream.write(options_file({"user": user, "password": password}).encode())
+        outcome = _client(Connection(path, socket), "SELECT JSON_ARRAY(1);")
+    finally:
+        os.unlink(path)
+    if outcome.rc == 0:
+        return True
+    if _number(outcome.stderr) in (1045, 1698):  # access denied
+        return False
+    raise BackupError(
+        f"whether the password of {user} works could not be found out: {_why(outcome.stderr)}",
+        untouched="Nothing was changed",
+        remedy=_remedy(outcome.stderr),
+    )
+
+
+def options_file(values: t.Mapping[str, str]) -> str:
+    """The text of a client's options file.
+
+    Within double quotes the client reads C(\\\\) and C(\\") as escapes and C(#) as itself (mysys/my_default.c).
+    """
+    lines = ["[client]"]
+    for name, value in values.items():
+        if any(ord(character) < 32 for character in value):
+            raise BackupError(
+                f"the value of {name} holds a control character, which an options file cannot carry",
+                untouched="Nothing was changed",
+                remedy="Choose a value without line feeds and tabs",
+            )
+        escaped = value.replace("\\", "\\\\").replace('"', '\\"')
+        lines.append(f'{name}="{escaped}"')
+    return "\n".join(lines) + "\n"
+
+
+def quote_string(value: str) -> str:
+    """A string literal for a session in which backslashes escape."""
+    return "'" + value.replace("\\", "\\\\").replace("'", "''").replace("\0", "\\0") + "'"
+
+
+def _client(connection: Connection, sql: str) -> _command.Outcome:
+    argv = [
+        _find_either("mariadb", "mysql"),
+        *connection.options(),
+        "--batch",
+        "--raw",
+        "--skip-column-names",
+        "--default-character-set=utf8mb4",
+    ]
+    # Backslashes escape and double quotes make strings, whatever the server's own mode is.
+    text = "SET SESSION sql_mode='';\n" + sql
+    return _command.run(argv, env=_command.environment(), stdin=text.encode("utf-8", "surrogateescape"))
+
+
+def _run_dump(argv: list[str], take: t.Callable[[bytes], None], pass_fds: t.Sequence[int], what: str) -> None:
+    outcome = _command.run(argv, env=_command.environment(), on_stdout=take, pass_fds=pass_fds)
+    if outcome.rc == 0:
+        return
+    kind = ChangedError if _number(outcome.stderr) in _RETRIED else BackupError
+    raise kind(
+        f"{what} failed (exit code {outcome.rc}): {_why(outcome.stderr)}",
+        untouched="Nothing was published and older dump sets are untouched",
+        remedy=_remedy(outcome.stderr),
+    )
+
+
+def _dump_tool() -> str:
+    return _find_either("mariadb-dump", "mysqldump")
+
+
+def _find_either(first: str, second: str) -> str:
+    try:
+        return _command.find(first)
+    except BackupError:
+        return _command.find(second)
+
+
+def _number(stderr: str) -> int | None:
+    match = _ERROR.search(stderr)
+    return int(match[1]) if match else None
+
+
+def _why(stderr: str) -> str:
+    """The lines that say why; the client also repeats statements, which may be long."""
+    lines = [line for line in stderr.splitlines() if _ERROR.search(line)] or stderr.splitlines()[-3:]
+    return " / ".join(line.strip()[:500] for line in lines) or "no reason given"
+
+
+def _remedy(stderr: str) -> str:
+    number = _number(stderr)
+    if number in (2002, 2003):
+        return "Start the database server, or name its socket, and run again"
+    if number in (1044, 1045, 1142, 1227, 1698):
+        return "Run site.yml for this host: it sets the dump account and its privileges"
+    return "Mend the cause and run again"
