@@ -179,14 +179,11 @@ rc:
   type: int
 """
 
-import contextlib
-import os
 import typing as t
 
 from ansible.module_utils.basic import AnsibleModule
+from ansible_collections.labops.backup.plugins.module_utils import _archive
 from ansible_collections.labops.backup.plugins.module_utils._arguments import BORG
-from ansible_collections.labops.backup.plugins.module_utils._errors import BackupError
-from ansible_collections.labops.backup.plugins.module_utils._host import _document, _lock
 from ansible_collections.labops.backup.plugins.module_utils._module import run_module
 from ansible_collections.labops.backup.plugins.module_utils._tools import _borg
 
@@ -206,74 +203,25 @@ ARGUMENT_SPEC: dict[str, t.Any] = {
 }
 
 
-def _archive(module: AnsibleModule) -> dict[str, t.Any]:
+PASSED_ON = ("compression", "exclude", "comment", "checkpoint_interval", "chunker_params")
+
+
+def _create(module: AnsibleModule) -> dict[str, t.Any]:
     options = module.params
-    name = _borg.check_archive_name(options["archive"])
-    repository = _borg.Repository.of(options)
-    with contextlib.ExitStack() as held:
-        descriptors = []
-        if options["lock"] is not None and not module.check_mode:
-            descriptors = [held.enter_context(_lock.hold(options["lock"], f"borg_create of {name}"))]
-        mirror = _mirror(options, repository.path)
-        facts = {
-            "changed": True,
-            "archive": name,
-            "generation": mirror.get("generation"),
-            "dump_set": mirror.get("dump_set"),
-            "borg_version": repository.version,
-        }
-        if module.check_mode:
-            return {**facts, "repository_id": repository.expect_no_archive(name)}
-        created = repository.create(
-            name,
-            options["path"],
-            compression=options["compression"],
-            exclude=options["exclude"],
-            comment=options["comment"],
-            checkpoint_interval=options["checkpoint_interval"],
-            chunker_params=options["chunker_params"],
-            stall_seconds=options["stall_seconds"] or None,
-            pass_fds=descriptors,
-        )
-        if _mirror(options, repository.path) != mirror:
-            raise BackupError(
-                f"the mirror {options['path']} was written to while it was archived as {name}",
-                untouched="The archive exists and is not to be trusted",
-                remedy="Find out who wrote to the mirror, then pull and archive again",
-            )
-        return {**facts, **repository.prove(name, created)}
-
-
-def _mirror(options: dict[str, t.Any], repository: str) -> dict[str, t.Any]:
-    """The generation document of the mirror, when the mirror may be archived."""
-    path, document_path, expected = options["path"], options["generation_file"], options["expected_generation"]
-    if not os.path.isdir(path):
-        raise BackupError(f"{path} is not a folder", untouched="Nothing was archived", remedy="See that it is mounted")
-    if os.path.commonpath([os.path.realpath(path), os.path.realpath(repository)]) == os.path.realpath(path):
-        raise BackupError(f"the repository {repository} lies in {path}", untouched="Nothing was archived")
-    if document_path is None:
-        return {}
-    try:
-        document = _document.read(document_path)
-    except FileNotFoundError:
-        raise BackupError(
-            f"the mirror {path} has no generation ({document_path} is missing): no pull of it was ever finished",
-            untouched="Nothing was archived",
-            remedy="Pull first",
-        ) from None
-    generation, state = document.get("generation"), document.get("state")
-    if state != "complete" or expected not in (None, generation):
-        raise BackupError(
-            f"the mirror {path} is at generation {generation}, {state}; needed is "
-            + ("a complete one" if expected is None else f"generation {expected}, complete"),
-            untouched="Nothing was archived",
-            remedy="Pull again, then archive what that pull finished",
-        )
-    return document
+    result = _archive.archive(
+        _borg.Repository.of(options),
+        options["archive"],
+        _archive.Mirror(options["path"], options["generation_file"], options["expected_generation"]),
+        lock=options["lock"],
+        dry_run=module.check_mode,
+        stall_seconds=options["stall_seconds"] or None,
+        **{name: options[name] for name in PASSED_ON},
+    )
+    return {"changed": True, **result}
 
 
 def main() -> None:
-    run_module(ARGUMENT_SPEC, _archive, required_by={"expected_generation": ["generation_file"]})
+    run_module(ARGUMENT_SPEC, _create, required_by={"expected_generation": ["generation_file"]})
 
 
 if __name__ == "__main__":
