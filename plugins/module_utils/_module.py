@@ -33,7 +33,7 @@ def run_module(
     except OSError as error:
         where = f" {error.filename!r}" if error.filename else ""
         module.fail_json(
-            msg=f"{module._name}: the system refused{where}: {error.strerror}. Mend that and run again.",
+            msg=f"{module._name}: the system refused{where}: {error.strerror or error}. Mend that and run again.",
             errno=error.errno,
         )
     result.setdefault("changed", False)

@@ -67,7 +67,7 @@ def decode(content: bytes, name: str) -> dict[str, t.Any]:
     """The document in ``content``; ``name`` says where it came from, for messages."""
     try:
         document = json.loads(content)
-    except ValueError as error:
+    except (ValueError, RecursionError) as error:
         raise BackupError(f"{name} is not a JSON document: {error}") from error
     if not isinstance(document, dict):
         raise BackupError(f"{name} is JSON but not an object")

@@ -39,7 +39,7 @@ def hold(path: str, purpose: str) -> t.Iterator[int]:
                 remedy="Wait for it to end, then run again",
             ) from error
         os.ftruncate(descriptor, 0)
-        os.pwrite(descriptor, f"{purpose}, process {os.getpid()}\n".encode(), 0)
+        os.pwrite(descriptor, f"{purpose}, process {os.getpid()}\n".encode("utf-8", "surrogateescape"), 0)
         yield descriptor
     finally:
         os.close(descriptor)

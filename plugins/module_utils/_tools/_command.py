@@ -27,6 +27,9 @@ _READ_BYTES = 1 << 18
 _STDERR_LINES = 40
 _STDERR_LINE_CHARACTERS = 2000
 _PIPE_BYTES = 4096
+# How a program is ended, each signal with the seconds it gets. SIGINT first: Borg then writes a checkpoint and frees
+# its lock; SIGKILL is the last word.
+ENDING = ((signal.SIGINT, 30.0), (signal.SIGTERM, 10.0), (signal.SIGKILL, None))
 
 
 @dataclass(frozen=True)
@@ -99,7 +102,7 @@ def run(
         set to the number of its descriptor. At most 4096 bytes each.
     :param pass_fds: descriptors that the program inherits (a lock stays held as long as the program lives).
     :param stall_seconds: end the program when neither stream has said anything for so long. This measures lack
-        of progress, so it suits only programs that report progress.
+        of progress, so it suits only programs that report progress. A program ended so never counts as good.
     :raises BackupError: when the program cannot be started.
     """
     whole_env = dict(env)
@@ -108,6 +111,7 @@ def run(
     for name, value in (secrets or {}).items():
         if len(value) > _PIPE_BYTES:
             raise BackupError(f"the secret for {name} is longer than {_PIPE_BYTES} bytes")
+    for name, value in (secrets or {}).items():
         read_end, write_end = os.pipe()
         os.write(write_end, value)
         os.close(write_end)
@@ -127,8 +131,10 @@ def run(
             stderr=subprocess.PIPE,
             pass_fds=inherited,
         )
-    except OSError as error:
-        raise BackupError(f"{words[0]} could not be started: {error.strerror}") from error
+    except (OSError, ValueError) as error:
+        reason = error.strerror if isinstance(error, OSError) else error
+        where = "" if cwd == "/" else f" in {cwd}"
+        raise BackupError(f"{words[0]} could not be started{where}: {reason}") from error
     finally:
         for descriptor in ours:
             os.close(descriptor)
@@ -145,7 +151,7 @@ def run(
             on_stderr_line(line)
 
     try:
-        _pump(process, stdin, on_stdout or collected.append, take_line, stall_seconds, tail)
+        stalled = _pump(process, stdin, on_stdout or collected.append, take_line, stall_seconds)
         rc = process.wait()
     except BaseException:
         _end(process)
@@ -154,6 +160,9 @@ def run(
         for stream in (process.stdin, process.stdout, process.stderr):
             if stream is not None:
                 stream.close()
+    if stalled:
+        tail.append(f"ended: no sign of progress for {stall_seconds:g} s")
+        rc = rc or -signal.SIGINT
     return Outcome(words, rc, b"".join(collected), "\n".join(tail), time.monotonic() - started)
 
 
@@ -163,10 +172,11 @@ def _pump(
     take_stdout: t.Callable[[bytes], None],
     take_line: t.Callable[[bytes], None],
     stall_seconds: float | None,
-    tail: deque[str],
-) -> None:
+) -> bool:
+    """Move bytes until both streams end; whether the program was ended because it stalled."""
     assert process.stdout is not None and process.stderr is not None
     rest = b""
+    stalled = False
     to_write = memoryview(stdin or b"")
     with selectors.DefaultSelector() as selector:
         selector.register(process.stdout, selectors.EVENT_READ)
@@ -175,11 +185,12 @@ def _pump(
             os.set_blocking(process.stdin.fileno(), False)
             selector.register(process.stdin, selectors.EVENT_WRITE)
         while selector.get_map():
-            events = selector.select(stall_seconds)
+            events = selector.select(0 if stalled else stall_seconds)
             if not events:
-                tail.append(f"ended: no sign of progress for {stall_seconds:.0f} s")
+                if stalled:  # its last words are read; somebody else holds the stream open
+                    break
+                stalled = True
                 _end(process)
-                return
             for key, _mask in events:
                 if key.fileobj is process.stdin:
                     to_write = _feed(process, to_write)
@@ -197,6 +208,7 @@ def _pump(
                     for line in lines:
                         take_line(line)
     take_line(rest)
+    return stalled
 
 
 def _feed(process: subprocess.Popen[bytes], to_write: memoryview) -> memoryview:
@@ -208,8 +220,7 @@ def _feed(process: subprocess.Popen[bytes], to_write: memoryview) -> memoryview:
 
 
 def _end(process: subprocess.Popen[bytes]) -> None:
-    """SIGINT first: Borg then writes a checkpoint and frees its lock; SIGKILL is the last word."""
-    for number, patience in ((signal.SIGINT, 30), (signal.SIGTERM, 10), (signal.SIGKILL, None)):
+    for number, patience in ENDING:
         if process.poll() is not None:
             return
         process.send_signal(number)
