@@ -160,8 +160,10 @@ seconds:
   returned: success, not in check mode
   type: float
 warnings:
-  description: What Borg warned of although it ended well, for instance that it removed the lock of a dead process.
-  returned: success, not in check mode
+  description:
+    - What Borg warned of although it ended well, for instance that it removed the lock of a dead process. Ansible shows
+      it as a warning.
+  returned: when there are any
   type: list
   elements: str
 progress:

@@ -122,9 +122,9 @@ def _look(module: AnsibleModule) -> dict[str, t.Any]:
     return {
         "exists": True,
         "borg_version": repository.version,
-        "free_space_reserve": repository.free_space_reserve(),
         **repository.describe(),
         **repository.statistics(),
+        "free_space_reserve": repository.free_space_reserve(),
     }
 
 

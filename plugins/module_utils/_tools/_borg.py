@@ -182,6 +182,14 @@ _CODES = {
 }
 
 
+_UNTOUCHED = {
+    "create": "This run wrote no archive",
+    "extract": "The repository was not changed",
+    "info": "The repository was not changed",
+    "list": "The repository was not changed",
+}
+
+
 class BorgError(ToolError):
     """Borg ended badly.
 
@@ -329,13 +337,17 @@ class Log:
         self._on_progress = on_progress
 
     def take(self, line: str) -> None:
-        """Take one line; what is not a record (an argument error, a message of the loader) counts as an error."""
+        """Take one line; what is not a record (an argument error, a crash at start) counts as an error.
+
+        Of argparse's usage and of a traceback only the lines that say what happened are kept.
+        """
         try:
             record = json.loads(line)
         except ValueError:
             record = None
         if not isinstance(record, dict):
-            self.errors.append(line.strip())
+            if not line.startswith((" ", "usage:", "Traceback")):
+                self.errors.append(line.strip())
             return
         if record.get("type") == "log_message":
             self._take_message(record)
@@ -631,7 +643,7 @@ class Repository:
         msgid = log.cause(outcome.rc)
         name, remedy = CAUSES.get(msgid, Cause("", "Read Borg's message above and mend what it names"))
         said = list(log.errors)
-        after = ""
+        after = _UNTOUCHED.get(verb, "")
         if kind(outcome.rc) == "warning":
             said = said + list(log.warnings)
             if verb == "create":
