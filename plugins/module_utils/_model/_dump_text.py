@@ -375,11 +375,13 @@ def _odd_backslashes(text: bytes) -> bool:
 
 def decode(literal: bytes) -> Value:
     """The value of a literal: bytes for strings and hexadecimal, digits as they stand, None for NULL."""
+    if literal == b"NULL":
+        return None
     if literal.startswith(b"0x"):
         return bytes.fromhex(literal[2:].decode())
     if literal.endswith(b"'"):
         return _unescape(literal[literal.index(b"'") + 1 : -1])
-    return None if literal == b"NULL" else literal
+    return literal
 
 
 def _unescape(text: bytes) -> bytes:

@@ -15,7 +15,7 @@ import os
 import re
 import tempfile
 import typing as t
-from dataclasses import dataclass
+from dataclasses import asdict, dataclass
 
 from ansible_collections.labops.backup.plugins.module_utils._errors import BackupError
 from ansible_collections.labops.backup.plugins.module_utils._tools import _command
@@ -44,6 +44,7 @@ _ACCOUNT_OPTIONS = ("--system=users", "--skip-dump-date", "--default-character-s
 _RETRIED = (1146, 1412, 1356)  # a table or view went away or changed while it was dumped
 
 _ERROR = re.compile(r"(?:ERROR|[Gg]ot error:|Couldn't execute[^:]*:)[^0-9\n]*(\d{4})")
+_PRIVILEGE = re.compile(r"[A-Z][A-Z_ ]*")
 _VERSION = re.compile(r"(?:5\.5\.5-)?(\d+)\.(\d+)\.(\d+)")
 _VARIABLES = (
     "character_set_server",
@@ -291,29 +292,74 @@ def dump_privileges(server_: Server) -> list[str]:
     return sorted(wanted)
 
 
-def set_account(
+def keep_account(
     connection: Connection,
     user: str,
     host: str,
+    *,
+    password: str,
+    privileges: t.Sequence[str] | None,
+    apply: bool,
+) -> dict[str, t.Any]:
+    """Bring an account into the wanted state, or only predict; returns the result of the module ``db_account``."""
+    options_file({"user": user, "password": password})  # refuses what a client could not log in with
+    wanted = sorted({privilege.upper() for privilege in privileges or dump_privileges(server(connection))})
+    unknown = [privilege for privilege in wanted if not _PRIVILEGE.fullmatch(privilege)]
+    if unknown:
+        raise BackupError(f"{unknown[0]!r} is no privilege", untouched="Nothing was changed")
+    before = account(connection, user, host)
+    works = before.exists and can_log_in(user, password, _socket(connection))
+    fits = list(before.privileges) == wanted and not before.narrower and not before.grantable
+    if apply and not (works and fits):
+        _set_account(
+            connection,
+            f"{quote_string(user)}@{quote_string(host)}",
+            create=not before.exists,
+            password=None if works else password,
+            privileges=None if fits and before.exists else wanted,
+        )
+        if not can_log_in(user, password, _socket(connection)):
+            raise BackupError(
+                f"the account {user}@{host} was set, but the server does not let it in with its password",
+                remedy="Look for an anonymous account or a login plugin that comes before it",
+            )
+    return {
+        "changed": not (works and fits),
+        "created": not before.exists,
+        "password_changed": not works,
+        "privileges": wanted,
+        "diff": {"before": _shown(before, works), "after": _shown(Account(True, tuple(wanted)), True)},
+    }
+
+
+def _shown(account_: Account, works: bool) -> dict[str, t.Any]:
+    return {**asdict(account_), "privileges": list(account_.privileges), "password": "works" if works else "differs"}
+
+
+def _set_account(
+    connection: Connection,
+    who: str,
     *,
     create: bool,
     password: str | None,
     privileges: t.Sequence[str] | None,
 ) -> None:
-    """Create an account, set its password, set its privileges on all schemas (None: leave as it is)."""
-    who = f"{quote_string(user)}@{quote_string(host)}"
     statements = []
     if password is not None:
-        verb = "CREATE" if create else "ALTER"
-        statements.append(f"{verb} USER {who} IDENTIFIED BY {quote_string(password)};")
+        statements.append(f"{'CREATE' if create else 'ALTER'} USER {who} IDENTIFIED BY {quote_string(password)};")
     if privileges is not None:
         if not create:
             statements.append(f"REVOKE ALL PRIVILEGES, GRANT OPTION FROM {who};")
-        statements.append(f"GRANT {', '.join(privileges) or 'USAGE'} ON *.* TO {who};")
-    execute(connection, "\n".join(statements), what=f"setting the account {user}@{host}")
+        statements.append(f"GRANT {', '.join(privileges)} ON *.* TO {who};")
+    execute(connection, "\n".join(statements), what=f"setting the account {who}")
 
 
-def can_log_in(user: str, password: str, socket: str | None) -> bool:
+def _socket(connection: Connection) -> str:
+    """The server's socket, as it says itself: the account is local."""
+    return connection.socket or server(connection).variables["socket"]
+
+
+def can_log_in(user: str, password: str, socket: str) -> bool:
     """Whether the server lets ``user`` in with ``password`` over its local socket."""
     descriptor, path = tempfile.mkstemp(prefix="labops-", suffix=".cnf")  # mkstemp makes it 0600
     try:
