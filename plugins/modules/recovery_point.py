@@ -154,7 +154,7 @@ seal:
   description: C(archive), C(archive_id) and C(repository_id) of the seal. The ids are empty in check mode.
   returned: success
   type: dict
-path:
+cache_file:
   description: Where the copy of the document lies.
   returned: success
   type: str
@@ -211,7 +211,7 @@ def _seal(module: AnsibleModule) -> dict[str, t.Any]:
         "problems": document["problems"],
         "document": document,
         "seal": sealed.seal,
-        "path": sealed.cache,
+        "cache_file": sealed.cache,
         "diff": {"before": {}, "after": document},
     }
 

@@ -105,7 +105,7 @@ run:
     - Times are UTC, C(seconds) is the time from the start in the identifier to the end.
   returned: success
   type: dict
-path:
+file:
   description: Where it lies.
   returned: success
   type: str
@@ -151,7 +151,7 @@ def _record(module: AnsibleModule) -> dict[str, t.Any]:
     return {
         "changed": True,
         "run": change.after,
-        "path": _ledger.path_of(folder, run_id),
+        "file": _ledger.path_of(folder, run_id),
         "died": [run["run_id"] for run in change.died],
         "diff": {"before": change.before or {}, "after": change.after},
     }

@@ -125,7 +125,8 @@ def _demand(outcome: t.Mapping[str, t.Any], keys: t.Sequence[str], what: str) ->
 
 
 def _reason(outcome: t.Mapping[str, t.Any]) -> str:
-    return f"{outcome['step']}: {outcome['message']}" if outcome.get("step") else str(outcome["message"])
+    message = str(outcome["message"]).rstrip(". ")
+    return f"{outcome['step']}: {message}" if outcome.get("step") else message
 
 
 def _refused(what: str, remedy: str = "") -> BackupError:

@@ -90,7 +90,7 @@ def test_a_seal_holds_what_it_needs_and_no_more() -> None:
         (
             {
                 "datasets": [archived("database"), archived("blobs")],
-                "missing": [{"dataset": "data", "step": "Pull", "message": "the connection was closed"}],
+                "missing": [{"dataset": "data", "step": "Pull", "message": "the connection was closed."}],
             },
             "data is missing: Pull: the connection was closed",
         ),

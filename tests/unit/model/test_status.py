@@ -3,13 +3,10 @@
 from __future__ import annotations
 
 import typing as t
-from datetime import UTC, datetime
 
 import pytest
 from ansible_collections.labops.backup.plugins.module_utils._errors import BackupError
 from ansible_collections.labops.backup.plugins.module_utils._model import _status
-
-NOW = datetime(2026, 11, 23, 8, 0, 0, tzinfo=UTC)
 
 
 def dataset(name: str, **more: t.Any) -> dict[str, t.Any]:
@@ -41,9 +38,18 @@ def run(**more: t.Any) -> dict[str, t.Any]:
     }
 
 
-def lines(points: t.Sequence[t.Any] = (), runs: t.Sequence[t.Any] = (), **more: t.Any) -> list[str]:
-    sources = [{"source": "tatchu", "points": list(points), "unreadable": more.pop("unreadable", [])}]
-    return _status.lines({"server": "loki", "sources": sources, "runs": list(runs), "unreadable_runs": [], **more}, NOW)
+def server(points: t.Sequence[t.Any] = (), runs: t.Sequence[t.Any] = (), **more: t.Any) -> dict[str, t.Any]:
+    source = {
+        "source": "tatchu",
+        "problem": more.pop("source_problem", ""),
+        "points": list(points),
+        "unreadable": more.pop("unreadable", []),
+    }
+    return {"server": "loki", "problem": "", "sources": [source], "runs": list(runs), "unreadable_runs": [], **more}
+
+
+def lines(*arguments: t.Any, **more: t.Any) -> list[str]:
+    return _status.lines({"generated": "2026-11-23T08:00:00Z", "servers": [server(*arguments, **more)]})
 
 
 def test_the_whole_status() -> None:
@@ -77,10 +83,8 @@ def test_nothing_yet_is_said_plainly_with_what_to_do() -> None:
         "Recovery points of tatchu on loki: there is none. Run the playbook labops.backup.backup, "
         "or wait for the night.",
         "",
-        "Last runs on loki",
-        "No run is recorded yet.",
+        "No run is recorded on loki yet.",
     ]
-    assert lines(sources=[])[0] == "loki protects no source: no host names it as its backup_server."
 
 
 def test_partial_points_alone_are_no_comfort() -> None:
@@ -129,3 +133,79 @@ def test_a_seal_from_the_future_says_so() -> None:
 def test_a_time_without_zone_is_refused() -> None:
     with pytest.raises(BackupError, match="'2026-11-23T03:00:00' is not a time with a zone"):
         lines([point(sealed="2026-11-23T03:00:00")])
+
+
+def test_what_could_not_be_read_is_said_where_it_would_stand() -> None:
+    assert lines(source_problem="there is no repository.")[0] == (
+        "Recovery points of tatchu on loki: they could not be read: there is no repository."
+    )
+    unreachable = server(problem="Connection timed out")
+    status = {"generated": "2026-11-23T08:00:00Z", "servers": [unreachable, server(runs=[run()])]}
+    assert _status.lines(status)[:2] == ["loki could not be asked: Connection timed out", ""]
+    assert len(_status.lines(status)) == 7
+
+
+PLAN = [
+    {"name": "tatchu", "server": "loki"},
+    {"name": "other", "server": "loki"},
+    {"name": "far", "server": "thor"},
+]
+
+
+def variables(**change: t.Any) -> dict[str, t.Any]:
+    return {
+        "backup_plan": PLAN,
+        "status_runs": {"runs": [run()], "unreadable": []},
+        "status_points": {
+            "results": [
+                {"item": PLAN[0], "points": [point()], "unreadable": []},
+                {"item": PLAN[1], "points": [], "unreadable": []},
+            ]
+        },
+        **change,
+    }
+
+
+def test_the_document_holds_each_server_with_its_own_sources() -> None:
+    status = _status.document({"loki": variables()}, ["loki"], "2026-11-23T08:00:00Z")
+    assert (status["schema_version"], status["ok"], status["problems"]) == (1, True, [])
+    (loki,) = status["servers"]
+    assert [source["source"] for source in loki["sources"]] == ["tatchu", "other"]
+    assert (loki["sources"][0]["points"], loki["runs"]) == ([point()], [run()])
+    assert len(_status.lines(status)) > 5
+
+
+@pytest.mark.parametrize(
+    ("change", "problem"),
+    [
+        ({"status_runs": {"unreachable": True, "msg": "no route"}, "status_points": {}}, "loki: no route"),
+        ({"status_runs": {"unreachable": True, "msg": ""}, "status_points": {}}, "loki: it gave no answer"),
+        (
+            {"status_runs": {"runs": [], "unreadable": [{"path": "/l/x.json", "reason": "broken"}]}},
+            "/l/x.json on loki: broken",
+        ),
+        (
+            {
+                "status_points": {
+                    "results": [{"item": PLAN[0], "msg": "locked"}, {"item": PLAN[1], "points": [], "unreadable": []}]
+                }
+            },
+            "recovery points of tatchu on loki: locked",
+        ),
+        (
+            {
+                "status_points": {
+                    "results": [
+                        {"item": PLAN[0], "points": [], "unreadable": [{"point": "p", "reason": "damaged"}]},
+                        {"item": PLAN[1], "points": [], "unreadable": []},
+                    ]
+                }
+            },
+            "recovery points of tatchu on loki: p: damaged",
+        ),
+    ],
+)
+def test_a_status_that_lacks_something_is_not_ok(change: dict[str, t.Any], problem: str) -> None:
+    status = _status.document({"loki": variables(**change)}, ["loki"], "2026-11-23T08:00:00Z")
+    assert (status["ok"], status["problems"]) == (False, [problem])
+    assert _status.lines(status)

@@ -22,7 +22,7 @@ def test_a_run_is_opened_closed_and_listed(run_module_main: RunModule, tmp_path:
     assert (opened["changed"], opened["run"]["state"], opened["diff"]["before"]) == (True, "running", {})
     outcomes = [{"source": "tatchu", "dataset": "blobs", "ok": False, "step": "Pull", "message": "no"}]
     closed = run_module_main(run_record, options(tmp_path, "failure", outcomes=outcomes, message="FAILED"))
-    assert closed["path"] == str(tmp_path / f"{RUN}.json")
+    assert closed["file"] == str(tmp_path / f"{RUN}.json")
     on_disk = json.loads((tmp_path / f"{RUN}.json").read_bytes())
     assert on_disk == {"schema_version": 1, **closed["run"]}
     assert (on_disk["sources"], on_disk["outcomes"], on_disk["message"]) == (["tatchu"], outcomes, "FAILED")
