@@ -68,6 +68,11 @@ def plan(
     return plans
 
 
+def datasets(sources: t.Sequence[t.Mapping[str, t.Any]]) -> list[dict[str, t.Any]]:
+    """The datasets of all given sources in one list."""
+    return [dataset for source in sources for dataset in source["datasets"]]
+
+
 def script_name(host: str) -> str:
     """The form of a host's name in the names of scripts: lower case, anything odd becomes an underscore."""
     return re.sub(r"[^a-z0-9_]", "_", host.lower())
@@ -110,7 +115,6 @@ def _source(
     rsync = {
         "identity_file": f"{_CONFIGURATION}/ssh/{name}",
         "known_hosts_file": f"{_CONFIGURATION}/ssh/known_hosts",
-        "port": int(of(name, "backup_source_port")),
     }
     source: dict[str, t.Any] = {
         "name": name,
@@ -118,6 +122,7 @@ def _source(
         "night": f"{name}.points",
         "server": server,
         "address": address,
+        "port": int(of(name, "backup_source_port")),
         "account": account,
         "pull_addresses": list(of(name, "backup_pull_addresses")) or [str(hosts[server].get("ansible_host") or server)],
         "host_keys": list(of(name, "backup_source_host_keys")),
