@@ -57,7 +57,7 @@ def document(hosts: t.Mapping[str, Host], servers: t.Sequence[str], now: str) ->
     entries = [_server(name, hosts[name]) for name in servers]
     problems = [f"{entry['server']}: {entry['problem']}" for entry in entries if entry["problem"]]
     for entry in entries:
-        problems += [f"{one['path']} on {entry['server']}: {one['reason']}" for one in entry["unreadable_runs"]]
+        problems += [f"{entry['server']}: {one['reason']}" for one in entry["unreadable_runs"]]
         for source in entry["sources"]:
             where = f"recovery points of {source['source']} on {entry['server']}"
             problems += [f"{where}: {source['problem']}"] if source["problem"] else []
@@ -122,9 +122,7 @@ def _run_lines(server: t.Mapping[str, t.Any], name: str, now: datetime) -> list[
         text = [f"Last runs on {name}", *_table(_RUN_COLUMNS, [_run_row(run, now) for run in server["runs"]])]
     else:
         text = [f"No run is recorded on {name} yet."]
-    return text + [
-        f"Unreadable: {_text.plain(one['path'])}: {_text.plain(one['reason'])}" for one in server["unreadable_runs"]
-    ]
+    return text + [f"Unreadable: {_text.plain(one['reason'])}" for one in server["unreadable_runs"]]
 
 
 def _source_lines(source: t.Mapping[str, t.Any], server: str, now: datetime) -> list[str]:

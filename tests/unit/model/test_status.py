@@ -114,7 +114,7 @@ def test_names_cannot_talk_to_the_terminal() -> None:
             [point(datasets=[dataset("a\x1b[2Jb")], problems=["bad\u202ename \udcff"])],
             [run(message="two\nlines")],
             unreadable=[{"point": "x", "reason": "\x07"}],
-            unreadable_runs=[{"path": "/l/\x9b.json", "reason": "broken"}],
+            unreadable_runs=[{"path": "/l/x.json", "reason": "/l/\x9b.json is broken"}],
         )
     )
     assert not [character for character in text if ord(character) < 32 and character != "\n"]
@@ -181,8 +181,8 @@ def test_the_document_holds_each_server_with_its_own_sources() -> None:
         ({"status_runs": {"unreachable": True, "msg": "no route"}, "status_points": {}}, "loki: no route"),
         ({"status_runs": {"unreachable": True, "msg": ""}, "status_points": {}}, "loki: it gave no answer"),
         (
-            {"status_runs": {"runs": [], "unreadable": [{"path": "/l/x.json", "reason": "broken"}]}},
-            "/l/x.json on loki: broken",
+            {"status_runs": {"runs": [], "unreadable": [{"path": "/l/x.json", "reason": "/l/x.json is broken"}]}},
+            "loki: /l/x.json is broken",
         ),
         (
             {
