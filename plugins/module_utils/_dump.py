@@ -26,6 +26,7 @@ from ansible_collections.labops.backup.plugins.module_utils._model._dump_text im
 from ansible_collections.labops.backup.plugins.module_utils._tools import _database
 
 _LEAST_KEPT = 2
+_CLOCK_PATIENCE = 5.0
 _OLDER = "Older dump sets are untouched"
 
 
@@ -93,7 +94,7 @@ def dump(request: Request) -> dict[str, t.Any]:
         leftovers = _dump_set.remove_leftovers(request.directory)
         _dump_set.require_space(request.directory)
         began = time.monotonic()
-        identifier = f"{datetime.now(UTC):%Y%m%dT%H%M%SZ}-{secrets.token_hex(3)}"
+        identifier = _identifier(request.directory)
         for attempt in range(1, request.attempts + 1):
             partial = _dump_set.begin(request.directory, identifier)
             try:
@@ -123,6 +124,25 @@ def dump(request: Request) -> dict[str, t.Any]:
         "removed": removed,
         "leftovers": leftovers,
     }
+
+
+def _identifier(directory: str) -> str:
+    """The identifier of a dump set that begins now. Identifiers sort by time, and rotation relies on it.
+
+    :raises BackupError: when the clock is behind the newest dump set.
+    """
+    finished, _others = _dump_set.find(directory)
+    if finished:
+        newest = finished[0].id
+        ahead = (_run.began(newest) - datetime.now(UTC)).total_seconds() + 1
+        if ahead > _CLOCK_PATIENCE:
+            raise BackupError(
+                f"the clock of {os.uname().nodename} is {ahead:.0f} s behind the dump set {newest}",
+                untouched=f"Nothing was written. {_OLDER}",
+                remedy="Set the clock; if it is right, move that dump set out of the dump directory",
+            )
+        time.sleep(max(0.0, ahead))
+    return f"{datetime.now(UTC):%Y%m%dT%H%M%SZ}-{secrets.token_hex(3)}"
 
 
 def predict(request: Request) -> dict[str, t.Any]:
