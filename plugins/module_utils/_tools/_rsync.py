@@ -24,6 +24,7 @@ import os
 import re
 import stat
 import typing as t
+from collections import deque
 from dataclasses import dataclass, field
 
 from ansible_collections.labops.backup.plugins.module_utils._errors import BackupError
@@ -31,6 +32,7 @@ from ansible_collections.labops.backup.plugins.module_utils._tools import _comma
 
 EXAMPLES = 20
 _CONNECT_SECONDS = 30
+_LAST_LINES = 8
 _ITEM = "|%i|%l|%n"
 
 _REMOTE = re.compile(
@@ -224,7 +226,7 @@ class Messages:
     vanished_examples: list[str] = field(default_factory=list)
     skipped_deletions: int = 0
     serious: list[str] = field(default_factory=list)
-    others: list[str] = field(default_factory=list)
+    others: deque[str] = field(default_factory=lambda: deque(maxlen=_LAST_LINES))
 
     def take(self, line: str) -> None:
         """Sort one line."""
@@ -235,15 +237,16 @@ class Messages:
             _keep(self.vanished_examples, os.fsencode(vanished[1]))
         elif skipped:
             self.skipped_deletions += int(skipped[1])
-        else:
-            lines = self.serious if _SERIOUS.match(line) else self.others
-            if len(lines) < EXAMPLES:
-                lines.append(printable(os.fsencode(line)))
+        elif _SERIOUS.match(line):
+            if len(self.serious) < EXAMPLES:
+                self.serious.append(printable(os.fsencode(line)))
+        elif line.strip("@"):  # ssh frames its warning about a changed host key with them
+            self.others.append(printable(os.fsencode(line)))
 
     @property
     def text(self) -> str:
-        """The lines that tell an operator why it failed, most telling first."""
-        return "; ".join([*self.serious[:5], *self.others[:5]])
+        """The lines that tell an operator why it failed: the first serious ones, and the last of the others."""
+        return "; ".join([*self.serious[:5], *self.others])
 
 
 @dataclass(frozen=True)
