@@ -79,6 +79,10 @@ options:
         M(labops.backup.db_dump_info) returns it. Empty when none was pinned.
     type: dict
     default: {}
+  dump_expected:
+    description: Whether the source has a database. Without one a point needs no dump set to be V(complete).
+    type: bool
+    default: true
   manifest_file:
     description: The path of its C(manifest.json) on this host. Needed with O(dump_set).
     type: path
@@ -179,13 +183,14 @@ ARGUMENT_SPEC: dict[str, t.Any] = {
     "datasets": {"type": "list", "elements": "dict", "required": True},
     "missing": {"type": "list", "elements": "dict", "default": []},
     "dump_set": {"type": "dict", "default": {}},
+    "dump_expected": {"type": "bool", "default": True},
     "manifest_file": {"type": "path"},
     "references": {"type": "dict", "default": {}},
     "cache_dir": {"type": "path", "required": True},
 }
 _PASSED_ON = (
     *("repository", "point", "source", "server", "run_id", "release", "expected", "datasets", "missing"),
-    *("dump_set", "manifest_file", "references", "cache_dir"),
+    *("dump_set", "dump_expected", "manifest_file", "references", "cache_dir"),
 )
 
 

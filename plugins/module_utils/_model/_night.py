@@ -30,6 +30,7 @@ def run(
     stages: t.Sequence[str],
     only_sources: t.Sequence[str],
     only_datasets: t.Sequence[str],
+    release: str,
 ) -> Document:
     """What is to be done in this run: the plan, cut down to what was asked for.
 
@@ -59,6 +60,7 @@ def run(
         servers.setdefault(source["server"], []).append(source["name"])
     return {
         "id": run_id,
+        "release": release,
         # A part of the datasets is no recovery point.
         "stages": [stage for stage in stages if not (stage == "seal" and only_datasets)],
         "sources": chosen,
@@ -130,7 +132,8 @@ def outcome(
         keys = ("files", "bytes", "created", "changed_files", "deleted", "transferred_bytes", "dump_set")
         result.update({key: pull[key] for key in keys})
     if not archive.get("skipped"):
-        keys = ("archive", "archive_id", "repository_id", "nfiles", "original_size", "deduplicated_size", "dump_set")
+        keys = ("archive", "archive_id", "repository_id", "nfiles", "original_size")
+        keys += ("compressed_size", "deduplicated_size", "dump_set")
         result.update({key: archive[key] for key in keys})
         proven = [entry for entry in proof.get("archives", ()) if entry["id"] == archive["archive_id"]]
         if not proven or proven[0]["nfiles"] != archive["nfiles"]:
@@ -187,6 +190,7 @@ def verdict(hosts: t.Mapping[str, Host], this_run: Document, server: str = "") -
             point = hosts[source["night"]].get("backup_point") or {"problem": "its sealing ended without a word"}
             points.append({"source": source["name"], **point})
             lines.append("  " + _point_line(point))
+            lines.extend(f"    {_text.plain(str(problem))}" for problem in point.get("problems", ()))
             if point.get("state") != "complete":
                 failures.append(f"{source['name']}: " + ("point " + point["state"] if "state" in point else "no point"))
     what = {"seal": "recovery point", "archive": "archives", "pull": "pull"}[this_run["stages"][-1]]

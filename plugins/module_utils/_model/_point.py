@@ -51,6 +51,7 @@ def build(
     missing: t.Sequence[t.Mapping[str, t.Any]],
     dump_set: t.Mapping[str, t.Any] | None,
     references: t.Mapping[str, t.Any] | None,
+    dump_expected: bool = True,
 ) -> Document:
     """The content of a seal, with the state that follows from it.
 
@@ -60,6 +61,7 @@ def build(
     :param missing: the outcomes of the others: ``dataset``, ``message`` and perhaps ``step``.
     :param dump_set: what ``db_dump_info`` says of the pinned one; empty when none was pinned.
     :param references: the verdict of ``datajoint_verify_info``; empty when they were not looked up.
+    :param dump_expected: whether the source has a database; without one, no dump set is no problem.
     :raises BackupError: when there is nothing to seal, or the parts contradict each other.
     """
     _run.began(point)
@@ -93,7 +95,7 @@ def build(
         if name not in archived
     ]
     looked_up = {key: references.get(key) for key in _REFERENCES} if references else None
-    problems = _problems(absent, kept, pinned, looked_up)
+    problems = _problems(absent, kept, pinned, looked_up, dump_expected)
     return {
         "point": point,
         "source": source,
@@ -138,10 +140,11 @@ def _problems(
     datasets: t.Sequence[t.Mapping[str, t.Any]],
     dump_set: t.Mapping[str, t.Any] | None,
     references: t.Mapping[str, t.Any] | None,
+    dump_expected: bool,
 ) -> list[str]:
     problems = [f"{entry['dataset']} is missing: {entry['reason']}" for entry in absent]
     if dump_set is None:
-        return [*problems, "no dump set was pinned"]
+        return [*problems, "no dump set was pinned"] if dump_expected else problems
     problems += [
         f"{dataset['name']} stems from dump set {dataset['dump_set'] or 'none'}, not from {dump_set['id']}"
         for dataset in datasets
