@@ -1,0 +1,317 @@
+# Copyright: (c) 2026, the labops.backup contributors
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""The modules rsync_pull and rsync_census_info, with rsync replaced by a script of answers."""
+
+from __future__ import annotations
+
+import json
+import os
+import pathlib
+import typing as t
+
+import pytest
+from ansible_collections.labops.backup.plugins.module_utils import _pull
+from ansible_collections.labops.backup.plugins.module_utils._host import _lock
+from ansible_collections.labops.backup.plugins.module_utils._tools import _command
+from ansible_collections.labops.backup.plugins.modules import rsync_census_info, rsync_pull
+
+RunModule = t.Callable[..., dict[str, t.Any]]
+
+NEW = b"|cd+++++++++|4096|sub/\n|>f+++++++++|5|sub/a\n"
+GONE = b"|*deleting  |0|old\n"
+VANISHED = 'file has vanished: "/z" (in blobs)\nrsync warning: some files vanished (code 24)'
+SKIPPED = "Deletions stopped due to --max-delete limit (3 skipped)"
+CUT = "rsync: connection unexpectedly closed (2181 bytes received so far) [receiver]"
+
+
+def answer(items: bytes = b"", *, rc: int = 0, stderr: str = "", files: int = 30) -> dict[str, t.Any]:
+    statistics = (
+        b"Number of files: %d (reg: %d, dir: 2)\n" % (files + 2, files) if files else b"Number of files: 1 (dir: 1)\n"
+    )
+    return {"stdout": items + statistics + b"Total file size: 150 bytes\n", "rc": rc, "stderr": stderr}
+
+
+class Rsync:
+    """Answers as it was told to, and keeps what it was asked and what the host looked like then."""
+
+    def __init__(self, root: pathlib.Path) -> None:
+        self.root = root
+        self.answers: list[dict[str, t.Any]] = []
+        self.calls: list[dict[str, t.Any]] = []
+
+    def __call__(self, argv: t.Sequence[str], **keywords: t.Any) -> _command.Outcome:
+        if os.path.basename(argv[0]) == "sync":
+            self.calls.append({"sync": argv[-1], "state": self.generation()["state"]})
+            return _command.Outcome(tuple(argv), 0, b"", "", 0.0)
+        given = self.answers.pop(0)
+        self.calls.append(
+            {
+                "dry_run": "--dry-run" in argv,
+                "max_delete": next((word for word in argv if word.startswith("--max-delete=")), None),
+                "mirror": (self.root / "mirror").is_dir(),
+                "state": self.generation().get("state"),
+                "locked": len(keywords["pass_fds"]) == 1,
+            }
+        )
+        keywords["on_stdout"](given["stdout"])
+        for line in given["stderr"].splitlines():
+            keywords["on_stderr_line"](line)
+        return _command.Outcome(tuple(argv), given["rc"], b"", given["stderr"], 0.1)
+
+    def generation(self) -> dict[str, t.Any]:
+        path = self.root / "mirror.generation.json"
+        return t.cast("dict[str, t.Any]", json.loads(path.read_bytes())) if path.exists() else {}
+
+
+@pytest.fixture
+def rsync(monkeypatch: pytest.MonkeyPatch, tmp_path: pathlib.Path) -> Rsync:
+    fake = Rsync(tmp_path)
+    monkeypatch.setattr(_command, "run", fake)
+    monkeypatch.setattr(_command, "find", lambda program: f"/usr/bin/{program}")
+    return fake
+
+
+@pytest.fixture
+def waits(monkeypatch: pytest.MonkeyPatch) -> list[float]:
+    slept: list[float] = []
+    monkeypatch.setattr(_pull.time, "sleep", slept.append)
+    return slept
+
+
+@pytest.fixture
+def options(tmp_path: pathlib.Path) -> dict[str, t.Any]:
+    (tmp_path / "source").mkdir()
+    return {
+        "source": str(tmp_path / "source"),
+        "destination": str(tmp_path / "mirror"),
+        "lock": str(tmp_path / "lock"),
+        "generation_file": str(tmp_path / "mirror.generation.json"),
+        "dump_set": "set",
+        "run_id": "run",
+        "limits": {"deleted_files": 10, "deleted_percent": 10, "changed_percent": 50},
+        "retries": 2,
+        "retry_wait": 7,
+    }
+
+
+def test_a_pull(run_module_main: RunModule, rsync: Rsync, options: dict[str, t.Any]) -> None:
+    rsync.answers = [answer(NEW + GONE), answer(NEW + GONE)]
+    result = run_module_main(rsync_pull, options)
+    assert rsync.calls == [
+        {"dry_run": True, "max_delete": None, "mirror": False, "state": None, "locked": False},
+        {"dry_run": False, "max_delete": "--max-delete=1", "mirror": True, "state": "writing", "locked": True},
+        {"sync": options["destination"], "state": "writing"},
+    ]
+    expected = {
+        "changed": True,
+        "generation": 1,
+        "files": 30,
+        "bytes": 150,
+        "created": 1,
+        "created_directories": 1,
+        "changed_files": 0,
+        "deleted": 1,
+        "deleted_files": 1,
+        "retries": 0,
+    }
+    assert {name: result[name] for name in expected} == expected
+    assert (result["census"]["mirror_files"], result["census"]["empty_source"]) == (30, False)
+    document = rsync.generation()
+    assert (document["state"], document["dump_set"], document["run_id"]) == ("complete", "set", "run")
+    assert (document["files"], document["bytes"]) == (30, 150)
+
+
+def test_check_mode_counts_and_writes_nothing(
+    run_module_main: RunModule, rsync: Rsync, options: dict[str, t.Any], tmp_path: pathlib.Path
+) -> None:
+    rsync.answers = [answer(NEW)]
+    result = run_module_main(rsync_pull, options, check_mode=True)
+    assert (result["changed"], result["generation"], result["census"]["created"]) == (True, 1, 1)
+    assert [call["dry_run"] for call in rsync.calls] == [True]
+    assert os.listdir(tmp_path) == ["source"]
+
+
+def test_check_mode_refuses_what_the_real_run_would_refuse(
+    run_module_main: RunModule, rsync: Rsync, options: dict[str, t.Any]
+) -> None:
+    rsync.answers = [answer(GONE * 11)]
+    result = run_module_main(rsync_pull, options, check_mode=True)
+    assert (result["failed"], result["kind"]) == (True, "limits")
+
+
+def test_a_second_pull_changes_nothing_and_is_a_generation_of_its_own(
+    run_module_main: RunModule, rsync: Rsync, options: dict[str, t.Any]
+) -> None:
+    rsync.answers = [answer(NEW), answer(NEW), answer(), answer()]
+    run_module_main(rsync_pull, options)
+    result = run_module_main(rsync_pull, options)
+    assert (result["changed"], result["generation"]) == (False, 2)
+
+
+@pytest.mark.parametrize(
+    ("census", "reason"),
+    [
+        (
+            answer(GONE * 11, files=1000),
+            "11 of 1011 files would be deleted (limit deleted_files: 10); to be deleted, for example: old, old",
+        ),
+        (answer(GONE * 5, files=30), "5 of 35 files would be deleted, 14.3 % (limit deleted_percent: 10 %)"),
+        (
+            answer(b"|>f.st......|5|x\n" * 16),
+            "16 of 30 files would be overwritten, 53.3 % (limit changed_percent: 50 %)",
+        ),
+        (answer(GONE, files=0), "the source holds no file at all"),
+    ],
+)
+def test_a_limit_stops_it_before_anything_is_written(
+    run_module_main: RunModule,
+    rsync: Rsync,
+    options: dict[str, t.Any],
+    tmp_path: pathlib.Path,
+    census: dict[str, t.Any],
+    reason: str,
+) -> None:
+    rsync.answers = [census]
+    result = run_module_main(rsync_pull, options)
+    assert result["failed"]
+    assert reason in result["msg"]
+    for part in ("The mirror was not changed", "Look at the source", "raise that limit"):
+        assert part in result["msg"]
+    assert (result["kind"], len(result["breaches"]), len(rsync.calls)) == ("limits", 1, 1)
+    assert sorted(os.listdir(tmp_path)) == ["lock", "source"]
+
+
+def test_an_empty_source_is_believed_on_demand(
+    run_module_main: RunModule, rsync: Rsync, options: dict[str, t.Any]
+) -> None:
+    rsync.answers = [answer(files=0), answer(files=0)]
+    assert run_module_main(rsync_pull, {**options, "allow_empty": True})["files"] == 0
+
+
+def test_vanished_files_are_a_warning_after_a_second_look(
+    run_module_main: RunModule, rsync: Rsync, options: dict[str, t.Any], waits: list[float]
+) -> None:
+    rsync.answers = [
+        answer(NEW),
+        answer(NEW, rc=24, stderr=VANISHED),
+        answer(),
+        answer(rc=24, stderr=VANISHED + "\n" + VANISHED),
+    ]
+    result = run_module_main(rsync_pull, options)
+    assert (result["generation"], result["retries"], result["created"], waits) == (1, 0, 1, [])
+    assert len(result["warnings"]) == 2
+    assert "1 files vanished on the source while it was read: /z" in json.dumps(result["warnings"])
+    assert rsync.generation()["state"] == "complete"
+
+
+def test_a_vanished_file_does_not_hide_that_deletions_stopped(
+    run_module_main: RunModule, rsync: Rsync, options: dict[str, t.Any], waits: list[float]
+) -> None:
+    rsync.answers = [answer(), answer(rc=24, stderr=f"{VANISHED}\n{SKIPPED}")] * 3
+    result = run_module_main(rsync_pull, options)
+    assert (result["failed"], result["kind"], result["rc"], waits) == (True, "delete_limit", 24, [7, 7])
+    assert "more had to be deleted than the census counted" in result["msg"]
+    assert "marked as being written; it is not archived" in result["msg"]
+    assert rsync.generation()["state"] == "writing"
+
+
+def test_tries_cannot_delete_more_together_than_one_may(
+    run_module_main: RunModule, rsync: Rsync, options: dict[str, t.Any], waits: list[float]
+) -> None:
+    rsync.answers = [
+        answer(GONE * 6, files=500),
+        answer(GONE * 6, rc=25, stderr=SKIPPED, files=500),
+        answer(GONE * 5, files=500),
+    ]
+    result = run_module_main(rsync_pull, options)
+    assert (result["failed"], result["breaches"]) == (
+        True,
+        ["11 of 511 files would be deleted (limit deleted_files: 10)"],
+    )
+    assert "The mirror was not changed any further" in result["msg"]
+
+
+@pytest.mark.parametrize("phase", ["census", "pull"])
+def test_a_cut_line_is_tried_again(
+    run_module_main: RunModule, rsync: Rsync, options: dict[str, t.Any], waits: list[float], phase: str
+) -> None:
+    before = [] if phase == "census" else [answer(NEW)]
+    rsync.answers = [*before, answer(rc=12, stderr=CUT), answer(NEW), answer(NEW)]
+    result = run_module_main(rsync_pull, options)
+    assert (result["retries"], waits, result["generation"], rsync.generation()["state"]) == (1, [7], 1, "complete")
+    assert f"try 1: {phase} ended with rsync exit code 12 (connection)" in json.dumps(result["warnings"])
+
+
+def test_a_source_that_stays_away_fails(
+    run_module_main: RunModule, rsync: Rsync, options: dict[str, t.Any], waits: list[float], tmp_path: pathlib.Path
+) -> None:
+    rsync.answers = [answer(rc=12, stderr=CUT)] * 3
+    result = run_module_main(rsync_pull, options)
+    assert (result["failed"], result["kind"], waits) == (True, "connection", [7, 7])
+    assert "failed after 2 retries" in result["msg"]
+    assert f"The mirror {options['destination']} was not changed" in result["msg"]
+    assert sorted(os.listdir(tmp_path)) == ["lock", "source"]
+
+
+@pytest.mark.parametrize(("rc", "kind"), [(23, "partial"), (11, "failed"), (20, "failed")])
+def test_other_failures_are_not_tried_again(
+    run_module_main: RunModule, rsync: Rsync, options: dict[str, t.Any], waits: list[float], rc: int, kind: str
+) -> None:
+    rsync.answers = [answer(NEW), answer(NEW, rc=rc, stderr="rsync: [receiver] something")]
+    result = run_module_main(rsync_pull, options)
+    assert (result["failed"], result["kind"], result["rc"], waits) == (True, kind, rc, [])
+    assert rsync.generation()["state"] == "writing"
+
+
+def test_a_held_lock_stops_it(run_module_main: RunModule, rsync: Rsync, options: dict[str, t.Any]) -> None:
+    with _lock.hold(options["lock"], "borg_create of run other"):
+        result = run_module_main(rsync_pull, options)
+    assert (result["failed"], rsync.calls) == (True, [])
+    assert "is held by borg_create of run other" in result["msg"]
+
+
+def test_without_generation_and_lock_it_is_a_plain_copy(
+    run_module_main: RunModule, rsync: Rsync, options: dict[str, t.Any], tmp_path: pathlib.Path
+) -> None:
+    rsync.answers = [answer(NEW), answer(NEW)]
+    result = run_module_main(rsync_pull, {name: options[name] for name in ("source", "destination")})
+    assert (result["changed"], result["generation"]) == (True, None)
+    assert [call.get("locked") for call in rsync.calls] == [False, False]
+    assert sorted(os.listdir(tmp_path)) == ["mirror", "source"]
+
+
+def test_what_was_cut_off_before_is_forgotten_once_it_is_complete(
+    run_module_main: RunModule, rsync: Rsync, options: dict[str, t.Any], tmp_path: pathlib.Path
+) -> None:
+    (tmp_path / "mirror.partial").mkdir()
+    (tmp_path / "mirror.partial" / "half").touch()
+    rsync.answers = [answer(NEW), answer(rc=23), answer(NEW), answer(NEW)]
+    run_module_main(rsync_pull, options)
+    assert (tmp_path / "mirror.partial" / "half").exists()
+    run_module_main(rsync_pull, options)
+    assert not (tmp_path / "mirror.partial").exists()
+
+
+@pytest.mark.parametrize("check_mode", [False, True])
+def test_the_census_alone(
+    run_module_main: RunModule, rsync: Rsync, options: dict[str, t.Any], tmp_path: pathlib.Path, check_mode: bool
+) -> None:
+    rsync.answers = [answer(NEW + GONE)]
+    result = run_module_main(
+        rsync_census_info, {name: options[name] for name in ("source", "destination")}, check_mode=check_mode
+    )
+    assert (result["changed"], result["created"], result["deleted_files"], result["examples_deleted"]) == (
+        False,
+        1,
+        1,
+        ["old"],
+    )
+    assert (result["mirror_files"], result["files_on_source"], result["bytes_on_source"]) == (30, 30, 150)
+    assert os.listdir(tmp_path) == ["source"]
+
+
+def test_a_census_that_fails_says_so(run_module_main: RunModule, rsync: Rsync, options: dict[str, t.Any]) -> None:
+    rsync.answers = [answer(rc=5, stderr="@ERROR: Unknown module 'blobs'")]
+    result = run_module_main(rsync_census_info, {name: options[name] for name in ("source", "destination")})
+    assert result["failed"]
+    assert "does not offer this dataset" in result["msg"]
