@@ -50,8 +50,3 @@ def test_a_ledger_that_does_not_exist_is_an_error(run_module_main: RunModule, tm
     ):
         result = run_module_main(module, given)
         assert result["failed"] and str(tmp_path / "absent") in result["msg"]
-
-
-def test_at_least_one_run_is_asked_for(run_module_main: RunModule, tmp_path: pathlib.Path) -> None:
-    result = run_module_main(run_record_info, {"ledger_dir": str(tmp_path), "last": 0})
-    assert result["failed"] and "at least one run" in result["msg"]

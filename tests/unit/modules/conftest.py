@@ -1,0 +1,118 @@
+# Copyright: (c) 2026, the labops.backup contributors
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""Recovery points over repositories that are kept in memory."""
+
+from __future__ import annotations
+
+import json
+import os
+import pathlib
+import typing as t
+
+import pytest
+from ansible.module_utils import basic
+from ansible_collections.labops.backup.plugins.module_utils._errors import BackupError
+from ansible_collections.labops.backup.plugins.module_utils._tools import _borg
+
+POINT = "20261123T023000Z-77b0aa"
+DUMP = "20261123T021500Z-3fa9c1"
+
+
+class Repositories:
+    """Stands for Borg: repositories by path, each with archives by name, each with files."""
+
+    def __init__(self) -> None:
+        self.archives: dict[str, dict[str, dict[str, bytes]]] = {}
+        self.comments: list[str] = []
+        self.reads: list[str] = []
+        self.damage = b""
+
+    def of(self, options: dict[str, t.Any]) -> Repository:
+        return Repository(self, options["repository"])
+
+
+class Repository:
+    def __init__(self, all_of_them: Repositories, path: str) -> None:
+        self.all, self.path = all_of_them, path
+
+    def _archives(self) -> dict[str, dict[str, bytes]]:
+        if self.path not in self.all.archives:
+            raise BackupError(f"there is no repository {self.path}")
+        return self.all.archives[self.path]
+
+    def describe(self) -> dict[str, t.Any]:
+        archives = [{"name": name, "id": f"id of {name}"} for name in reversed(self._archives())]
+        return {"repository_id": f"id of {self.path}", "archives": archives}
+
+    def create(self, name: str, path: str, *, compression: str, comment: str) -> _borg.Created:
+        files = {entry: pathlib.Path(path, entry).read_bytes() for entry in os.listdir(path)}
+        self._archives()[name] = files
+        self.all.comments.append(comment)
+        return _borg.Created(archive_id=f"id of {name}", nfiles=len(files), seconds=0.1, warnings=())
+
+    def read_file(self, archive: str, path: str) -> bytes:
+        self.all.reads.append(archive)
+        try:
+            return self._archives()[archive][path] + self.all.damage
+        except KeyError:
+            raise BackupError(f"{path} is not in {archive}") from None
+
+
+@pytest.fixture
+def borg_in_memory(monkeypatch: pytest.MonkeyPatch) -> Repositories:
+    """The repositories of tatchu, with an archive of each dataset and no seal."""
+    repositories = Repositories()
+    monkeypatch.setattr(_borg.Repository, "of", repositories.of)
+    for name in ("database", "blobs"):
+        repositories.archives[f"/borg/{name}"] = {f"tatchu-{name}": {}}
+    repositories.archives["/borg/points"] = {}
+    return repositories
+
+
+@pytest.fixture
+def module_warnings(monkeypatch: pytest.MonkeyPatch) -> list[str]:
+    """What modules warn of; in the process of the tests ansible-core would print it."""
+    found: list[str] = []
+    monkeypatch.setattr(basic.AnsibleModule, "warn", lambda _self, warning: found.append(warning))
+    return found
+
+
+@pytest.fixture
+def point_connection(tmp_path: pathlib.Path) -> dict[str, t.Any]:
+    return {
+        "repository": "/borg/points",
+        "passphrase_file": "/passphrase",
+        "base_dir": "/base",
+        "cache_dir": str(tmp_path / "cache"),
+    }
+
+
+@pytest.fixture
+def point_options(point_connection: dict[str, t.Any], tmp_path: pathlib.Path) -> dict[str, t.Any]:
+    manifest = tmp_path / "manifest.json"
+    manifest.write_text(json.dumps({"schema_version": 1, "id": DUMP}))
+    return {
+        **point_connection,
+        "point": POINT,
+        "run_id": POINT,
+        "source": "tatchu",
+        "server": "loki",
+        "expected": ["database", "blobs"],
+        "datasets": [outcome("database", 0), outcome("blobs", 1)],
+        "dump_set": {"id": DUMP, "started": "2026-11-23T02:15:00Z", "rows": 12},
+        "manifest_file": str(manifest),
+        "references": {"checked": 1, "missing": 0, "wrong_size": 0, "unresolved": 0, "ok": True},
+    }
+
+
+def outcome(name: str, order: int) -> dict[str, t.Any]:
+    return {
+        "name": name,
+        "order": order,
+        "archive": f"tatchu-{name}",
+        "archive_id": f"id of tatchu-{name}",
+        "repository": f"/borg/{name}",
+        "repository_id": f"id of /borg/{name}",
+        "generation": 3,
+        "dump_set": DUMP,
+    }
