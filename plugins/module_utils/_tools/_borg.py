@@ -54,7 +54,7 @@ class Cause(t.NamedTuple):
 
 
 # By msgid, which is the name of the exception in Borg's source (docs/internals/frontends.rst, "Message IDs").
-_ASK_FOR_ESCROW = "Fetch the right one from the escrow bundle"
+_ESCROW = "Fetch the right one from the escrow bundle"
 _DAMAGED = Cause(
     "the repository is damaged",
     "Stop its backups, copy the repository as it is, then run borg check on it and look at the disk below it",
@@ -68,8 +68,8 @@ _NO_SPACE = Cause(
     "Free space or enlarge it; removing archives needs free space too, then run borg compact",
 )
 CAUSES: dict[str, Cause] = {
-    "PassphraseWrong": Cause("the passphrase does not open the repository", _ASK_FOR_ESCROW),
-    "NoPassphraseFailure": Cause("Borg got no passphrase", _ASK_FOR_ESCROW),
+    "PassphraseWrong": Cause("the passphrase does not open the repository", _ESCROW),
+    "NoPassphraseFailure": Cause("Borg got no passphrase", _ESCROW),
     "RepoKeyNotFoundError": Cause(
         "the repository has lost its key", "Bring the exported key back with borg key import from the escrow bundle"
     ),
@@ -142,6 +142,17 @@ CAUSES: dict[str, Cause] = {
     "ArchiveTAMInvalid": _SPOOFED,
     "TAMUnsupportedSuiteError": _SPOOFED,
 }
+
+_STALLED = Cause(
+    "it stood still",
+    "Look at the disks of the repository and of what is archived (a hanging mount, a dying disk), then run again",
+)
+_ENDED = Cause("a signal ended it", "Run again; create reuses what it had stored by its last checkpoint")
+_WARNED = Cause(
+    "it warned, and over a quiet folder there is nothing to warn of",
+    "Mend what the warning names, then archive again under a new name",
+)
+_NO_SUCH_PATH = Cause("the archive does not hold that path", "List the archive and use a path from there")
 
 # Modern codes of 1.4 (docs/usage/general/return-codes.rst.inc), for an end without a message.
 _CODES = {
@@ -279,7 +290,7 @@ def read_passphrase(path: str) -> bytes:
     def refuse(what: str, remedy: str) -> BackupError:
         return BackupError(f"the passphrase file {path} {what}", untouched="Nothing was changed", remedy=remedy)
 
-    fetch = f"{_ASK_FOR_ESCROW}, or run site.yml"
+    fetch = f"{_ESCROW}, or run site.yml"
     try:
         descriptor = os.open(path, os.O_RDONLY | os.O_CLOEXEC | os.O_NOCTTY | os.O_NONBLOCK)
     except FileNotFoundError:
@@ -516,12 +527,21 @@ class Repository:
         if name is not None:
             found = self._json("info", "--json", f"{self.path}::{check_archive_name(name)}")
         else:
-            newest = ("--last", str(last)) if last is not None else ()
+            newest = ("--last", str(self._reach(glob, last))) if last is not None else ()
             found = self._json("info", "--json", "--glob-archives", glob, *newest, self.path)
         return {
             "repository_id": found["repository"]["id"],
-            "archives": [_archive(entry) for entry in reversed(found["archives"])],
+            "archives": [
+                _archive(entry) for entry in reversed(found["archives"]) if not _CHECKPOINT.search(entry["name"])
+            ],
         }
+
+    def _reach(self, glob: str, wanted: int) -> int:
+        """How far back ``--last`` of ``info`` must reach, which counts and shows checkpoints (``list`` hides them)."""
+        found = self._json("list", "--json", "--consider-checkpoints", "--glob-archives", glob, self.path)
+        names = [entry["name"] for entry in reversed(found["archives"])]
+        places = [place for place, name in enumerate(names, 1) if not _CHECKPOINT.search(name)]
+        return places[:wanted][-1] if places else 1
 
     def create(
         self,
@@ -641,30 +661,28 @@ class Repository:
 
     def _error(self, outcome: _command.Outcome, log: Log, verb: str) -> BorgError:
         msgid = log.cause(outcome.rc)
-        name, remedy = CAUSES.get(msgid, Cause("", "Read Borg's message above and mend what it names"))
+        cause = CAUSES.get(msgid, Cause("", "Mend what Borg names"))
         said = list(log.errors)
-        after = _UNTOUCHED.get(verb, "")
-        if kind(outcome.rc) == "warning":
-            said = said + list(log.warnings)
-            if verb == "create":
-                after = "The archive was written in spite of the warning and is not to be trusted"
-                remedy = "Mend what the warning names, then archive again under a new name"
+        untouched = _UNTOUCHED.get(verb, "")
+        if outcome.stalled:
+            cause, said = _STALLED, [outcome.stderr.rpartition("\n")[2]]
         elif kind(outcome.rc) == "signal":
-            name, remedy = (
-                "it was ended by a signal",
-                "Run again; what create had stored by its last checkpoint is reused",
-            )
-            said = said or outcome.stderr.splitlines()[-1:]
-        if msgid == "PassphraseWrong":
-            remedy = f"{remedy} into {self._passphrase_file}"
+            cause = _ENDED
+        elif kind(outcome.rc) == "warning":
+            said += log.warnings
+            if verb == "create":
+                cause, untouched = _WARNED, "The archive was written in spite of that and is not to be trusted"
+            elif verb == "extract":
+                cause = _NO_SUCH_PATH
+        where = f" into {self._passphrase_file}" if msgid == "PassphraseWrong" else ""
         facts = {"progress": log.progress} if log.progress else {}
         return BorgError(
-            f"borg {verb} on {self.path} failed" + (f": {name}" if name else ""),
+            f"borg {verb} on {self.path} failed" + (f": {cause.name}" if cause.name else ""),
             msgid=msgid,
             rc=outcome.rc,
             stderr=" | ".join(said),
-            untouched=after,
-            remedy=remedy,
+            untouched=untouched,
+            remedy=cause.remedy + where,
             **facts,
         )
 

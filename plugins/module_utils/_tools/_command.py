@@ -41,6 +41,7 @@ class Outcome:
     :param stdout: everything it wrote there, empty when a consumer took it.
     :param stderr: its last lines (at most 40).
     :param seconds: wall time.
+    :param stalled: it was ended because it showed no progress; the last line of ``stderr`` says so too.
     """
 
     argv: tuple[str, ...]
@@ -48,6 +49,7 @@ class Outcome:
     stdout: bytes
     stderr: str
     seconds: float
+    stalled: bool = False
 
     @property
     def program(self) -> str:
@@ -163,7 +165,7 @@ def run(
     if stalled:
         tail.append(f"ended: no sign of progress for {stall_seconds:g} s")
         rc = rc or -signal.SIGINT
-    return Outcome(words, rc, b"".join(collected), "\n".join(tail), time.monotonic() - started)
+    return Outcome(words, rc, b"".join(collected), "\n".join(tail), time.monotonic() - started, stalled)
 
 
 def _pump(
