@@ -5,6 +5,7 @@
 
 from __future__ import annotations
 
+import math
 import posixpath
 import re
 import typing as t
@@ -12,6 +13,8 @@ import typing as t
 from ansible_collections.labops.backup.plugins.module_utils._errors import BackupError
 
 NAME = re.compile(r"[a-z][a-z0-9_-]{0,62}\Z")
+# A source's name becomes part of paths, of names of archives and of words in rsync's --rsh.
+_HOST_NAME = re.compile(r"[A-Za-z0-9][A-Za-z0-9._-]*\Z")
 # Characters that would need quoting in rsync's --rsh, in a host:path word or in sshd's from= list.
 _ADDRESS = re.compile(r"[A-Za-z0-9_.:%-]+\Z")
 _ACCOUNT = re.compile(r"[a-z_][a-z0-9_-]{0,31}\Z")
@@ -94,6 +97,16 @@ def _source(
         value = hosts[host].get(variable)
         return defaults[variable] if value is None else value
 
+    def listed(variable: str) -> list[t.Any]:
+        value = of(name, variable)
+        if not isinstance(value, (list, tuple)):
+            raise _bad(f"{name}: {variable} is not a list")
+        return list(value)
+
+    if not _HOST_NAME.match(name):
+        raise _bad(
+            f"{name!r} cannot name a source (letters, digits, dots, - and _, beginning with a letter or a digit)"
+        )
     server = of(name, "backup_server")
     if server not in servers:
         raise _bad(f"{name}: backup_server is {server!r}, which is not in the group backup_servers")
@@ -116,16 +129,19 @@ def _source(
         "identity_file": f"{_CONFIGURATION}/ssh/{name}",
         "known_hosts_file": f"{_CONFIGURATION}/ssh/known_hosts",
     }
+    stores = of(name, "backup_datajoint_stores")
+    if not isinstance(stores, t.Mapping):
+        raise _bad(f"{name}: backup_datajoint_stores is not a mapping")
     source: dict[str, t.Any] = {
         "name": name,
         "script_name": script_name(name),
         "night": f"{name}.points",
         "server": server,
         "address": address,
-        "port": int(of(name, "backup_source_port")),
+        "port": _port(name, of(name, "backup_source_port")),
         "account": account,
-        "pull_addresses": list(of(name, "backup_pull_addresses")) or [str(hosts[server].get("ansible_host") or server)],
-        "host_keys": list(of(name, "backup_source_host_keys")),
+        "pull_addresses": listed("backup_pull_addresses") or [str(hosts[server].get("ansible_host") or server)],
+        "host_keys": listed("backup_source_host_keys"),
         "root": root,
         "borg": borg,
         "rsync": rsync,
@@ -133,7 +149,7 @@ def _source(
         "points_cache": f"{_STATE}/recovery_points/{name}",
         "ledger": f"{_STATE}/ledger",
         "staging": f"{root}/staging/{name}",
-        "datajoint_stores": dict(of(name, "backup_datajoint_stores")),
+        "datajoint_stores": dict(stores),
     }
     for address_from in source["pull_addresses"]:
         if not _ADDRESS.match(str(address_from)):
@@ -160,6 +176,16 @@ def _source(
     return source
 
 
+def _port(source: str, value: t.Any) -> int:
+    try:
+        port = int(value)
+    except (TypeError, ValueError):
+        port = 0
+    if not 0 < port < 65536:
+        raise _bad(f"{source}: backup_source_port {value!r} is not a port")
+    return port
+
+
 def _bracketed(address: str) -> str:
     return f"[{address}]" if ":" in address else address
 
@@ -167,7 +193,7 @@ def _bracketed(address: str) -> str:
 def _dataset(source: str, order: int, entry: t.Any, of: t.Callable[[str, str], t.Any]) -> dict[str, t.Any]:
     if not isinstance(entry, t.Mapping):
         raise _bad(f"{source}: entry {order + 1} of backup_datasets is not a mapping")
-    unknown = sorted(set(entry) - _DATASET_FIELDS)
+    unknown = sorted(str(field) for field in set(entry) - _DATASET_FIELDS)
     missing = sorted({"name", "path"} - set(entry))
     name = str(entry.get("name", f"number {order + 1}"))
     where = f"{source}: dataset {name}"
@@ -180,14 +206,19 @@ def _dataset(source: str, order: int, entry: t.Any, of: t.Callable[[str, str], t
     kind = entry.get("kind", "files")
     if kind not in ("files", "database"):
         raise _bad(f"{where} has the kind {kind!r}; known are database and files")
-    limits = {}
+    allow_empty = entry.get("allow_empty", False)
+    if not isinstance(allow_empty, bool):
+        raise _bad(f"{where}: allow_empty is {allow_empty!r}; true or false are meant")
+    limits: dict[str, float] = {}
     for limit in _LIMITS:
         value = entry.get(f"limit_{limit}")
         value = of(source, f"backup_limit_{limit}") if value is None else value
         try:
             limits[limit] = int(value) if limit.endswith("_files") else float(value)
-        except (TypeError, ValueError):
-            raise _bad(f"{where}: limit_{limit} {value!r} is not a number") from None
+        except (TypeError, ValueError, OverflowError):
+            limits[limit] = math.nan
+        if not math.isfinite(limits[limit]):
+            raise _bad(f"{where}: limit_{limit} {value!r} is not a number")
         if limits[limit] < 0:
             raise _bad(f"{where}: limit_{limit} is negative")
     return {
@@ -195,7 +226,7 @@ def _dataset(source: str, order: int, entry: t.Any, of: t.Callable[[str, str], t
         "order": order,
         "kind": kind,
         "path": _absolute(where, entry["path"]),
-        "allow_empty": bool(entry.get("allow_empty", False)),
+        "allow_empty": allow_empty,
         "compression": str(entry.get("compression") or of(source, "backup_compression")),
         "chunker_params": _DATABASE_CHUNKER if kind == "database" else "",
         "limits": limits,
@@ -204,10 +235,10 @@ def _dataset(source: str, order: int, entry: t.Any, of: t.Callable[[str, str], t
 
 def _absolute(where: str, path: t.Any) -> str:
     text = str(path)
-    plain = posixpath.normpath(text)
+    plain = "/" + posixpath.normpath(text).lstrip("/")  # normpath keeps two leading slashes
     if not text.startswith("/") or ".." in text.split("/") or "\n" in text or "\0" in text:
         raise _bad(f"{where}: {text!r} is not an absolute path")
-    if plain in ("/", "//"):
+    if plain == "/":
         raise _bad(f"{where}: the whole file system cannot be meant")
     return plain
 

@@ -1,0 +1,392 @@
+# Copyright: (c) 2026, the labops.backup contributors
+# SPDX-License-Identifier: GPL-3.0-or-later
+from __future__ import annotations
+
+import pathlib
+import typing as t
+
+import pytest
+import yaml
+from ansible_collections.labops.backup.plugins.module_utils._errors import BackupError
+from ansible_collections.labops.backup.plugins.module_utils._model import _inventory
+
+ROOT = pathlib.Path(__file__).resolve().parents[3]
+DEFAULTS = yaml.safe_load((ROOT / "roles" / "_common" / "defaults" / "main.yml").read_text())
+Variables = dict[str, t.Any]
+
+
+def plan(
+    source: Variables | None = None,
+    server: Variables | None = None,
+    *,
+    more: dict[str, Variables] | None = None,
+    groups: dict[str, list[str]] | None = None,
+    name: str = "tatchu",
+) -> list[dict[str, t.Any]]:
+    hosts = {
+        "loki": {"ansible_host": "192.0.2.8", **(server or {})},
+        name: {"ansible_host": "192.0.2.9", "backup_server": "loki", **(source or {})},
+        **(more or {}),
+    }
+    members = {"backup_servers": ["loki"], "backup_sources": [name], **(groups or {})}
+    return _inventory.plan(hosts, members, DEFAULTS)
+
+
+def with_datasets(*entries: t.Any) -> list[dict[str, t.Any]]:
+    return t.cast("list[dict[str, t.Any]]", plan({"backup_datasets": list(entries)})[0]["datasets"])
+
+
+def refusal(*words: t.Any, **keywords: t.Any) -> str:
+    with pytest.raises(BackupError) as caught:
+        plan(*words, **keywords)
+    message = caught.value.message
+    ending = ". Nothing was changed. Mend the inventory."
+    assert message.endswith(ending)
+    return message.removesuffix(ending)
+
+
+def dataset_refusal(*entries: t.Any) -> str:
+    return refusal({"backup_datasets": list(entries)})
+
+
+# ------------------------------------------------------------------------------------------- the documented default
+
+
+def test_every_path_of_the_documented_default() -> None:
+    (source,) = plan()
+    datasets = source.pop("datasets")
+    assert source == {
+        "name": "tatchu",
+        "script_name": "tatchu",
+        "night": "tatchu.points",
+        "server": "loki",
+        "address": "192.0.2.9",
+        "port": 22,
+        "account": "labops-pull",
+        "pull_addresses": ["192.0.2.8"],
+        "host_keys": [],
+        "root": "/srv/backup",
+        "borg": {
+            "passphrase_file": "/etc/labops-backup/borg/tatchu.passphrase",
+            "base_dir": "/var/lib/labops-backup/borg",
+            "executable": "/usr/bin/borg",
+        },
+        "rsync": {
+            "identity_file": "/etc/labops-backup/ssh/tatchu",
+            "known_hosts_file": "/etc/labops-backup/ssh/known_hosts",
+        },
+        "points_repository": "/srv/backup/borg/tatchu/points",
+        "points_cache": "/var/lib/labops-backup/recovery_points/tatchu",
+        "ledger": "/var/lib/labops-backup/ledger",
+        "staging": "/srv/backup/staging/tatchu",
+        "datajoint_stores": {},
+        "dump_directory": "/datajoint-db/dumps",
+    }
+    assert [dataset["name"] for dataset in datasets] == ["database", "blobs", "data"]
+    assert datasets[0] == {
+        "name": "database",
+        "order": 0,
+        "kind": "database",
+        "path": "/datajoint-db/dumps",
+        "allow_empty": False,
+        "compression": "zstd,22",
+        "chunker_params": "buzhash,16,20,18,4095",
+        "limits": {"deleted_files": 1000, "deleted_percent": 10.0, "changed_percent": 50.0},
+        "source": "tatchu",
+        "server": "loki",
+        "pipeline": "tatchu.database",
+        "url": "labops-pull@192.0.2.9::database/",
+        "mirror": "/srv/backup/mirror/tatchu/database",
+        "generation_file": "/srv/backup/mirror/tatchu/database.generation.json",
+        "repository": "/srv/backup/borg/tatchu/database",
+        "lock": "/run/labops-backup/tatchu.database.lock",
+    }
+    assert [(entry["kind"], entry["path"], entry["chunker_params"]) for entry in datasets[1:]] == [
+        ("files", "/datajoint-db/blobs", ""),
+        ("files", "/datajoint-data", ""),
+    ]
+
+
+def test_what_a_host_says_goes_before_the_defaults() -> None:
+    (source,) = plan(
+        {
+            "backup_source_port": "2222",
+            "backup_pull_account": "puller",
+            "backup_pull_addresses": ["192.0.2.80", "2001:db8::8"],
+            "backup_source_host_keys": ["ssh-ed25519 AAAA"],
+            "backup_compression": "lz4",
+            "backup_limit_deleted_files": 5,
+            "backup_limit_changed_percent": None,
+            "backup_datajoint_stores": {"raw": "/datajoint-data/"},
+            "backup_datasets": [
+                {"name": "data", "path": "/d/", "limit_deleted_files": 0, "limit_deleted_percent": "2.5"},
+                {"name": "more", "path": "/m", "compression": "none", "allow_empty": True},
+            ],
+        },
+        {"backup_root": "/tank/backup/", "borg_version": "1.4.5", "borg_base_dir": "/tank/borg"},
+    )
+    assert (source["port"], source["account"], source["root"]) == (2222, "puller", "/tank/backup")
+    assert source["pull_addresses"] == ["192.0.2.80", "2001:db8::8"]
+    assert source["host_keys"] == ["ssh-ed25519 AAAA"]
+    assert source["datajoint_stores"] == {"raw": "/datajoint-data/"}
+    assert source["borg"]["executable"] == "/opt/labops-backup/borg/1.4.5/bin/borg"
+    assert source["borg"]["base_dir"] == "/tank/borg"
+    assert source["dump_directory"] is None
+    data, more = source["datasets"]
+    assert data["url"] == "puller@192.0.2.9::data/"
+    assert data["repository"] == "/tank/backup/borg/tatchu/data"
+    assert data["path"] == "/d"
+    assert data["limits"] == {"deleted_files": 0, "deleted_percent": 2.5, "changed_percent": 50.0}
+    assert (data["compression"], data["allow_empty"]) == ("lz4", False)
+    assert more["limits"]["deleted_files"] == 5
+    assert (more["compression"], more["allow_empty"], more["order"]) == ("none", True, 1)
+
+
+def test_without_an_address_the_name_is_the_address() -> None:
+    source = plan({"ansible_host": None}, {"ansible_host": ""})[0]
+    assert (source["address"], source["pull_addresses"]) == ("tatchu", ["loki"])
+
+
+def test_an_ipv6_address_is_bracketed_in_the_url_only() -> None:
+    source = plan({"ansible_host": "2001:db8::9"})[0]
+    assert source["address"] == "2001:db8::9"
+    assert source["datasets"][0]["url"] == "labops-pull@[2001:db8::9]::database/"
+
+
+def test_two_sources_share_a_server_and_nothing_else() -> None:
+    more = {"odin": {"backup_server": "loki", "backup_datasets": [{"name": "data", "path": "/data"}]}}
+    plans = plan(more=more, groups={"backup_sources": ["odin", "tatchu"]})
+    assert [source["name"] for source in plans] == ["odin", "tatchu"]
+    places = [
+        [dataset[key] for key in ("mirror", "generation_file", "repository", "lock", "pipeline")]
+        for dataset in _inventory.datasets(plans)
+    ]
+    assert len(places) == 4
+    assert len({place for row in places for place in row}) == 20
+
+
+def test_datasets_come_source_by_source_in_restore_order() -> None:
+    more = {"odin": {"backup_server": "loki", "backup_datasets": [{"name": "data", "path": "/data"}]}}
+    listed = _inventory.datasets(plan(more=more, groups={"backup_sources": ["tatchu", "odin"]}))
+    assert [entry["pipeline"] for entry in listed] == ["tatchu.database", "tatchu.blobs", "tatchu.data", "odin.data"]
+
+
+@pytest.mark.parametrize(
+    ("host", "name"),
+    [("tatchu", "tatchu"), ("TATCHU", "tatchu"), ("db-1.lab.example", "db_1_lab_example"), ("a b;c", "a_b_c")],
+)
+def test_the_names_of_scripts(host: str, name: str) -> None:
+    assert _inventory.script_name(host) == name
+
+
+def test_borg_is_debians_unless_a_version_is_asked_for() -> None:
+    assert _inventory.borg_executable("") == "/usr/bin/borg"
+    assert _inventory.borg_executable("1.4.5") == "/opt/labops-backup/borg/1.4.5/bin/borg"
+
+
+# ---------------------------------------------------------------------------------------------------- refused hosts
+
+
+@pytest.mark.parametrize("group", ["backup_servers", "backup_sources"])
+def test_an_empty_group_is_refused(group: str) -> None:
+    assert refusal(groups={group: []}) == f"the inventory has no host in the group {group}"
+
+
+def test_an_absent_group_is_refused() -> None:
+    with pytest.raises(BackupError, match="no host in the group backup_servers"):
+        _inventory.plan({}, {}, DEFAULTS)
+
+
+@pytest.mark.parametrize("server", ["", "tatchu", "nobody"])
+def test_a_source_must_name_a_server(server: str) -> None:
+    expected = f"tatchu: backup_server is {server!r}, which is not in the group backup_servers"
+    assert refusal({"backup_server": server}) == expected
+
+
+def test_a_source_without_a_server_is_refused() -> None:
+    expected = "tatchu: backup_server is '', which is not in the group backup_servers"
+    assert refusal({"backup_server": None}) == expected
+
+
+def test_a_server_that_nobody_names_is_refused() -> None:
+    assert refusal(more={"thor": {}, "idle": {}}, groups={"backup_servers": ["thor", "loki", "idle"]}) == (
+        "no source names idle, thor as its backup_server"
+    )
+
+
+def test_sources_whose_scripts_would_share_a_name_are_refused() -> None:
+    more = {name: {"backup_server": "loki"} for name in ("db-1", "db_1")}
+    assert refusal(more=more, groups={"backup_sources": ["db-1", "db_1"]}) == (
+        "two sources would share the script name 'db_1'; rename one"
+    )
+
+
+@pytest.mark.parametrize("name", ["..", "a/b", "a b", "-rf", "a\nb", ".hidden", "tätchu"])
+def test_a_name_that_cannot_be_part_of_a_path_is_refused(name: str) -> None:
+    assert refusal(name=name) == (
+        f"{name!r} cannot name a source (letters, digits, dots, - and _, beginning with a letter or a digit)"
+    )
+
+
+@pytest.mark.parametrize("address", ["a b", "-oProxyCommand=x", "host;id", "host/module", "192.0.2.9\n", "[::1]"])
+def test_what_is_no_address_is_refused(address: str) -> None:
+    assert refusal({"ansible_host": address}) == f"tatchu: ansible_host {address!r} is not an address"
+
+
+def test_the_placeholder_is_refused() -> None:
+    assert refusal({"ansible_host": "tatchu-address.invalid"}) == (
+        "tatchu: its address is still the placeholder 'tatchu-address.invalid'; set ansible_host"
+    )
+
+
+def test_the_production_inventory_still_holds_the_placeholder() -> None:
+    inventory = yaml.safe_load((ROOT / "inventory" / "production" / "hosts.yml").read_text())
+    groups = {name: dict(group["hosts"]) for name, group in inventory["all"]["children"].items()}
+    hosts = {host: variables for members in groups.values() for host, variables in members.items()}
+    with pytest.raises(BackupError, match="its address is still the placeholder"):
+        _inventory.plan(hosts, {name: list(members) for name, members in groups.items()}, DEFAULTS)
+
+
+@pytest.mark.parametrize("account", ["", "Root", "a b", "0day", "x" * 33, "a;b"])
+def test_what_is_no_account_is_refused(account: str) -> None:
+    assert refusal({"backup_pull_account": account}) == (
+        f"tatchu: backup_pull_account {account!r} is not an account name"
+    )
+
+
+@pytest.mark.parametrize("port", ["ssh", "", 0, -1, 65536, [22]])
+def test_what_is_no_port_is_refused(port: t.Any) -> None:
+    assert refusal({"backup_source_port": port}) == f"tatchu: backup_source_port {port!r} is not a port"
+
+
+@pytest.mark.parametrize("variable", ["backup_pull_addresses", "backup_source_host_keys"])
+def test_a_word_where_a_list_is_due_is_refused(variable: str) -> None:
+    assert refusal({variable: "192.0.2.8"}) == f"tatchu: {variable} is not a list"
+
+
+def test_what_is_no_pull_address_is_refused() -> None:
+    assert refusal({"backup_pull_addresses": ["192.0.2.8", "a,b"]}) == (
+        "tatchu: 'a,b' in backup_pull_addresses is not an address"
+    )
+
+
+@pytest.mark.parametrize("stores", ["raw", ["raw"], {"raw"}])
+def test_stores_that_are_no_mapping_are_refused(stores: t.Any) -> None:
+    assert refusal({"backup_datajoint_stores": stores}) == "tatchu: backup_datajoint_stores is not a mapping"
+
+
+def test_a_store_at_no_absolute_path_is_refused() -> None:
+    assert refusal({"backup_datajoint_stores": {"raw": "data"}}) == (
+        "tatchu: the DataJoint store 'raw': 'data' is not an absolute path"
+    )
+
+
+@pytest.mark.parametrize("root", ["", "srv", "/srv/../etc", "/a\nb"])
+def test_a_backup_root_that_is_no_absolute_path_is_refused(root: str) -> None:
+    assert refusal(server={"backup_root": root}) == f"loki: backup_root: {root!r} is not an absolute path"
+
+
+# ------------------------------------------------------------------------------------------------- refused datasets
+
+
+@pytest.mark.parametrize("given", [[], {}, "blobs", {"name": "blobs", "path": "/b"}])
+def test_there_must_be_a_list_of_datasets(given: t.Any) -> None:
+    assert refusal({"backup_datasets": given}) == "tatchu: backup_datasets is empty or not a list"
+
+
+def test_an_entry_that_is_no_mapping_is_refused() -> None:
+    assert dataset_refusal({"name": "a", "path": "/a"}, "b") == "tatchu: entry 2 of backup_datasets is not a mapping"
+
+
+@pytest.mark.parametrize("field", ["pth", 7])
+def test_an_unknown_field_is_refused(field: t.Any) -> None:
+    assert dataset_refusal({"name": "a", "path": "/a", field: 1, "zzz": 2}) == (
+        f"tatchu: dataset a has the unknown field '{field}'; known are allow_empty, compression, kind, "
+        "limit_changed_percent, limit_deleted_files, limit_deleted_percent, name, path"
+    )
+
+
+def test_a_missing_field_is_refused() -> None:
+    assert dataset_refusal({"name": "a"}) == "tatchu: dataset a lacks the field 'path'"
+    assert dataset_refusal({"path": "/a"}) == "tatchu: dataset number 1 lacks the field 'name'"
+
+
+@pytest.mark.parametrize("name", ["points", "", "Blobs", "1st", "a.b", "a/b", "..", "a b", "x" * 64, "ä", "a\n"])
+def test_a_name_that_cannot_name_a_dataset_is_refused(name: str) -> None:
+    assert dataset_refusal({"name": name, "path": "/a"}) == (
+        f"tatchu: {name!r} cannot name a dataset (lower case letters, digits, - and _; not 'points')"
+    )
+
+
+def test_an_unknown_kind_is_refused() -> None:
+    assert dataset_refusal({"name": "a", "path": "/a", "kind": "db"}) == (
+        "tatchu: dataset a has the kind 'db'; known are database and files"
+    )
+
+
+@pytest.mark.parametrize("path", ["a", "", None, "/a/../b", "./a", "/a\0b", "/a\nb", "~/a"])
+def test_a_path_that_is_not_absolute_is_refused(path: t.Any) -> None:
+    assert dataset_refusal({"name": "a", "path": path}) == f"tatchu: dataset a: {str(path)!r} is not an absolute path"
+
+
+@pytest.mark.parametrize("path", ["/", "//", "/./"])
+def test_the_whole_file_system_is_refused(path: str) -> None:
+    assert dataset_refusal({"name": "a", "path": path}) == "tatchu: dataset a: the whole file system cannot be meant"
+
+
+def test_two_datasets_of_one_name_are_refused() -> None:
+    assert dataset_refusal({"name": "a", "path": "/a"}, {"name": "a", "path": "/b"}) == (
+        "tatchu: two datasets are named 'a'"
+    )
+
+
+def test_two_databases_are_refused() -> None:
+    entries = [{"name": name, "path": f"/{name}", "kind": "database"} for name in ("a", "b")]
+    assert dataset_refusal(*entries) == "tatchu: more than one dataset is of kind database"
+
+
+def test_a_database_that_does_not_come_first_is_refused() -> None:
+    assert dataset_refusal({"name": "a", "path": "/a"}, {"name": "b", "path": "/b", "kind": "database"}) == (
+        "tatchu: the dataset of kind database must come first, as it does in a restore"
+    )
+
+
+@pytest.mark.parametrize(
+    ("one", "other"),
+    [("/a", "/a"), ("/a", "/a/b"), ("/a/b/c", "/a"), ("/a/", "/a/./b"), ("/a", "//a/b"), ("//a", "/a")],
+)
+def test_paths_that_overlap_are_refused(one: str, other: str) -> None:
+    message = dataset_refusal({"name": "one", "path": one}, {"name": "other", "path": other})
+    assert message.startswith("tatchu: the paths of the datasets o") and " overlap (" in message
+    assert "one" in message and "other" in message
+
+
+def test_paths_that_only_begin_alike_are_no_overlap() -> None:
+    assert len(with_datasets({"name": "a", "path": "/data"}, {"name": "b", "path": "/data2"})) == 2
+
+
+@pytest.mark.parametrize("value", ["many", "", [], float("nan"), float("inf"), "nan", "inf"])
+@pytest.mark.parametrize("limit", ["limit_deleted_files", "limit_deleted_percent", "limit_changed_percent"])
+def test_a_limit_that_is_no_number_is_refused(limit: str, value: t.Any) -> None:
+    assert dataset_refusal({"name": "a", "path": "/a", limit: value}) == (
+        f"tatchu: dataset a: {limit} {value!r} is not a number"
+    )
+
+
+def test_a_negative_limit_is_refused() -> None:
+    assert dataset_refusal({"name": "a", "path": "/a", "limit_deleted_files": -1}) == (
+        "tatchu: dataset a: limit_deleted_files is negative"
+    )
+
+
+def test_a_bad_limit_of_the_host_is_refused_too() -> None:
+    assert refusal({"backup_limit_deleted_percent": "a tenth"}) == (
+        "tatchu: dataset database: limit_deleted_percent 'a tenth' is not a number"
+    )
+
+
+@pytest.mark.parametrize("value", ["false", "no", 0, 1, None])
+def test_whether_a_tree_may_be_empty_is_said_with_yes_or_no(value: t.Any) -> None:
+    assert dataset_refusal({"name": "a", "path": "/a", "allow_empty": value}) == (
+        f"tatchu: dataset a: allow_empty is {value!r}; true or false are meant"
+    )
