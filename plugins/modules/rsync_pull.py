@@ -58,7 +58,6 @@ options:
       - Files are all entries but directories. The shares are of the files that the mirror holds before the pull, and
         are judged only when it holds at least 20.
     type: dict
-    default: {}
     suboptions:
       deleted_files:
         description: How many files it may delete.
@@ -226,7 +225,6 @@ ARGUMENTS: dict[str, t.Any] = {
     "run_id": {"type": "str", "default": ""},
     "limits": {
         "type": "dict",
-        "default": {},
         "options": {
             "deleted_files": {"type": "int"},
             "deleted_percent": {"type": "float"},
@@ -244,7 +242,7 @@ def work(module: AnsibleModule) -> dict[str, t.Any]:
     options = module.params
     request = Request(
         transfer=transfer_from(options),
-        limits=Limits(**options["limits"], allow_empty=options["allow_empty"]),
+        limits=Limits(**(options["limits"] or {}), allow_empty=options["allow_empty"]),
         lock=options["lock"],
         generation_file=options["generation_file"],
         dump_set=options["dump_set"] or None,
