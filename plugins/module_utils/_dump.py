@@ -249,6 +249,8 @@ def _fill(request: Request, source: _Source, partial: str, lock: int) -> dict[st
     """Write every file but the manifest, prove them, and return the manifest."""
     connection = request.connection
     before = _database.inventory(connection, source.schemas)
+    views = [(schema, view) for schema, names in before.items() for view in names["views"]]
+    broken = _database.broken_views(connection, views)
     started = _now()
     references = _references.References(partial)
     with contextlib.closing(references):
@@ -259,8 +261,12 @@ def _fill(request: Request, source: _Source, partial: str, lock: int) -> dict[st
             reader.feed(chunk)
 
         with _sink(partial, _dump_manifest.DATABASES) as databases:
-            _database.dump(connection, source.schemas, take, pass_fds=(lock,))
+            _database.dump(connection, source.schemas, take, without=broken, pass_fds=(lock,))
         after = _database.inventory(connection, source.schemas)
+        for inventory in (before, after):
+            for schema, view in broken:
+                if view in inventory[schema]["views"]:
+                    inventory[schema]["views"].remove(view)
         _prove(reader, before, after)
         with _sink(partial, _dump_manifest.ACCOUNTS) as accounts:
             _database.dump_accounts(connection, source.server.engine, accounts.write, pass_fds=(lock,))
@@ -285,7 +291,7 @@ def _fill(request: Request, source: _Source, partial: str, lock: int) -> dict[st
         "data_bytes": _database.data_bytes(connection, source.schemas),
         "references": {name: count for name, count in referred.items() if name != "stores"},
         "stores": referred["stores"],
-        "warnings": _warnings(described, referred),
+        "warnings": _warnings(described, referred, broken),
         "files": {
             _dump_manifest.DATABASES: databases.facts,
             _dump_manifest.ACCOUNTS: accounts.facts,
@@ -334,9 +340,14 @@ def _prove_accounts(path: str) -> None:
         )
 
 
-def _warnings(described: t.Mapping[str, t.Any], referred: t.Mapping[str, t.Any]) -> list[str]:
+def _warnings(
+    described: t.Mapping[str, t.Any], referred: t.Mapping[str, t.Any], broken: t.Sequence[tuple[str, str]]
+) -> list[str]:
     found = [
         f"{name} is not transactional: its rows may be newer than the rest" for name in described["non_transactional"]
+    ]
+    found += [
+        f"view {schema}.{view} refers to something that is gone and is not in the dump" for schema, view in broken
     ]
     for name, store in referred["stores"].items():
         if store["location"] is None:
