@@ -9,16 +9,14 @@ as failed.
 
 from __future__ import annotations
 
-import re
 import typing as t
 
 from ansible_collections.labops.backup.plugins.module_utils._errors import BackupError
-from ansible_collections.labops.backup.plugins.module_utils._model import _text
+from ansible_collections.labops.backup.plugins.module_utils._model import _run, _text
 from ansible_collections.labops.backup.plugins.module_utils._model._inventory import Host
 
 Document = dict[str, t.Any]
 STAGES = ("pull", "archive", "seal")
-_RUN_ID = re.compile(r"\d{8}T\d{6}Z-[0-9a-f]{6}\Z")
 # rsync patterns: every folder that looks like a dump set, and one that is still being written.
 _ANY_DUMP_SET = "/" + "[0-9]" * 8 + "T" + "[0-9]" * 6 + "Z-??????/"
 _UNFINISHED = "/.*.partial/"
@@ -36,7 +34,7 @@ def run(
 
     :raises BackupError: when something that does not exist was asked for.
     """
-    if not _RUN_ID.match(run_id):
+    if not _run.is_identifier(run_id):
         raise _refused(f"backup_run_id {run_id!r} does not look like 20261123T023000Z-77b0aa")
     allowed = [list(STAGES[:end]) for end in (1, 2, 3)] + [["archive"], ["archive", "seal"]]
     if list(stages) not in allowed:
