@@ -147,6 +147,7 @@ def pull(request: Request) -> dict[str, t.Any]:
             )
         ),
         "generation": progress.generation,
+        "dump_set": request.dump_set,
         "files": run.statistics.regular_files,
         "bytes": run.statistics.total_bytes,
         "created": progress.created,

@@ -120,6 +120,11 @@ generation:
   returned: when O(generation_file) is given
   type: int
   sample: 17
+dump_set:
+  description: The dump set that this pull belongs to, null for none.
+  returned: success, not in check mode
+  type: str
+  sample: 20261123T021500Z-3fa9c1
 files:
   description: Regular files on the source and now in the mirror, after the filters.
   returned: success, not in check mode

@@ -114,6 +114,7 @@ def test_a_pull(run_module_main: RunModule, rsync: Rsync, options: dict[str, t.A
     expected = {
         "changed": True,
         "generation": 1,
+        "dump_set": "set",
         "files": 30,
         "bytes": 150,
         "created": 1,
