@@ -20,6 +20,11 @@ STAGES = ("pull", "archive", "seal")
 # rsync patterns: every folder that looks like a dump set, and one that is still being written.
 _ANY_DUMP_SET = "/" + "[0-9]" * 8 + "T" + "[0-9]" * 6 + "Z-??????/"
 _UNFINISHED = "/.*.partial/"
+_PULL_FACTS = ("files", "bytes", "created", "changed_files", "deleted", "transferred_bytes", "dump_set")
+_ARCHIVE_FACTS = (
+    *("archive", "archive_id", "repository_id", "nfiles"),
+    *("original_size", "compressed_size", "deduplicated_size", "dump_set"),
+)
 
 
 def run(
@@ -118,21 +123,21 @@ def outcome(
         "warnings": [],
         "seconds": {},
     }
+    steps = {"pull": pull, "dump": dump, "archive": archive, "proof": proof}
+    facts = {"pull": "generation", "dump": "dump_sets", "archive": "generation", "proof": "archives"}
+    for name, step in steps.items():
+        if not step.get("skipped") and (step.get("unreachable") or facts[name] not in step):
+            raise BackupError(f"{name}: the server did not answer: {step.get('msg', 'no result')}")
     for step, name in ((pull, "pull"), (archive, "archive")):
         if step.get("skipped"):
             continue
-        if step.get("unreachable") or "generation" not in step:
-            raise BackupError(f"{name}: the server did not answer: {step.get('msg', 'no result')}")
         result["seconds"][name] = step["seconds"]
         result["warnings"] += list(step.get("warnings") or ())
         result["generation"] = step["generation"]
     if not pull.get("skipped"):
-        keys = ("files", "bytes", "created", "changed_files", "deleted", "transferred_bytes", "dump_set")
-        result.update({key: pull[key] for key in keys})
+        result.update({key: pull[key] for key in _PULL_FACTS})
     if not archive.get("skipped"):
-        keys = ("archive", "archive_id", "repository_id", "nfiles", "original_size")
-        keys += ("compressed_size", "deduplicated_size", "dump_set")
-        result.update({key: archive[key] for key in keys})
+        result.update({key: archive[key] for key in _ARCHIVE_FACTS})
         proven = [entry for entry in proof.get("archives", ()) if entry["id"] == archive["archive_id"]]
         if not proven or proven[0]["nfiles"] != archive["nfiles"]:
             raise BackupError(f"the archive {archive['archive']} is not in {dataset['repository']} as it was written")
@@ -166,8 +171,11 @@ def verdict(hosts: t.Mapping[str, Host], this_run: Document, server: str = "") -
 
     :param server: judge only this server's sources.
     :return: ``ok``, ``title`` (one line), ``lines``, ``outcomes``, ``points``.
+    :raises BackupError: when there is nothing to judge.
     """
     sources = [source for source in this_run["sources"] if server in ("", source["server"])]
+    if not sources:
+        raise BackupError(f"run {this_run['id']} has nothing to do on the server {server!r}")
     all_outcomes = [entry for source in sources for entry in outcomes(hosts, source)]
     failures: list[str] = []
     lines: list[str] = []
@@ -176,7 +184,7 @@ def verdict(hosts: t.Mapping[str, Host], this_run: Document, server: str = "") -
         problem = hosts[name].get("backup_problem")
         if problem:
             failures.append(f"{name}")
-            lines.append(f"{name}: {problem}")
+            lines.append(f"{name}: {_text.plain(str(problem))}")
     for source in sources:
         lines.append(f"{source['name']}:")
         for entry in (entry for entry in all_outcomes if entry["source"] == source["name"]):

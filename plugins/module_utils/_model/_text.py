@@ -7,12 +7,15 @@ from __future__ import annotations
 
 import unicodedata
 
+# Control, format, surrogate, private, unassigned; line and paragraph separator.
+_OBEYED = ("Cc", "Cf", "Cs", "Co", "Cn", "Zl", "Zp")
+
 
 def size(count: float) -> str:
     """A number of bytes with a binary unit: ``size(1536)`` is ``1.5 KiB``."""
     value = float(count)
     for unit in ("B", "KiB", "MiB", "GiB", "TiB"):
-        if abs(value) < 1024:
+        if round(abs(value), 1) < 1024:
             return f"{value:.0f} B" if unit == "B" else f"{value:.1f} {unit}"
         value /= 1024
     return f"{value:.1f} PiB"
@@ -20,7 +23,7 @@ def size(count: float) -> str:
 
 def duration(seconds: float) -> str:
     """A time span by its two largest units: ``duration(3720)`` is ``1 h 2 min``."""
-    if seconds < 60:
+    if seconds < 59.5:
         return f"{seconds:.1f} s" if seconds < 10 else f"{seconds:.0f} s"
     minutes, hours = round(seconds / 60), round(seconds / 3600)
     if minutes < 60:
@@ -33,8 +36,7 @@ def duration(seconds: float) -> str:
 def plain(text: str) -> str:
     r"""``text`` without anything that a terminal would obey: control and undecodable bytes become ``\xNN``."""
     return "".join(
-        character if unicodedata.category(character) not in ("Cc", "Cf", "Cs", "Co", "Cn") else _escaped(character)
-        for character in text
+        character if unicodedata.category(character) not in _OBEYED else _escaped(character) for character in text
     )
 
 

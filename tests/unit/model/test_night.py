@@ -1,0 +1,421 @@
+# Copyright: (c) 2026, the labops.backup contributors
+# SPDX-License-Identifier: GPL-3.0-or-later
+from __future__ import annotations
+
+import copy
+import fnmatch
+import pathlib
+import typing as t
+
+import pytest
+import yaml
+from ansible_collections.labops.backup.plugins.module_utils._errors import BackupError
+from ansible_collections.labops.backup.plugins.module_utils._model import _inventory, _night
+
+RUN = "20261123T023000Z-77b0aa"
+DUMP = "20261123T021500Z-3fa9c1"
+ALL = ["pull", "archive", "seal"]
+ROOT = pathlib.Path(__file__).resolve().parents[3]
+DEFAULTS = {
+    **yaml.safe_load((ROOT / "roles" / "_common" / "defaults" / "main.yml").read_text()),
+    "backup_datasets": [
+        {"name": "database", "kind": "database", "path": "/dumps"},
+        {"name": "blobs", "path": "/blobs"},
+    ],
+}
+Hosts = dict[str, dict[str, t.Any]]
+
+
+def make_plan() -> list[dict[str, t.Any]]:
+    """Two sources on loki, one on thor."""
+    hosts: Hosts = {
+        "loki": {},
+        "thor": {},
+        "tatchu": {"backup_server": "loki"},
+        "odin": {"backup_server": "loki", "backup_datasets": [{"name": "raw", "path": "/raw"}]},
+        "freya": {"backup_server": "thor", "backup_datasets": [{"name": "blobs", "path": "/blobs"}]},
+    }
+    groups = {"backup_servers": ["loki", "thor"], "backup_sources": ["tatchu", "odin", "freya"]}
+    return _inventory.plan(hosts, groups, DEFAULTS)
+
+
+def settle(
+    stages: t.Sequence[str] = ALL, sources: t.Sequence[str] = (), datasets: t.Sequence[str] = (), run_id: str = RUN
+) -> dict[str, t.Any]:
+    return _night.run(make_plan(), run_id, stages, sources, datasets, "0.1.0")
+
+
+PULL = {
+    "files": 12,
+    "bytes": 3 * 1024 * 1024,
+    "created": 3,
+    "changed_files": 2,
+    "deleted": 1,
+    "transferred_bytes": 4096,
+    "dump_set": DUMP,
+    "generation": 7,
+    "seconds": 61.0,
+    "warnings": [],
+}
+ARCHIVE = {
+    "archive": f"tatchu-blobs-{RUN}",
+    "archive_id": "ab" * 32,
+    "repository_id": "cd" * 32,
+    "nfiles": 12,
+    "original_size": 2048,
+    "compressed_size": 1024,
+    "deduplicated_size": 512,
+    "dump_set": DUMP,
+    "generation": 7,
+    "seconds": 4.25,
+}
+PROOF = {"archives": [{"id": "ab" * 32, "nfiles": 12}]}
+FACTS = {"id": DUMP, "valid": True, "rows": 5}
+OFFER = {"dump_sets": [FACTS]}
+SKIPPED: dict[str, t.Any] = {"skipped": True, "changed": False}
+
+
+def good(source: str, dataset: str) -> dict[str, t.Any]:
+    entry = next(d for d in _inventory.datasets(make_plan()) if d["pipeline"] == f"{source}.{dataset}")
+    return _night.outcome(entry, PULL, SKIPPED, ARCHIVE, PROOF)
+
+
+def failed(source: str, dataset: str, message: str = "no space") -> dict[str, t.Any]:
+    return {"source": source, "dataset": dataset, "ok": False, "step": "Pull", "message": message}
+
+
+def good_hosts() -> Hosts:
+    hosts: Hosts = {"loki": {}, "thor": {}}
+    for source, dataset in (("tatchu", "database"), ("tatchu", "blobs"), ("odin", "raw"), ("freya", "blobs")):
+        hosts[f"{source}.{dataset}"] = {"backup_outcome": good(source, dataset)}
+        hosts[f"{source}.points"] = {"backup_point": {"source": source, "point": RUN, "state": "complete"}}
+    return hosts
+
+
+# ------------------------------------------------------------------------------------------------------ what to do
+
+
+def test_a_whole_night_holds_everything_in_the_order_of_the_inventory() -> None:
+    run = settle()
+    assert (run["id"], run["release"], run["stages"]) == (RUN, "0.1.0", ALL)
+    assert [dataset["pipeline"] for dataset in _inventory.datasets(run["sources"])] == [
+        "tatchu.database",
+        "tatchu.blobs",
+        "odin.raw",
+        "freya.blobs",
+    ]
+    assert run["servers"] == {"loki": ["tatchu", "odin"], "thor": ["freya"]}
+    assert run["ledger"] == "/var/lib/labops-backup/ledger"
+
+
+def test_settling_a_run_leaves_the_plan_alone() -> None:
+    plan = make_plan()
+    before = copy.deepcopy(plan)
+    _night.run(plan, RUN, ALL, ["tatchu"], ["blobs"], "0.1.0")
+    assert plan == before
+
+
+def test_only_some_sources() -> None:
+    run = settle(sources=["odin"])
+    assert [source["name"] for source in run["sources"]] == ["odin"]
+    assert (run["servers"], run["stages"]) == ({"loki": ["odin"]}, ALL)
+
+
+def test_a_part_of_the_datasets_is_never_sealed() -> None:
+    run = settle(datasets=["blobs"])
+    assert run["stages"] == ["pull", "archive"]
+    assert [dataset["pipeline"] for dataset in _inventory.datasets(run["sources"])] == ["tatchu.blobs", "freya.blobs"]
+    assert run["servers"] == {"loki": ["tatchu"], "thor": ["freya"]}
+    assert settle(["archive", "seal"], datasets=["blobs"])["stages"] == ["archive"]
+
+
+@pytest.mark.parametrize(
+    "stages", [["pull"], ["pull", "archive"], ["pull", "archive", "seal"], ["archive"], ["archive", "seal"]]
+)
+def test_stages_that_make_sense(stages: list[str]) -> None:
+    assert settle(stages)["stages"] == stages
+
+
+@pytest.mark.parametrize("stages", [[], ["seal"], ["pull", "seal"], ["archive", "pull"], ["dump"], "pull"])
+def test_stages_that_make_no_sense_are_refused(stages: t.Any) -> None:
+    with pytest.raises(BackupError, match=r"^backup_stages \[.*\] is none of \['pull'\], .*Nothing was changed"):
+        settle(stages)
+
+
+@pytest.mark.parametrize("run_id", ["", "x", RUN.lower(), RUN + "\n", RUN + "0", "../" + RUN])
+def test_a_run_id_of_another_form_is_refused(run_id: str) -> None:
+    with pytest.raises(BackupError) as caught:
+        settle(run_id=run_id)
+    assert caught.value.message.startswith(f"backup_run_id {run_id!r} does not look like 20261123T023000Z-77b0aa.")
+
+
+def test_what_does_not_exist_is_refused_by_name() -> None:
+    with pytest.raises(BackupError, match=r"^there is no source 'loki'; the inventory has tatchu, odin, freya\."):
+        settle(sources=["tatchu", "loki"])
+    with pytest.raises(BackupError, match=r"^there is no dataset 'blob'; known are blobs, database, raw\."):
+        settle(datasets=["blob"])
+    with pytest.raises(BackupError, match=r"^there is no dataset 'raw'; known are blobs, database\."):
+        settle(sources=["tatchu"], datasets=["raw"])
+
+
+# ------------------------------------------------------------------------------------------------------------- pin
+
+
+def offer(identifier: str, *problems: str) -> dict[str, t.Any]:
+    valid = not problems
+    return {"id": identifier, "valid": valid, "problems": list(problems), "started": "S", "finished": "F"}
+
+
+def test_the_newest_valid_dump_set_is_pinned() -> None:
+    sets = [offer("20261124T021500Z-000002", "cut off"), offer(DUMP), offer("20261122T021500Z-000001")]
+    pinned = _night.pin({"dump_sets": sets})
+    assert (pinned["id"], pinned["started"], pinned["finished"]) == (DUMP, "S", "F")
+
+
+def test_the_filters_take_exactly_the_pinned_set_and_foreign_dumps() -> None:
+    filters = _night.pin({"dump_sets": [offer(DUMP)]})["filters"]
+
+    def taken(folder: str) -> bool:
+        for rule in filters:
+            sign, pattern = rule.split(" ", 1)
+            if fnmatch.fnmatchcase(f"/{folder}/", pattern):
+                return sign == "+"
+        return True
+
+    assert taken(DUMP)
+    assert not taken("20261122T021500Z-000001")
+    assert not taken("20261124T021500Z-ffffff")
+    assert not taken(".20261124T021500Z-ffffff.partial")
+    assert taken("old_dumps") and taken("2024-01-01")
+
+
+@pytest.mark.parametrize("offered", [{}, {"dump_sets": []}, {"dump_sets": None}])
+def test_no_offer_is_a_failure(offered: dict[str, t.Any]) -> None:
+    with pytest.raises(BackupError, match=r"^the source offers no finished dump set\. Look at the dump job"):
+        _night.pin(offered)
+
+
+def test_an_offer_without_a_valid_set_says_what_is_wrong_with_each() -> None:
+    sets = [offer("b", "cut off", "no trailer"), offer("a", "wrong hash")]
+    with pytest.raises(BackupError, match=r"no finished dump set \(b: cut off, no trailer; a: wrong hash\)\."):
+        _night.pin({"dump_sets": sets})
+
+
+# -------------------------------------------------------------------------------------------------------- outcomes
+
+
+def dataset(pipeline: str = "tatchu.blobs") -> dict[str, t.Any]:
+    return next(entry for entry in _inventory.datasets(make_plan()) if entry["pipeline"] == pipeline)
+
+
+def test_an_outcome_joins_its_steps() -> None:
+    pull, archive = {**PULL, "warnings": ["a vanished"]}, {**ARCHIVE, "warnings": ["b"]}
+    result = _night.outcome(dataset("tatchu.database"), pull, OFFER, archive, PROOF)
+    expected = {key: PULL[key] for key in PULL if key not in ("seconds", "warnings")}
+    expected |= {key: ARCHIVE[key] for key in ARCHIVE if key != "seconds"}
+    assert result == {
+        **expected,
+        "source": "tatchu",
+        "dataset": "database",
+        "name": "database",
+        "order": 0,
+        "repository": "/srv/backup/borg/tatchu/database",
+        "ok": True,
+        "message": "",
+        "warnings": ["a vanished", "b"],
+        "seconds": {"pull": 61.0, "archive": 4.25},
+        "dump_set_facts": FACTS,
+    }
+
+
+def test_an_outcome_of_one_step_says_nothing_of_the_others() -> None:
+    pulled = _night.outcome(dataset(), PULL, SKIPPED, SKIPPED, SKIPPED)
+    assert "archive" not in pulled and "dump_set_facts" not in pulled and pulled["seconds"] == {"pull": 61.0}
+    archived = _night.outcome(dataset(), SKIPPED, SKIPPED, ARCHIVE, PROOF)
+    assert "files" not in archived and archived["generation"] == 7 and archived["seconds"] == {"archive": 4.25}
+
+
+GONE = {"unreachable": True, "changed": False, "msg": "Connection refused"}
+
+
+@pytest.mark.parametrize(
+    ("steps", "message"),
+    [
+        ({"pull": GONE}, "pull: the server did not answer: Connection refused."),
+        ({"dump": GONE}, "dump: the server did not answer: Connection refused."),
+        ({"archive": GONE}, "archive: the server did not answer: Connection refused."),
+        ({"proof": GONE}, "proof: the server did not answer: Connection refused."),
+        ({"pull": {}}, "pull: the server did not answer: no result."),
+        (
+            {"proof": {"archives": []}},
+            f"the archive {ARCHIVE['archive']} is not in /srv/backup/borg/tatchu/blobs as it",
+        ),
+        ({"proof": {"archives": [{"id": "00" * 32, "nfiles": 12}]}}, "the archive "),
+        ({"proof": {"archives": [{"id": "ab" * 32, "nfiles": 11}]}}, "the archive "),
+    ],
+)
+def test_a_step_that_did_not_really_run_is_a_failure(steps: dict[str, t.Any], message: str) -> None:
+    given = {"pull": PULL, "dump": OFFER, "archive": ARCHIVE, "proof": PROOF, **steps}
+    with pytest.raises(BackupError) as caught:
+        _night.outcome(dataset(), **given)
+    assert caught.value.message.startswith(message)
+
+
+def test_the_outcomes_of_a_source_include_the_silent() -> None:
+    source = make_plan()[0]
+    hosts: Hosts = {"tatchu.database": {}, "tatchu.blobs": {"backup_outcome": good("tatchu", "blobs")}}
+    silent, spoken = _night.outcomes(hosts, source)
+    assert silent == {
+        "source": "tatchu",
+        "dataset": "database",
+        "ok": False,
+        "step": "Report",
+        "message": "its pipeline ended without a word",
+    }
+    assert spoken == good("tatchu", "blobs")
+
+
+def test_mirror_roots() -> None:
+    assert _night.mirror_roots(make_plan()[0]["datasets"]) == {
+        "database": {"mirror": "/srv/backup/mirror/tatchu/database"},
+        "blobs": {"mirror": "/srv/backup/mirror/tatchu/blobs"},
+    }
+
+
+# --------------------------------------------------------------------------------------------------------- verdict
+
+
+def test_a_good_night() -> None:
+    verdict = _night.verdict(good_hosts(), settle())
+    assert verdict["ok"] is True
+    assert verdict["title"] == f"backup good: recovery point of tatchu, odin, freya (run {RUN})"
+    assert verdict["lines"][:4] == [
+        "tatchu:",
+        "  database   12 files, 3.0 MiB; 3 new, 2 changed, 1 deleted in 1 min; archived 2.0 KiB, 512 B new in the "
+        "repository, in 4.2 s",
+        "  blobs      12 files, 3.0 MiB; 3 new, 2 changed, 1 deleted in 1 min; archived 2.0 KiB, 512 B new in the "
+        "repository, in 4.2 s",
+        f"  recovery point {RUN} is complete",
+    ]
+    assert [(entry["source"], entry["dataset"]) for entry in verdict["outcomes"]] == [
+        ("tatchu", "database"),
+        ("tatchu", "blobs"),
+        ("odin", "raw"),
+        ("freya", "blobs"),
+    ]
+    assert verdict["points"][0] == {"source": "tatchu", "point": RUN, "state": "complete"}
+
+
+@pytest.mark.parametrize(
+    ("stages", "what"), [(["pull"], "pull"), (["archive"], "archives"), (["pull", "archive"], "archives")]
+)
+def test_a_part_of_a_night_promises_no_recovery_point(stages: list[str], what: str) -> None:
+    verdict = _night.verdict(good_hosts(), settle(stages, ["odin"]))
+    assert verdict["title"] == f"backup good: {what} of odin (run {RUN})"
+    assert (verdict["ok"], verdict["points"]) == (True, [])
+    assert "recovery point" not in "".join(verdict["lines"])
+
+
+def test_one_dataset_fails() -> None:
+    hosts = good_hosts()
+    hosts["tatchu.blobs"]["backup_outcome"] = failed("tatchu", "blobs")
+    hosts["tatchu.points"]["backup_point"] = {
+        "source": "tatchu",
+        "point": RUN,
+        "state": "partial",
+        "problems": ["blobs is missing"],
+    }
+    verdict = _night.verdict(hosts, settle())
+    assert verdict["ok"] is False
+    assert verdict["title"] == f"backup FAILED: tatchu/blobs, tatchu: point partial (run {RUN})"
+    assert "  blobs      FAILED in step 'Pull': no space" in verdict["lines"]
+    assert f"  recovery point {RUN} is partial" in verdict["lines"]
+    assert "    blobs is missing" in verdict["lines"]
+
+
+def test_every_dataset_fails() -> None:
+    hosts: Hosts = {"loki": {}, "thor": {}}
+    for entry in _inventory.datasets(make_plan()):
+        hosts[entry["pipeline"]] = {"backup_outcome": failed(entry["source"], entry["name"])}
+        hosts[f"{entry['source']}.points"] = {"backup_point": {"problem": "See that: no dataset reached its archive"}}
+    verdict = _night.verdict(hosts, settle())
+    assert verdict["title"] == (
+        "backup FAILED: tatchu/database, tatchu/blobs, tatchu: no point, odin/raw, odin: no point, freya/blobs, "
+        f"freya: no point (run {RUN})"
+    )
+    assert "  no recovery point: See that: no dataset reached its archive" in verdict["lines"]
+
+
+def test_the_only_dataset_fails() -> None:
+    hosts = good_hosts()
+    hosts["odin.raw"]["backup_outcome"] = failed("odin", "raw")
+    verdict = _night.verdict(hosts, settle(["pull"], ["odin"]))
+    assert (verdict["ok"], verdict["title"]) == (False, f"backup FAILED: odin/raw (run {RUN})")
+
+
+def test_a_night_in_which_nothing_reported_has_failed() -> None:
+    hosts: Hosts = {name: {} for name in good_hosts()}
+    verdict = _night.verdict(hosts, settle())
+    assert verdict["ok"] is False
+    assert verdict["lines"][1] == "  database   FAILED in step 'Report': its pipeline ended without a word"
+    assert verdict["lines"][3] == "  no recovery point: its sealing ended without a word"
+    assert len([entry for entry in verdict["outcomes"] if not entry["ok"]]) == 4
+
+
+def test_a_partial_point_fails_the_night_even_if_every_dataset_is_good() -> None:
+    hosts = good_hosts()
+    references = {"checked": 90, "missing": 2, "wrong_size": 1, "unresolved": 0}
+    hosts["odin.points"]["backup_point"] = {"point": RUN, "state": "partial", "references": references}
+    verdict = _night.verdict(hosts, settle())
+    assert verdict["title"] == f"backup FAILED: odin: point partial (run {RUN})"
+    assert f"  recovery point {RUN} is partial; 90 references checked, 2 missing, 1 wrong size" in verdict["lines"]
+    assert verdict["points"][1]["source"] == "odin"
+
+
+def test_a_server_with_a_problem_fails_its_night_even_if_all_else_is_good() -> None:
+    hosts = good_hosts()
+    hosts["thor"]["backup_problem"] = "the ledger: disk full"
+    verdict = _night.verdict(hosts, settle())
+    assert verdict["title"] == f"backup FAILED: thor (run {RUN})"
+    assert verdict["lines"][0] == "thor: the ledger: disk full"
+
+
+def test_a_server_is_judged_by_its_own_sources() -> None:
+    hosts = good_hosts()
+    hosts["tatchu.blobs"]["backup_outcome"] = failed("tatchu", "blobs")
+    hosts["loki"]["backup_problem"] = "old release"
+    thor = _night.verdict(hosts, settle(), "thor")
+    assert (thor["ok"], [entry["source"] for entry in thor["outcomes"]]) == (True, ["freya"])
+    loki = _night.verdict(hosts, settle(), "loki")
+    assert loki["title"] == f"backup FAILED: loki, tatchu/blobs (run {RUN})"
+
+
+def test_nothing_to_judge_is_not_good() -> None:
+    with pytest.raises(BackupError, match=r"^run .* has nothing to do on the server 'odin'\."):
+        _night.verdict(good_hosts(), settle(), "odin")
+
+
+def test_warnings_are_shown_and_do_not_fail_the_night() -> None:
+    hosts = good_hosts()
+    hosts["odin.raw"]["backup_outcome"]["warnings"] = ["2 files vanished"]
+    verdict = _night.verdict(hosts, settle())
+    assert verdict["ok"] is True
+    assert "    warning: 2 files vanished" in verdict["lines"]
+
+
+def test_nothing_in_a_message_can_command_a_terminal_or_forge_a_line() -> None:
+    evil = "a\x1b[2J\nbackup good\u202e\udcff"
+    shown = r"a\x1b[2J\x0abackup good\u202e\xff"
+    hosts = good_hosts()
+    hosts["loki"]["backup_problem"] = evil
+    hosts["tatchu.blobs"]["backup_outcome"] = failed("tatchu", "blobs", evil)
+    hosts["tatchu.database"]["backup_outcome"]["warnings"] = [evil]
+    hosts["tatchu.points"]["backup_point"] = {"problem": evil}
+    hosts["odin.points"]["backup_point"] = {"point": RUN, "state": "partial", "problems": [evil]}
+    lines = _night.verdict(hosts, settle())["lines"]
+    assert f"loki: {shown}" in lines
+    assert f"  blobs      FAILED in step 'Pull': {shown}" in lines
+    assert f"    warning: {shown}" in lines
+    assert f"  no recovery point: {shown}" in lines
+    assert f"    {shown}" in lines
+    assert not [line for line in lines if not line.isprintable()]
