@@ -1,0 +1,95 @@
+# Copyright: (c) 2026, the labops.backup contributors
+# SPDX-License-Identifier: GPL-3.0-or-later
+from __future__ import annotations
+
+import json
+
+import pytest
+from ansible_collections.labops.backup.plugins.module_utils._model import _datajoint
+from ansible_collections.labops.backup.plugins.module_utils._model._dump_text import Column, ForeignKey, Table
+
+
+def table(name: str, *columns: Column, keys: tuple[ForeignKey, ...] = ()) -> Table:
+    return Table("lab", name, "InnoDB", columns, keys)
+
+
+TRACKING = table(
+    "~external_raw", *(Column(name, "binary(16)", "") for name in (*_datajoint.TRACKING_COLUMNS, "timestamp"))
+)
+
+
+def test_store_columns_are_found_by_comment_and_by_foreign_key() -> None:
+    mixed = table(
+        "scan",
+        Column("id", "int", ":blob@no: not a hash"),
+        Column("movie", "binary(16)", ":blob@imaging:the movie"),
+        Column("adapted", "binary(16)", ":graph:"),
+        Column("new", "longtext", ":<npy@store2>:"),
+        Column("newer", "json", ":<blob@>:"),
+        keys=(ForeignKey("k", ("adapted",), "lab", "~external_ephys", ("hash",)),),
+    )
+    assert _datajoint.uses(mixed) == [
+        _datajoint.TrackedUse("movie", "lab", "imaging"),
+        _datajoint.DirectUse("new", "npy", "store2"),
+        _datajoint.DirectUse("newer", "blob", ""),
+        _datajoint.TrackedUse("adapted", "lab", "ephys"),
+    ]
+    assert _datajoint.wanted_columns(mixed) == ("movie", "new", "newer", "adapted")
+    assert _datajoint.tracking_store(TRACKING) == "raw"
+    assert _datajoint.wanted_columns(TRACKING) == _datajoint.TRACKING_COLUMNS
+    assert _datajoint.wanted_columns(table("~log", Column("id", "int", ""))) == ()
+
+
+def test_paths_follow_kind_and_subfolding() -> None:
+    digest = bytes.fromhex("a44c59492b3a2e6e94648e4d1f5d822e")
+    blob = _datajoint.tracked_file((digest, b"9", None, None, None))
+    assert (blob.kind, blob.path("lab", (2, 2))) == ("blob", b"lab/a4/4c/a44c59492b3a2e6e94648e4d1f5d822e")
+    assert blob.path("lab", (1, 3)) == b"lab/a/44c/a44c59492b3a2e6e94648e4d1f5d822e"
+    assert blob.path("lab", ()) == b"lab/a44c59492b3a2e6e94648e4d1f5d822e"
+    attachment = _datajoint.tracked_file((digest, b"9", b"notes 0.tar.gz", None, None))
+    assert attachment.path("lab", (2,)) == b"lab/a4/a44c59492b3a2e6e94648e4d1f5d822e.notes 0.tar.gz"
+    file = _datajoint.tracked_file((digest, b"9", None, "sub/é.npy".encode(), None))
+    assert (file.kind, file.path("lab", (2, 2))) == ("filepath", "sub/é.npy".encode())
+
+
+def test_what_json_says_about_a_file() -> None:
+    use = _datajoint.DirectUse("a", "object", "")
+    value = json.dumps({"path": "_schema/x", "store": None, "size": 5, "is_dir": True})
+    assert _datajoint.direct_file(use, value.encode()) == _datajoint.DirectFile(
+        "", b"_schema/x", 5, "object", None, True
+    )
+    assert _datajoint.direct_file(use, b"{") is None
+    assert _datajoint.direct_file(use, b'{"store": "s"}') is None
+
+
+@pytest.mark.parametrize(
+    ("location", "expected"),
+    [
+        ("/data", ("data", "")),
+        ("/data/", ("data", "")),
+        ("/data/a/b", ("data", "a/b")),
+        ("/data/blobs/x", ("blobs", "x")),
+        ("/database", None),
+        ("/", None),
+    ],
+)
+def test_a_location_belongs_to_the_innermost_dataset(location: str, expected: tuple[str, str] | None) -> None:
+    assert _datajoint.place(location, {"data": "/data", "blobs": "/data/blobs/"}) == expected
+
+
+def test_paths_survive_the_reference_file_whatever_their_bytes() -> None:
+    for path in ("é x".encode(), b"\xff\xfe", b"a\nb"):
+        assert _datajoint.reference_path(json.loads(_datajoint.encode_reference(path, size=1))) == path
+    assert _datajoint.reference_path(json.loads(_datajoint.encode_reference(None, size=1))) is None
+
+
+def test_paths_that_leave_their_store_are_not_inside() -> None:
+    assert _datajoint.inside(b"a/..b")
+    assert not any(_datajoint.inside(path) for path in (b"", b"/etc/passwd", b"../x", b"a/../../x", b"a\0"))
+
+
+def test_schemas_of_datajoint_are_recognised() -> None:
+    assert _datajoint.is_datajoint([TRACKING])
+    assert _datajoint.is_datajoint([table("~~scan")])
+    assert _datajoint.is_datajoint([table("x", Column("a", "json", ":<blob@>:"))])
+    assert not _datajoint.is_datajoint([table("x", Column("a", "int", "a: b"))])

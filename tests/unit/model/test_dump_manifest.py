@@ -1,0 +1,47 @@
+# Copyright: (c) 2026, the labops.backup contributors
+# SPDX-License-Identifier: GPL-3.0-or-later
+from __future__ import annotations
+
+import copy
+import typing as t
+
+import pytest
+from ansible_collections.labops.backup.plugins.module_utils._model import _dump_manifest
+
+ID = "20261123T021500Z-3fa9c1"
+MANIFEST: dict[str, t.Any] = {
+    "id": ID,
+    "started": "2026-11-23T02:15:00Z",
+    "finished": "2026-11-23T02:15:07Z",
+    "engine": "mariadb",
+    "version": "10.11.19-MariaDB",
+    "schemas": {"lab": {}},
+    "tables": {"lab": {"scan": 3, "log": 4}},
+    "rows": 7,
+    "files": {name: {"size": 1, "sha256": "0" * 64} for name in _dump_manifest.FILES},
+}
+
+
+def test_a_sound_manifest_has_no_problem() -> None:
+    assert _dump_manifest.problems(MANIFEST, ID) == []
+
+
+@pytest.mark.parametrize(
+    ("change", "problem"),
+    [
+        ({"id": "20261123T021500Z-000000"}, "not the folder's name"),
+        ({"started": "yesterday"}, "started is not a UTC time"),
+        ({"finished": "2026-11-23T02:14:00Z"}, "finished before it started"),
+        ({"engine": "oracle"}, "unknown engine"),
+        ({"version": ""}, "version is missing"),
+        ({"files": None}, "list of files is missing"),
+        ({"files": {}}, "databases.sql is not listed"),
+        ({"files": MANIFEST["files"] | {"../x": {"size": 1, "sha256": "0" * 64}}}, "no file name"),
+        ({"files": MANIFEST["files"] | {"databases.sql": {"size": 1}}}, "sha256 of databases.sql is missing"),
+        ({"rows": 8}, "add up to 7"),
+        ({"tables": {"lab": {"scan": "3"}}}, "no number"),
+        ({"tables": {"other": {}}}, "disagree"),
+    ],
+)
+def test_a_manifest_that_cannot_be_believed(change: dict[str, t.Any], problem: str) -> None:
+    assert any(problem in found for found in _dump_manifest.problems(copy.deepcopy(MANIFEST) | change, ID))

@@ -1,0 +1,154 @@
+# Copyright: (c) 2026, the labops.backup contributors
+# SPDX-License-Identifier: GPL-3.0-or-later
+from __future__ import annotations
+
+import pathlib
+import typing as t
+
+import pytest
+from ansible_collections.labops.backup.plugins.module_utils._errors import BackupError
+from ansible_collections.labops.backup.plugins.module_utils._model import _dump_text
+
+RECORDED = pathlib.Path(__file__).parent.parent / "fixtures" / "mariadb-10.11.19.databases.sql"
+COUNTS = {
+    "lab_core": {"#species": 2, "subject": 6, "~external_notes": 6, "~log": 3},
+    "lab_imaging": {
+        "__motion": 10,
+        "__motion__frame": 30,
+        "scan": 12,
+        "~external_ephys": 12,
+        "~external_imaging": 48,
+        "~external_raw": 12,
+        "~log": 6,
+    },
+    "odd`name": {"empty": 0, "mi": 0, "we`ird ) VALUES": 3},
+}
+HEAD = (
+    b"-- MySQL dump 10.13  Distrib 8.0.36, for Linux (x86_64)\n"
+    b"-- Server version\t8.0.36\n"
+    b"CREATE DATABASE /*!32312 IF NOT EXISTS*/ `s` /*!40100 DEFAULT CHARACTER SET utf8mb4"
+    b" COLLATE utf8mb4_0900_ai_ci */;\n"
+    b"USE `s`;\n"
+    b"CREATE TABLE `t` (\n  `a` int NOT NULL,\n  `b` longblob,\n  `c` varchar(9)\n) ENGINE=InnoDB;\n"
+)
+TAIL = b"\n-- Dump completed\n"
+
+
+def read(
+    text: bytes, step: int = 1 << 16, wanted: t.Sequence[str] = ()
+) -> tuple[_dump_text.Reader, list[_dump_text.Row]]:
+    rows: list[_dump_text.Row] = []
+    reader = _dump_text.Reader(
+        lambda table: [name for name in wanted if name in {column.name for column in table.columns}],
+        lambda _table, row: rows.append(row),
+    )
+    for start in range(0, len(text), step):
+        reader.feed(text[start : start + step])
+    return reader, rows
+
+
+def counts(reader: _dump_text.Reader) -> dict[str, dict[str, int]]:
+    return {
+        name: {table.name: table.rows for table in schema.tables.values()} for name, schema in reader.schemas.items()
+    }
+
+
+@pytest.mark.parametrize("step", [1, 7, 1000, 1 << 16])
+def test_a_recorded_dump_is_counted_whatever_the_size_of_the_chunks(step: int) -> None:
+    reader, _rows = read(RECORDED.read_bytes(), step)
+    assert reader.problems() == []
+    assert counts(reader) == COUNTS
+    assert reader.rows == 150
+    assert (reader.tool, reader.engine) == ("mariadb-dump", "mariadb")
+    assert reader.server_version == "10.11.19-MariaDB-0+deb12u1"
+    assert [schema.views for schema in reader.schemas.values()] == [["vdef", "vinv"], [], ["v"]]
+
+
+@pytest.mark.parametrize("step", [3, 1 << 16])
+def test_decoding_counts_the_same_and_gives_the_values(step: int) -> None:
+    reader, rows = read(RECORDED.read_bytes(), step, ["b", "c(,)", "a`b"])
+    assert counts(reader) == COUNTS
+    assert rows == [(b"\x00\xff", b"),('\\", b"1"), (None, b";\n", b"2"), (b"", b"", b"3")]
+
+
+def test_columns_comments_and_foreign_keys_are_read_from_the_text() -> None:
+    reader, _rows = read(RECORDED.read_bytes())
+    subject = reader.schemas["lab_core"].tables["subject"]
+    assert [(column.name, column.type, column.comment) for column in subject.columns][3] == (
+        "sheet",
+        "binary(16)",
+        ":attach@notes:",
+    )
+    assert subject.foreign_keys[1] == _dump_text.ForeignKey(
+        "subject_ibfk_2", ("sheet",), "lab_core", "~external_notes", ("hash",)
+    )
+    frame = reader.schemas["lab_imaging"].tables["__motion__frame"]
+    assert frame.foreign_keys[0].columns == ("subject_id", "scan")
+    assert reader.schemas["lab_imaging"].tables["scan"].foreign_keys[0].schema == "lab_core"
+    assert reader.schemas["odd`name"].tables["we`ird ) VALUES"].columns[1].comment == "it's :<x>: \n x"
+    assert reader.schemas["odd`name"].tables["mi"].engine == "MyISAM"
+
+
+def cut_after(text: bytes, mark: bytes, start: bytes) -> bytes:
+    return text[: text.index(mark, text.index(start)) + len(mark)]
+
+
+@pytest.mark.parametrize(
+    ("mark", "problem"),
+    [
+        (b"),\n(1,", "the text ends inside the rows of lab_imaging.__motion__frame"),
+        (b")", "the text ends inside the rows of lab_imaging.__motion__frame"),
+        (b";\n", "the last line is not '-- Dump completed'"),
+    ],
+    ids=["within a statement", "after a row", "after a statement"],
+)
+def test_each_way_to_cut_a_dump_is_recognised(mark: bytes, problem: str) -> None:
+    reader, _rows = read(cut_after(RECORDED.read_bytes(), mark, b"INSERT INTO `__motion__frame` VALUES\n"))
+    assert problem in reader.problems()
+
+
+def test_a_dump_without_its_last_byte_or_trailer_is_not_whole() -> None:
+    text = RECORDED.read_bytes()
+    assert read(text[:-1])[0].problems()
+    assert read(text.removesuffix(b"-- Dump completed\n"))[0].problems() == ["the last line is not '-- Dump completed'"]
+    assert read(b"")[0].problems()
+
+
+def test_text_in_the_body_of_a_trigger_is_no_row() -> None:
+    body = b"DELIMITER ;;\nCREATE TRIGGER x BEGIN\nINSERT INTO `t` VALUES\n(1),\n(2);\n-- Dump completed\nEND ;;\n"
+    reader, _rows = read(HEAD + body + b"DELIMITER ;\n" + TAIL)
+    assert (counts(reader), reader.problems()) == ({"s": {"t": 0}}, [])
+    assert read(HEAD + body)[0].problems()
+
+
+@pytest.mark.parametrize("step", [1, 2, 5, 1 << 16])
+@pytest.mark.parametrize("wanted", [(), ("a", "c")])
+def test_rows_on_one_line_are_counted_with_anything_in_their_strings(step: int, wanted: tuple[str, ...]) -> None:
+    rows = rb"(1,0x00FF,'),(\\'),(2,NULL,'it\'s (\\'),(3,_binary '(',';)'),(4,'','x')"
+    reader, decoded = read(HEAD + b"INSERT INTO `t` VALUES " + rows + b";\n" + TAIL, step, wanted)
+    assert (reader.rows, reader.problems(), reader.engine) == (4, [], "mysql")
+    if wanted:
+        assert [row[0] for row in decoded] == [b"1", b"2", b"3", b"4"]
+        assert [row[1] for row in decoded] == [b"),(\\", b"it's (\\", b";)", b"x"]
+
+
+def test_an_insert_that_names_its_columns_is_decoded_by_name() -> None:
+    text = HEAD + b"INSERT INTO `t` (`c`, `a`) VALUES\n('x',1),\n('y',2);\n" + TAIL
+    assert read(text, wanted=["a"])[1] == [(b"1",), (b"2",)]
+
+
+def test_a_row_larger_than_memory_should_be_is_decoded_without_keeping_it() -> None:
+    long = b"AB" * 3_000_000
+    text = b"x(\\'),\\n" * 400_000
+    rows = b"(1,0x" + long + b",'e'),\n(2,'" + text + b"','f');\n"
+    reader, decoded = read(HEAD + b"INSERT INTO `t` VALUES\n" + rows + TAIL, wanted=["a", "c"])
+    assert decoded == [(b"1", b"e"), (b"2", b"f")]
+    assert reader.problems() == []
+    assert reader.largest_statement > len(long) + len(text)
+
+
+def test_rows_that_are_laid_out_otherwise_are_an_error() -> None:
+    with pytest.raises(BackupError, match=r"s\.t in the dump are not laid out as expected"):
+        read(HEAD + b"INSERT INTO `t` VALUES\n(1,'a\nb','c');\n" + TAIL)
+    with pytest.raises(BackupError, match="does not declare"):
+        read(HEAD + b"INSERT INTO `u` VALUES\n(1);\n" + TAIL)
