@@ -68,14 +68,16 @@ LAYERS: dict[str, tuple[tuple[str, ...], tuple[str, ...]]] = {
     "filter/": (("module_utils/_model", "module_utils/_errors", "plugin_utils/"), ("ansible",)),
     "plugin_utils/": (("module_utils/_model", "module_utils/_errors", "plugin_utils/"), ("ansible",)),
     "doc_fragments/": ((), ()),
-    "module_utils/_tools/": (("module_utils/_tools", "module_utils/_errors"), ()),
+    "module_utils/_tools/": (("module_utils/_tools/_command", "module_utils/_errors"), ()),
     "module_utils/_model/": (("module_utils/_model", "module_utils/_errors"), ()),
     "module_utils/_host/": (("module_utils/_host", "module_utils/_model", "module_utils/_errors"), ()),
     "module_utils/_errors.py": ((), ()),
     "module_utils/_module.py": (("module_utils/_errors",), ("ansible.module_utils",)),
     "module_utils/_arguments.py": ((), ()),
-    # What one module does with several tools and documents.
-    "module_utils/": (("module_utils/",), ()),
+    "module_utils/": (
+        ("module_utils/_tools", "module_utils/_host", "module_utils/_model", "module_utils/_errors"),
+        (),
+    ),
 }
 IMPURE_MODULES = {
     *(
@@ -514,7 +516,6 @@ def test_the_defaults_of_roles_are_those_of_their_specs() -> None:
         options = specs.get("main", {}).get("options") or {}
         documented = {name: option["default"] for name, option in options.items() if "default" in option}
         where = relative(role)
-        # Lists of mappings are defaults that the schema describes field by field.
         violations += [
             f"{where}: {name} is in defaults but its spec has no default"
             for name in sorted(set(defaults) - set(documented))
