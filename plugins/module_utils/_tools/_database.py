@@ -50,7 +50,8 @@ _RETRIED = (1146, 1412, _BROKEN_VIEW)  # a table or view went away or changed wh
 _FIRST_LINE = "SET SESSION sql_mode='';\n"
 _LINES_BEFORE = _FIRST_LINE.count("\n")
 
-_ERROR = re.compile(r"(?:ERROR|[Gg]ot error:|Couldn't execute[^:]*:)[^0-9\n]*(\d{4})")
+# "ERROR 1045 (28000)" (client), "Got error: 1045:", "Error 1412:", "Couldn't execute '...': ... (1356)" (dump tool)
+_ERROR = re.compile(r"(?:ERROR|[Ee]rror:?) (\d{4})\b|\((\d{4})\)\s*$", re.MULTILINE)
 _PRIVILEGE = re.compile(r"[A-Z][A-Z_ ]*")
 _ERROR_LINE = re.compile(r"ERROR (\d+) .*? at line (\d+)")
 _VERSION = re.compile(r"(?:5\.5\.5-)?(\d+)\.(\d+)\.(\d+)")
@@ -486,7 +487,7 @@ def _find_either(first: str, second: str) -> str:
 
 def _number(stderr: str) -> int | None:
     match = _ERROR.search(stderr)
-    return int(match[1]) if match else None
+    return int(match[1] or match[2]) if match else None
 
 
 def _why(stderr: str) -> str:

@@ -1,0 +1,204 @@
+# Copyright: (c) 2026, the labops.backup contributors
+# SPDX-License-Identifier: GPL-3.0-or-later
+from __future__ import annotations
+
+import json
+import os
+import typing as t
+
+import pytest
+from ansible_collections.labops.backup.plugins.module_utils._errors import BackupError
+from ansible_collections.labops.backup.plugins.module_utils._tools import _command, _database
+
+CLIENT_OPTIONS = ["--batch", "--raw", "--skip-column-names", "--default-character-set=utf8mb4"]
+CONNECTION = _database.Connection("/etc/labops-backup/database.cnf", None)
+
+
+class Programs:
+    """Stands for the client and the dump tool: keeps what they were asked and answers in order."""
+
+    def __init__(self, monkeypatch: pytest.MonkeyPatch, *, mysql: bool = False) -> None:
+        self.calls: list[tuple[list[str], str]] = []
+        self.answers: list[tuple[int, str, str]] = []
+        self.mysql = mysql
+        monkeypatch.setattr(_command, "run", self.run)
+        monkeypatch.setattr(_command, "find", self.find)
+
+    def find(self, program: str) -> str:
+        if self.mysql and program.startswith("mariadb"):
+            raise BackupError(f"no {program}")
+        return f"/usr/bin/{program}"
+
+    def run(self, argv: t.Sequence[str], **keywords: t.Any) -> _command.Outcome:
+        self.calls.append((list(argv), (keywords.get("stdin") or b"").decode()))
+        assert keywords["env"]["PATH"] == _command.SEARCH_PATH
+        rc, stdout, stderr = self.answers.pop(0)
+        if keywords.get("on_stdout"):
+            keywords["on_stdout"](stdout.encode())
+        for line in stderr.splitlines():
+            if keywords.get("on_stderr_line"):
+                keywords["on_stderr_line"](line)
+        return _command.Outcome(tuple(argv), rc, stdout.encode(), stderr, 0.1)
+
+
+@pytest.fixture
+def programs(monkeypatch: pytest.MonkeyPatch) -> Programs:
+    return Programs(monkeypatch)
+
+
+def test_a_question_goes_through_standard_input_and_comes_back_as_json(programs: Programs) -> None:
+    programs.answers = [(0, '["a\\tb", "c\\nd"]\n["ü", null]\n', "")]
+    assert _database.query(CONNECTION, "SELECT 1;") == [["a\tb", "c\nd"], ["ü", None]]
+    assert programs.calls == [
+        (
+            ["/usr/bin/mariadb", "--defaults-file=/etc/labops-backup/database.cnf", *CLIENT_OPTIONS],
+            "SET SESSION sql_mode='';\nSELECT 1;",
+        )
+    ]
+
+
+def test_without_an_options_file_none_is_read(programs: Programs) -> None:
+    programs.answers = [(0, "", "")]
+    _database.query(_database.Connection(None, "/run/x.sock"), "SELECT 1;")
+    assert programs.calls[0][0][1:3] == ["--no-defaults", "--socket=/run/x.sock"]
+
+
+def test_the_dump_is_one_invocation_with_deterministic_options(programs: Programs) -> None:
+    programs.answers = [(0, "text", "")]
+    taken: list[bytes] = []
+    _database.dump(CONNECTION, ["lab", "-odd"], taken.append, without=[("lab", "a view")])
+    assert taken == [b"text"]
+    assert programs.calls[0][0] == [
+        "/usr/bin/mariadb-dump",
+        "--defaults-file=/etc/labops-backup/database.cnf",
+        "--single-transaction",
+        "--quick",
+        "--hex-blob",
+        "--routines",
+        "--events",
+        "--triggers",
+        "--order-by-primary",
+        "--skip-dump-date",
+        "--default-character-set=utf8mb4",
+        "--max-allowed-packet=1G",
+        "--net-buffer-length=1047551",
+        "--ignore-table=lab.a view",
+        "--databases",
+        "--",
+        "lab",
+        "-odd",
+    ]
+
+
+def test_mysqldump_gets_what_only_it_needs(monkeypatch: pytest.MonkeyPatch) -> None:
+    programs = Programs(monkeypatch, mysql=True)
+    programs.answers = [(0, "", "")]
+    _database.dump(CONNECTION, ["lab"], lambda _chunk: None)
+    argv = programs.calls[0][0]
+    assert argv[0] == "/usr/bin/mysqldump"
+    assert argv[-6:] == [
+        "--no-tablespaces",
+        "--column-statistics=0",
+        "--set-gtid-purged=OFF",
+        "--databases",
+        "--",
+        "lab",
+    ]
+
+
+@pytest.mark.parametrize(
+    ("stderr", "error"),
+    [
+        ("mysqldump: Error 1412: Table definition has changed when dumping `t` at row: 0", _database.ChangedError),
+        ('mariadb-dump: Got error: 1146: "Table x doesn\'t exist" when using LOCK TABLES', _database.ChangedError),
+        ("mariadb-dump: Couldn't execute 'SHOW FIELDS FROM `v`': View 'v' references (1356)", _database.ChangedError),
+        ("mariadb-dump: Couldn't execute 'SHOW FIELDS': execute command denied for routine 's.f' (1370)", BackupError),
+        ('mariadb-dump: Got error: 1045: "Access denied"', BackupError),
+    ],
+)
+def test_a_failed_dump_says_why_and_whether_another_try_can_help(
+    programs: Programs, stderr: str, error: type[BackupError]
+) -> None:
+    programs.answers = [(2, "", stderr)]
+    with pytest.raises(error, match="older dump sets are untouched") as caught:
+        _database.dump(CONNECTION, ["lab"], lambda _chunk: None)
+    assert type(caught.value) is error
+    assert ("site.yml" in caught.value.message) == (error is BackupError)
+
+
+def test_views_that_would_stop_the_dump_are_found(programs: Programs) -> None:
+    programs.answers = [(1, "", "ERROR 1356 (HY000) at line 3: View 's.b`' references invalid table(s)")]
+    assert _database.broken_views(CONNECTION, [("s", "a"), ("s", "b`"), ("s", "c")]) == [("s", "b`")]
+    argv, sql = programs.calls[0]
+    assert argv[-1] == "--force"
+    assert sql.splitlines()[2] == "SHOW FIELDS FROM `s`.`b```;"
+    programs.answers = [(1, "", "ERROR 1370 (42000) at line 2: execute command denied")]
+    with pytest.raises(BackupError, match="it sets the dump account"):
+        _database.broken_views(CONNECTION, [("s", "a")])
+
+
+@pytest.mark.parametrize(
+    ("value", "line"),
+    [
+        ("simple", 'password="simple"'),
+        ("a b#c;d", 'password="a b#c;d"'),
+        ('quote"', 'password="quote\\""'),
+        ("back\\slash\\n", 'password="back\\\\slash\\\\n"'),
+        (" 'ü' ", "password=\" 'ü' \""),
+    ],
+)
+def test_awkward_values_are_quoted_in_an_options_file(value: str, line: str) -> None:
+    assert _database.options_file({"password": value}) == f"[client]\n{line}\n"
+
+
+def test_an_options_file_refuses_control_characters() -> None:
+    with pytest.raises(BackupError, match="control character"):
+        _database.options_file({"password": "a\nuser=root"})
+
+
+def test_strings_and_names_are_quoted_for_sql() -> None:
+    assert _database.quote_string("o'ne\\il") == "'o''ne\\\\il'"
+    assert _database.quote_name("a`b") == "`a``b`"
+
+
+def test_a_failing_statement_does_not_show_its_secret(programs: Programs) -> None:
+    programs.answers = [
+        (1, "", "--------------\nCREATE USER x IDENTIFIED BY 'hunter2'\n--------------\nERROR 1396 (HY000)")
+    ]
+    with pytest.raises(BackupError, match="error 1396") as caught:
+        _database.execute(CONNECTION, "CREATE USER x IDENTIFIED BY 'hunter2';", what="setting the account x")
+    assert "hunter2" not in caught.value.message
+
+
+def test_the_password_is_tried_through_a_file_that_only_root_reads(
+    programs: Programs, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    seen: list[tuple[int, str]] = []
+    run = programs.run
+
+    def look(argv: t.Sequence[str], **keywords: t.Any) -> _command.Outcome:
+        path = argv[1].removeprefix("--defaults-file=")
+        with open(path, encoding="utf-8") as stream:
+            seen.append((os.stat(path).st_mode & 0o777, stream.read()))
+        seen_paths.append(path)
+        return run(argv, **keywords)
+
+    seen_paths: list[str] = []
+    monkeypatch.setattr(_command, "run", look)
+    programs.answers = [(0, "[1]\n", ""), (1, "", "ERROR 1045 (28000): Access denied")]
+    assert _database.can_log_in("u", 'p"', "/s") is True
+    assert _database.can_log_in("u", "p", "/s") is False
+    assert seen[0] == (0o600, '[client]\nuser="u"\npassword="p\\""\n')
+    assert not any(os.path.exists(path) for path in seen_paths)
+    assert not any('p"' in word for argv, _sql in programs.calls for word in argv)
+
+
+def test_what_answers_decides_engine_and_privileges(programs: Programs) -> None:
+    programs.answers = [(0, '["8.0.36"]\n', ""), (0, json.dumps(["port", "3306"]) + "\n", "")]
+    server = _database.server(CONNECTION)
+    assert (server.engine, server.number, server.variables) == ("mysql", (8, 0, 36), {"port": "3306"})
+    assert "performance_schema.global_variables" in programs.calls[1][1]
+    assert "SHOW_ROUTINE" in _database.dump_privileges(server)
+    old = _database.Server("mysql", "5.7.44", {})
+    maria = _database.Server("mariadb", "10.11.19-MariaDB", {})
+    assert "SHOW_ROUTINE" not in _database.dump_privileges(old) + _database.dump_privileges(maria)
