@@ -608,8 +608,7 @@ def needs_header(path: pathlib.Path) -> bool:
     """Code and configuration say it; prose, pictures, lists and rendered templates need not."""
     name = relative(path)
     code = path.suffix in (".py", ".yml", ".yaml", ".sh", ".toml", ".cfg") or path.name in ("Makefile", "run")
-    # Recorded output of programs is kept as the program wrote it.
-    return code and name not in GENERATED and "/recorded/" not in name
+    return code and name not in GENERATED
 
 
 def test_every_file_says_whose_it_is() -> None:
