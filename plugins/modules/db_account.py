@@ -46,9 +46,10 @@ options:
     description:
       - Its privileges on all schemas.
       - Without it those that M(labops.backup.db_dump) needs, C(SELECT), C(SHOW VIEW), C(TRIGGER), C(EVENT),
-        C(LOCK TABLES), C(RELOAD), C(PROCESS) and C(EXECUTE), on MySQL 8.0.20 and later also C(SHOW_ROUTINE).
-      - C(EXECUTE) is for views that call a stored function. Without it the dump tool stops at the first of them
-        (error 1370, seen with MariaDB 10.11.19).
+        C(LOCK TABLES), C(RELOAD) and C(PROCESS), on MariaDB also C(EXECUTE), on MySQL 8.0.20 and later also
+        C(SHOW_ROUTINE).
+      - MariaDB wants C(EXECUTE) for views that call a stored function. Without it the dump tool stops at the first of
+        them (error 1370, seen with 10.11.19).
     type: list
     elements: str
 seealso:

@@ -21,10 +21,11 @@ from ansible_collections.labops.backup.plugins.module_utils._errors import Backu
 from ansible_collections.labops.backup.plugins.module_utils._tools import _command
 
 SYSTEM_SCHEMAS = ("information_schema", "mysql", "performance_schema", "sys")
-# EXECUTE: SHOW FIELDS of a view that calls a stored function asks for it, whatever the view's SQL SECURITY is,
-# and without it the dump tool stops (error 1370, MariaDB 10.11.19).
-DUMP_PRIVILEGES = ("EVENT", "EXECUTE", "LOCK TABLES", "PROCESS", "RELOAD", "SELECT", "SHOW VIEW", "TRIGGER")
-MYSQL_ROUTINE_PRIVILEGE = "SHOW_ROUTINE"
+DUMP_PRIVILEGES = ("EVENT", "LOCK TABLES", "PROCESS", "RELOAD", "SELECT", "SHOW VIEW", "TRIGGER")
+# MariaDB asks for EXECUTE when SHOW FIELDS meets a view that calls a stored function, whatever the view's SQL
+# SECURITY is; without it the dump tool stops (error 1370, seen with 10.11.19). MySQL 9.7.4 does not.
+_MARIADB_VIEW_PRIVILEGE = "EXECUTE"
+_MYSQL_ROUTINE_PRIVILEGE = "SHOW_ROUTINE"
 _ROUTINE_PRIVILEGE_SINCE = (8, 0, 20)  # MySQL 8.0 reference manual, "SHOW_ROUTINE"
 
 # Rows ordered by primary key and no date: the text of an unchanged server is the same, byte by byte.
@@ -326,8 +327,10 @@ def account(connection: Connection, user: str, host: str) -> Account:
 def dump_privileges(server_: Server) -> list[str]:
     """What an account needs to dump everything, and no more."""
     wanted = list(DUMP_PRIVILEGES)
-    if server_.engine == "mysql" and server_.number >= _ROUTINE_PRIVILEGE_SINCE:
-        wanted.append(MYSQL_ROUTINE_PRIVILEGE)
+    if server_.engine == "mariadb":
+        wanted.append(_MARIADB_VIEW_PRIVILEGE)
+    elif server_.number >= _ROUTINE_PRIVILEGE_SINCE:
+        wanted.append(_MYSQL_ROUTINE_PRIVILEGE)
     return sorted(wanted)
 
 

@@ -10,6 +10,7 @@ from ansible_collections.labops.backup.plugins.module_utils._errors import Backu
 from ansible_collections.labops.backup.plugins.module_utils._model import _dump_text
 
 RECORDED = pathlib.Path(__file__).parent.parent / "fixtures" / "mariadb-10.11.19.databases.sql"
+RECORDED_MYSQL = RECORDED.with_name("mysql-9.7.4.databases.sql")
 COUNTS = {
     "lab_core": {"#species": 2, "subject": 6, "~external_notes": 6, "~log": 3},
     "lab_imaging": {
@@ -62,6 +63,17 @@ def test_a_recorded_dump_is_counted_whatever_the_size_of_the_chunks(step: int) -
     assert (reader.tool, reader.engine) == ("mariadb-dump", "mariadb")
     assert reader.server_version == "10.11.19-MariaDB-0+deb12u1"
     assert [schema.views for schema in reader.schemas.values()] == [["vdef", "vinv"], [], ["v"]]
+
+
+@pytest.mark.parametrize("step", [1, 7, 1 << 16])
+@pytest.mark.parametrize("wanted", [(), ("hash", "note")])
+def test_a_recorded_dump_of_mysql_is_counted_too(step: int, wanted: tuple[str, ...]) -> None:
+    reader, rows = read(RECORDED_MYSQL.read_bytes(), step, wanted)
+    assert reader.problems() == []
+    assert (reader.rows, reader.engine, reader.server_version) == (102, "mysql", "9.7.4-2")
+    assert counts(reader)["lab_core"] == {"#species": 2, "subject": 4, "~external_notes": 4, "~log": 3}
+    assert counts(reader)["odd`name"] == {"empty": 0, "mi": 0, "we`ird ) VALUES": 3}
+    assert len({row[0] for row in rows}) == (56 if wanted else 0)
 
 
 @pytest.mark.parametrize("step", [3, 1 << 16])

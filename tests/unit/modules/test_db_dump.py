@@ -1,0 +1,214 @@
+# Copyright: (c) 2026, the labops.backup contributors
+# SPDX-License-Identifier: GPL-3.0-or-later
+from __future__ import annotations
+
+import json
+import os
+import pathlib
+import typing as t
+
+import pytest
+from ansible_collections.labops.backup.plugins.module_utils._model._dump_text import Reader
+from ansible_collections.labops.backup.plugins.module_utils._tools import _command
+from ansible_collections.labops.backup.plugins.modules import db_dump, db_dump_info
+
+RunModule = t.Callable[..., dict[str, t.Any]]
+RECORDED = pathlib.Path(__file__).parent.parent / "fixtures" / "mariadb-10.11.19.databases.sql"
+ACCOUNTS = "CREATE USER `dj`@`localhost`;\n-- Dump completed\n"
+
+
+class Server:
+    """Stands for a MariaDB server with its programs, as the recorded dump has it."""
+
+    def __init__(self) -> None:
+        self.text = RECORDED.read_bytes()
+        self.accounts = ACCOUNTS.encode()
+        self.dumps: list[list[str]] = []
+        self.failures: list[tuple[int, str]] = []
+        self.extra_tables: list[list[str]] = []
+        self.locked = False
+
+    def run(self, argv: t.Sequence[str], **keywords: t.Any) -> _command.Outcome:
+        rc, stdout, stderr = 0, b"", ""
+        if argv[0].endswith("mariadb-dump") and "--databases" in argv:
+            self.dumps.append(list(argv))
+            self.locked = bool(keywords["pass_fds"])
+            rc, stderr = self.failures.pop(0) if self.failures else (0, "")
+            for start in range(0, len(self.text), 5000):
+                keywords["on_stdout"](self.text[start : start + 5000])
+        elif argv[0].endswith("mariadb-dump") and "--system=users" in argv:
+            keywords["on_stdout"](self.accounts)
+        elif argv[0].endswith("mariadb-dump"):
+            stdout = b"mariadb-dump from 10.11.19"
+        else:
+            lines = [line for line in keywords["stdin"].decode().splitlines() if line.startswith("SELECT")]
+            answers = [answer for line in lines for answer in self.answer(line)]
+            stdout = b"".join(json.dumps(answer).encode() + b"\n" for answer in answers)
+        return _command.Outcome(tuple(argv), rc, stdout, stderr, 0.1)
+
+    def answer(self, sql: str) -> list[list[t.Any]]:
+        reader = Reader()
+        reader.feed(RECORDED.read_bytes())
+        tables = [["tables", schema.name, name] for schema in reader.schemas.values() for name in schema.tables]
+        views = [["views", schema.name, name] for schema in reader.schemas.values() for name in schema.views]
+        answers: dict[str, list[list[t.Any]]] = {
+            "VERSION()": [["10.11.19-MariaDB"]],
+            "GLOBAL_VARIABLES": [["socket", "/run/s"], ["version", "10.11.19-MariaDB"]],
+            "SCHEMATA": [[name] for name in reversed(list(reader.schemas))],
+            "'tables'": tables
+            + views
+            + (self.extra_tables.pop(0) and [["tables", "lab_core", "new"]] if self.extra_tables else []),
+            "'triggers'": [["triggers", "odd`name", "tr"]],
+            "'routines'": [["routines", "odd`name", "p"]],
+            "'events'": [["events", "odd`name", "e"]],
+            "DATA_LENGTH": [[328704]],
+            "mysql.user": [["root", "localhost"], ["labrole", ""]],
+        }
+        return next(answer for part, answer in answers.items() if part in sql)
+
+
+@pytest.fixture
+def server(monkeypatch: pytest.MonkeyPatch) -> Server:
+    stand_in = Server()
+    monkeypatch.setattr(_command, "run", stand_in.run)
+    monkeypatch.setattr(_command, "find", lambda program: f"/usr/bin/{program}")
+    return stand_in
+
+
+@pytest.fixture
+def options(tmp_path: pathlib.Path) -> dict[str, t.Any]:
+    (tmp_path / "dumps").mkdir()
+    return {
+        "directory": str(tmp_path / "dumps"),
+        "defaults_file": "/etc/labops-backup/database.cnf",
+        "datasets": [{"name": "database", "path": str(tmp_path / "dumps")}],
+        "lock": str(tmp_path / "run" / "dump.lock"),
+        "retry_wait": 0,
+    }
+
+
+def test_a_dump_set_is_published_and_proven(
+    run_module_main: RunModule, server: Server, options: dict[str, t.Any]
+) -> None:
+    result = run_module_main(db_dump, options)
+    assert result["changed"] is True
+    assert (result["manifest"]["tables"], result["manifest"]["rows"], result["removed"]) == (14, 150, [])
+    assert server.locked
+    folder = pathlib.Path(options["directory"]) / result["dump_set"]
+    assert (folder / "databases.sql").read_bytes() == RECORDED.read_bytes()
+    manifest = json.loads((folder / "manifest.json").read_bytes())
+    assert (manifest["id"], manifest["engine"], manifest["attempts"]) == (result["dump_set"], "mariadb", 1)
+    assert manifest["tables"]["lab_imaging"]["__motion__frame"] == 30
+    assert manifest["schemas"]["lab_core"]["datajoint"] is True
+    assert manifest["schemas"]["odd`name"]["datajoint"] is False
+    assert manifest["schemas"]["odd`name"]["events"] == ["e"]
+    assert manifest["accounts"] == ["labrole", "root@localhost"]
+    assert manifest["non_transactional"] == ["odd`name.mi"]
+    assert manifest["references"]["files"] == 78
+    assert len(manifest["foreign_keys"]) == 10
+    assert json.loads((folder / "source_facts.json").read_bytes())["variables"]["socket"] == "/run/s"
+    listed = run_module_main(db_dump_info, {"directory": options["directory"], "verify": "full"})
+    (found,) = listed["dump_sets"]
+    assert (found["id"], found["valid"], found["problems"]) == (result["dump_set"], True, [])
+
+
+def test_check_mode_writes_nothing_and_predicts(
+    run_module_main: RunModule, server: Server, options: dict[str, t.Any]
+) -> None:
+    result = run_module_main(db_dump, options, check_mode=True)
+    assert (result["changed"], result["dump_set"]) == (True, None)
+    assert result["manifest"]["schemas"] == ["lab_core", "lab_imaging", "odd`name"]
+    assert (os.listdir(options["directory"]), server.dumps) == ([], [])
+
+
+@pytest.mark.parametrize(
+    ("text", "message"),
+    [
+        (RECORDED.read_bytes()[:20000], "no whole dump"),
+        (RECORDED.read_bytes().replace(b"-- Dump completed", b""), "no whole dump"),
+    ],
+)
+def test_a_cut_dump_is_not_published_although_the_tool_ended_well(
+    run_module_main: RunModule, server: Server, options: dict[str, t.Any], text: bytes, message: str
+) -> None:
+    older = run_module_main(db_dump, options)["dump_set"]
+    server.text = text
+    result = run_module_main(db_dump, options)
+    assert result["failed"] and message in result["msg"]
+    assert os.listdir(options["directory"]) == [older]
+
+
+def test_a_cut_dump_of_the_accounts_is_not_published(
+    run_module_main: RunModule, server: Server, options: dict[str, t.Any]
+) -> None:
+    server.accounts = b"CREATE USER"
+    assert "accounts" in run_module_main(db_dump, options)["msg"]
+    assert os.listdir(options["directory"]) == []
+
+
+def test_a_change_of_tables_means_another_try(
+    run_module_main: RunModule, server: Server, options: dict[str, t.Any]
+) -> None:
+    server.failures = [(2, "mariadb-dump: Error 1412: Table definition has changed")]
+    result = run_module_main(db_dump, options)
+    assert (result["changed"], len(server.dumps)) == (True, 2)
+    server.extra_tables = [[], ["new"], [], []]
+    assert run_module_main(db_dump, options)["changed"] is True
+    assert len(server.dumps) == 4
+
+
+def test_tries_end(run_module_main: RunModule, server: Server, options: dict[str, t.Any]) -> None:
+    server.failures = [(2, "mariadb-dump: Error 1412: Table definition has changed")] * 3
+    result = run_module_main(db_dump, options)
+    assert "changed during each of 3 dumps" in result["msg"]
+    assert (len(server.dumps), os.listdir(options["directory"])) == (3, [])
+
+
+def test_another_failure_is_not_tried_again(
+    run_module_main: RunModule, server: Server, options: dict[str, t.Any]
+) -> None:
+    server.failures = [(2, 'mariadb-dump: Got error: 1045: "Access denied"')]
+    assert "1045" in run_module_main(db_dump, options)["msg"]
+    assert (len(server.dumps), os.listdir(options["directory"])) == (1, [])
+
+
+def test_a_clock_that_went_back_cannot_make_rotation_remove_the_new_set(
+    run_module_main: RunModule, server: Server, options: dict[str, t.Any]
+) -> None:
+    made = pathlib.Path(options["directory"]) / run_module_main(db_dump, options)["dump_set"]
+    future = made.with_name("20991231T235959Z-ffffff")
+    manifest = json.loads((made / "manifest.json").read_bytes()) | {"id": future.name}
+    (made / "manifest.json").write_text(json.dumps(manifest))
+    made.rename(future)
+    assert "behind the dump set" in run_module_main(db_dump, options)["msg"]
+
+
+@pytest.mark.parametrize(
+    ("change", "message"),
+    [
+        ({"keep": 1}, "never removed"),
+        ({"schemas": ["nosuch"]}, "no schema nosuch"),
+        ({"exclude_schemas": ["lab_core", "lab_imaging", "odd`name"]}, "no schema to dump"),
+        ({"datajoint_stores": {"x": "relative"}}, "no absolute path"),
+        ({"directory": "/nonexistent/dumps"}, "does not exist"),
+    ],
+)
+def test_bad_input_is_refused_before_anything_changes(
+    run_module_main: RunModule, server: Server, options: dict[str, t.Any], change: dict[str, t.Any], message: str
+) -> None:
+    assert message in run_module_main(db_dump, options | change)["msg"]
+    assert (os.listdir(options["directory"]), server.dumps) == ([], [])
+
+
+def test_manifests_alone_are_enough_for_a_list(
+    run_module_main: RunModule, server: Server, options: dict[str, t.Any]
+) -> None:
+    made = pathlib.Path(options["directory"]) / run_module_main(db_dump, options)["dump_set"]
+    for name in ("databases.sql", "accounts.sql", "references.jsonl", "source_facts.json"):
+        (made / name).unlink()
+    (made.parent / "old.sql.gz").write_bytes(b"")
+    listed = run_module_main(db_dump_info, {"directory": options["directory"]}, check_mode=True)
+    assert [entry["valid"] for entry in listed["dump_sets"]] == [True]
+    assert (listed["unproven"], listed["changed"]) == (["old.sql.gz"], False)
+    asked = {"directory": options["directory"], "dump_set": "20260101T000000Z-000000"}
+    assert "no finished dump set" in run_module_main(db_dump_info, asked)["msg"]
