@@ -26,8 +26,9 @@ description:
     C(manifest.json), all readable by root only. C(accounts.sql) holds the hashes of passwords.
 notes:
   - A view that refers to something that is gone would stop the dump tool. It is left out, with a warning.
-  - The dump account needs C(SELECT), C(SHOW VIEW), C(TRIGGER), C(EVENT), C(LOCK TABLES), C(RELOAD) and
-    C(PROCESS) on all schemas, on MariaDB also C(EXECUTE), on MySQL 8.0.20 and later also C(SHOW_ROUTINE). See M(labops.backup.db_account).
+  - The dump account needs C(SELECT), C(SHOW VIEW), C(TRIGGER), C(EVENT), C(LOCK TABLES), C(RELOAD) and C(PROCESS) on
+    all schemas, on MariaDB also C(EXECUTE), on MySQL 8.0.20 and later also C(SHOW_ROUTINE).
+    See M(labops.backup.db_account).
   - C(mariadb-dump) 10.11 cannot dump a schema whose name holds a single quote when it dumps events (error 1049). The
     module then fails; exclude or rename such a schema.
 extends_documentation_fragment:

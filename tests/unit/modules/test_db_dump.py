@@ -47,17 +47,17 @@ class Server:
         return _command.Outcome(tuple(argv), rc, stdout, stderr, 0.1)
 
     def answer(self, sql: str) -> list[list[t.Any]]:
+        made_meanwhile = self.extra_tables.pop(0) if "'tables'" in sql and self.extra_tables else []
         reader = Reader()
         reader.feed(RECORDED.read_bytes())
         tables = [["tables", schema.name, name] for schema in reader.schemas.values() for name in schema.tables]
+        tables += [["tables", "lab_core", name] for name in made_meanwhile]
         views = [["views", schema.name, name] for schema in reader.schemas.values() for name in schema.views]
         answers: dict[str, list[list[t.Any]]] = {
             "VERSION()": [["10.11.19-MariaDB"]],
             "GLOBAL_VARIABLES": [["socket", "/run/s"], ["version", "10.11.19-MariaDB"]],
             "SCHEMATA": [[name] for name in reversed(list(reader.schemas))],
-            "'tables'": tables
-            + views
-            + (self.extra_tables.pop(0) and [["tables", "lab_core", "new"]] if self.extra_tables else []),
+            "'tables'": tables + views,
             "'triggers'": [["triggers", "odd`name", "tr"]],
             "'routines'": [["routines", "odd`name", "p"]],
             "'events'": [["events", "odd`name", "e"]],
@@ -105,7 +105,7 @@ def test_a_dump_set_is_published_and_proven(
     assert manifest["accounts"] == ["labrole", "root@localhost"]
     assert manifest["non_transactional"] == ["odd`name.mi"]
     assert manifest["references"]["files"] == 78
-    assert len(manifest["foreign_keys"]) == 10
+    assert len(manifest["foreign_keys"]) == 9
     assert json.loads((folder / "source_facts.json").read_bytes())["variables"]["socket"] == "/run/s"
     listed = run_module_main(db_dump_info, {"directory": options["directory"], "verify": "full"})
     (found,) = listed["dump_sets"]
