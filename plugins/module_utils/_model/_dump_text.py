@@ -246,12 +246,12 @@ class Reader:
         self._table = table = schema.tables[name]
         self._statement = match.end() - match.start()
         columns = _names(match[2]) if match[2] else tuple(column.name for column in table.columns)
-        wanted = self._wanted(table)
+        wanted, by_line = self._wanted(table), match[5] == b"\n"
         if wanted:
             places = [columns.index(column) for column in wanted]
-            self._rows = _Decoder(len(columns), places, lambda row: self._take_row(table, row))
+            self._rows = _Decoder(len(columns), places, lambda row: self._take_row(table, row), by_line=by_line)
         else:
-            self._rows = _Counter(by_line=match[5] == b"\n")
+            self._rows = _Counter(by_line=by_line)
 
     def _feed_rows(self, buffer: bytes, position: int) -> int:
         """Hand the rows from ``position`` on to the counter; returns where the text outside begins again."""
@@ -327,31 +327,35 @@ class _Counter:
 class _Decoder:
     """Counts the rows of one INSERT and decodes some of their values."""
 
-    def __init__(self, columns: int, places: list[int], take: t.Callable[[Row], None]) -> None:
+    def __init__(self, columns: int, places: list[int], take: t.Callable[[Row], None], *, by_line: bool) -> None:
         groups = [b"(" + _LITERAL + b")" if index in places else _LITERAL for index in range(columns)]
         self._row = re.compile(rb"[,\n]*\(" + b",".join(groups) + rb"\)", re.DOTALL)
         in_order = sorted(set(places))
         self._order = [in_order.index(place) for place in places]
         self._take = take
+        self._end_of_row = b"\n" if by_line else b")"
         self._rows = 0
         self._pending = b""
 
     def feed(self, piece: bytes) -> None:
         self._pending += piece
-        if b")" not in piece and len(self._pending) < _ROW_BYTES:
-            return
+        if self._end_of_row in piece:
+            self._take_rows(self._pending.rindex(self._end_of_row) + 1)
+        if len(self._pending) >= _ROW_BYTES:
+            self._pending = _LONG.sub(_shorten, self._pending)
+
+    def _take_rows(self, end: int) -> None:
         position = 0
-        while match := self._row.match(self._pending, position):
+        while match := self._row.match(self._pending, position, end):
             literals = match.groups()
             self._take(tuple(decode(literals[index]) for index in self._order))
             self._rows += 1
             position = match.end()
         self._pending = self._pending[position:]
-        if len(self._pending) >= _ROW_BYTES:
-            self._pending = _LONG.sub(_shorten, self._pending)
 
     def close(self) -> int:
-        if self._pending.strip(b"\n"):
+        self._take_rows(len(self._pending))
+        if self._pending:
             raise ValueError(f"after {self._rows} rows comes {self._pending[:80]!r}")
         return self._rows
 
