@@ -38,7 +38,7 @@ def verify(
     return result
 
 
-def test_files_that_are_there_are_fine(run_module_main: RunModule, tmp_path: pathlib.Path) -> None:
+def test_files_that_are_there_are_fine_in_check_mode(run_module_main: RunModule, tmp_path: pathlib.Path) -> None:
     lines = [reference("here"), reference("sub/é"), reference("here", None), reference("folder", 3, is_folder=True)]
     result = verify(run_module_main, tmp_path, *lines, reference("deleted"))
     assert (result["ok"], result["checked"], result["in_quarantine"], result["examples"]) == (True, 5, 1, [])

@@ -198,17 +198,3 @@ def test_bad_input_is_refused_before_anything_changes(
 ) -> None:
     assert message in run_module_main(db_dump, options | change)["msg"]
     assert (os.listdir(options["directory"]), server.dumps) == ([], [])
-
-
-def test_manifests_alone_are_enough_for_a_list(
-    run_module_main: RunModule, server: Server, options: dict[str, t.Any]
-) -> None:
-    made = pathlib.Path(options["directory"]) / run_module_main(db_dump, options)["dump_set"]
-    for name in ("databases.sql", "accounts.sql", "references.jsonl", "source_facts.json"):
-        (made / name).unlink()
-    (made.parent / "old.sql.gz").write_bytes(b"")
-    listed = run_module_main(db_dump_info, {"directory": options["directory"]}, check_mode=True)
-    assert [entry["valid"] for entry in listed["dump_sets"]] == [True]
-    assert (listed["unproven"], listed["changed"]) == (["old.sql.gz"], False)
-    asked = {"directory": options["directory"], "dump_set": "20260101T000000Z-000000"}
-    assert "no finished dump set" in run_module_main(db_dump_info, asked)["msg"]
