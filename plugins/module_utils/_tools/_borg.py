@@ -625,8 +625,9 @@ class Repository:
         return t.cast("str", found["repository_id"])
 
     def read_file(self, archive: str, path: str) -> bytes:
-        """The content of one file of an archive; for small files.
+        """The content of one file of an archive; for small files that have one name only.
 
+        Of a further name of a hard link Borg writes nothing and ends well (seen with 1.2.4 and 1.4.5).
         Not by ``pf:``: Borg 1.2.4 finds the file, writes it out, and then ends with 1 because that kind of pattern
         never counts as matched (borg/patterns.py counts in PatternBase.match only).
 

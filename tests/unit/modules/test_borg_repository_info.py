@@ -1,0 +1,50 @@
+# Copyright: (c) 2026, the labops.backup contributors
+# SPDX-License-Identifier: GPL-3.0-or-later
+from __future__ import annotations
+
+import pathlib
+import typing as t
+
+import pytest
+from ansible_collections.labops.backup.plugins.modules import borg_repository_info
+
+RunModule = t.Callable[..., dict[str, t.Any]]
+
+
+@pytest.mark.parametrize("check_mode", [False, True])
+def test_a_repository_is_described_in_check_mode_too(
+    recorded_borg: t.Any, run_module_main: RunModule, tmp_path: pathlib.Path, check_mode: bool
+) -> None:
+    path = tmp_path / "blobs"
+    path.mkdir()
+    (path / "config").write_text("")
+    recorded_borg.will("list", "info_repository", "config_get")
+    result = run_module_main(
+        borg_repository_info, {**recorded_borg.options, "repository": str(path)}, check_mode=check_mode
+    )
+    assert (result["changed"], result["exists"], result["free_space_reserve"]) == (False, True, "20M")
+    assert [archive["name"][-6:] for archive in result["archives"]] == ["0c41d2", "77b0aa"]
+    assert 0 < result["original_size"] < result["deduplicated_size"]
+    assert result["last_modified"].endswith("Z")
+
+
+@pytest.mark.parametrize("empty_folder", [False, True])
+def test_nothing_there_is_no_failure(
+    recorded_borg: t.Any, run_module_main: RunModule, tmp_path: pathlib.Path, empty_folder: bool
+) -> None:
+    if empty_folder:
+        (tmp_path / "blobs").mkdir()
+    recorded_borg.options["path"] = str(tmp_path / "blobs")
+    del recorded_borg.options["repository"]
+    result = run_module_main(borg_repository_info, recorded_borg.options)
+    assert (result["exists"], result["borg_version"]) == (False, recorded_borg.version)
+    assert recorded_borg.verbs == []
+
+
+def test_a_file_in_its_place_is_for_borg_to_judge(
+    recorded_borg: t.Any, run_module_main: RunModule, tmp_path: pathlib.Path
+) -> None:
+    (tmp_path / "blobs").write_text("")
+    recorded_borg.will("foreign")
+    result = run_module_main(borg_repository_info, {**recorded_borg.options, "repository": str(tmp_path / "blobs")})
+    assert result["failed"] and result["msgid"] == "Repository.InvalidRepository"

@@ -1,0 +1,442 @@
+# Copyright: (c) 2026, the labops.backup contributors
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""Borg's command line, environment, exit codes and output, against runs of 1.2.4 and 1.4.5 that were recorded."""
+
+from __future__ import annotations
+
+import os
+import pathlib
+import typing as t
+
+import pytest
+from ansible_collections.labops.backup.plugins.module_utils._errors import BackupError
+from ansible_collections.labops.backup.plugins.module_utils._tools import _borg
+
+PATH = "/srv/backup/borg/tatchu/blobs"
+FIRST = "tatchu-blobs-20261123T023000Z-77b0aa"
+SECOND = "tatchu-blobs-20261124T023000Z-0c41d2"
+
+
+@pytest.fixture
+def repository(recorded_borg: t.Any) -> _borg.Repository:
+    return _borg.Repository(**recorded_borg.options)
+
+
+# ------------------------------------------------------------------------------------------------------- pure parts
+
+
+@pytest.mark.parametrize(
+    ("rc", "kind"),
+    [
+        (0, "success"),
+        (1, "warning"),
+        (100, "warning"),
+        (107, "warning"),
+        (127, "warning"),
+        (2, "error"),
+        (13, "error"),
+        (99, "error"),
+        (128, "signal"),
+        (143, "signal"),
+        (-9, "signal"),
+    ],
+)
+def test_exit_codes(rc: int, kind: str) -> None:
+    assert _borg.kind(rc) == kind
+
+
+@pytest.mark.parametrize(
+    ("text", "version"), [("borg 1.2.4\n", (1, 2, 4)), ("borg 1.4.5", (1, 4, 5)), ("borg 1.2.0rc1", (1, 2, 0))]
+)
+def test_supported_versions(text: str, version: tuple[int, ...]) -> None:
+    assert _borg.parse_version(text) == version
+
+
+@pytest.mark.parametrize("text", ["borg 2.0.0b25", "borg 1.1.18", "borg 3.0.0"])
+def test_other_versions_are_refused(text: str) -> None:
+    with pytest.raises(BackupError, match="this collection works with") as caught:
+        _borg.parse_version(text)
+    assert text.split()[1] in caught.value.what
+
+
+def test_what_is_not_borg_is_refused() -> None:
+    with pytest.raises(BackupError, match="not Borg: it calls itself 'GNU bash'"):
+        _borg.parse_version("GNU bash")
+
+
+@pytest.mark.parametrize(
+    ("text", "size"),
+    [("0", 0), ("2G", 2_000_000_000), ("2g", 2_000_000_000), ("500M", 500_000_000), ("1.5K", 1500), ("12", 12)],
+)
+def test_sizes(text: str, size: int) -> None:
+    assert _borg.parse_size(text) == size
+
+
+@pytest.mark.parametrize("text", ["", "2GB", "-1", "2 G", "G", "1.2345M"])
+def test_what_is_no_size(text: str) -> None:
+    with pytest.raises(BackupError, match="is not a size"):
+        _borg.parse_size(text)
+
+
+def test_times_get_their_zone() -> None:
+    assert _borg.parse_time("2026-11-23T05:14:25.000000") == "2026-11-23T05:14:25Z"
+    with pytest.raises(BackupError, match="with a zone"):
+        _borg.parse_time("2026-11-23T05:14:25+01:00")
+
+
+@pytest.mark.parametrize("name", ["", "-a", "a b", "a::b", "{now}", "a/b", "a.checkpoint", "a.checkpoint.1", "a\n"])
+def test_names_that_no_archive_gets(name: str) -> None:
+    with pytest.raises(BackupError, match="cannot name an archive"):
+        _borg.check_archive_name(name)
+
+
+def test_a_name_that_an_archive_gets() -> None:
+    assert _borg.check_archive_name(FIRST) == FIRST
+
+
+# ------------------------------------------------------------------------------------------------------- passphrase
+
+
+def secret_file(folder: pathlib.Path, content: bytes, mode: int = 0o600) -> str:
+    path = folder / "secret"
+    path.write_bytes(content)
+    path.chmod(mode)
+    return str(path)
+
+
+@pytest.mark.parametrize(
+    ("content", "secret"),
+    [
+        (b"correct horse\n", b"correct horse"),
+        (b"no newline", b"no newline"),
+        (b" spaces \n", b" spaces "),
+        (b"x", b"x"),
+    ],
+)
+def test_exactly_one_newline_is_left_out(tmp_path: pathlib.Path, content: bytes, secret: bytes) -> None:
+    assert _borg.read_passphrase(secret_file(tmp_path, content)) == secret
+
+
+@pytest.mark.parametrize(
+    ("content", "problem"),
+    [
+        (b"", "is empty"),
+        (b"\n", "is empty"),
+        (b"one\ntwo\n", "more than one line"),
+        (b"one\n\n", "more than one line"),
+        (b"a\0b", "more than one line"),
+        (b"\xff", "is not UTF-8"),
+        (b"x" * 4097, "is longer than 4096 bytes"),
+    ],
+)
+def test_passphrases_that_borg_would_read_otherwise(tmp_path: pathlib.Path, content: bytes, problem: str) -> None:
+    with pytest.raises(BackupError, match=problem):
+        _borg.read_passphrase(secret_file(tmp_path, content))
+
+
+@pytest.mark.parametrize("mode", [0o640, 0o604, 0o610, 0o660, 0o644])
+def test_a_passphrase_that_others_can_read_is_refused(tmp_path: pathlib.Path, mode: int) -> None:
+    path = secret_file(tmp_path, b"x", mode)
+    with pytest.raises(BackupError, match=f"has mode {mode:04o}") as caught:
+        _borg.read_passphrase(path)
+    assert caught.value.remedy == f"chmod 0600 {path}"
+
+
+def test_a_passphrase_of_somebody_else_is_refused(tmp_path: pathlib.Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    path = secret_file(tmp_path, b"x")
+    real = os.fstat
+
+    def of_another(descriptor: int) -> os.stat_result:
+        values = list(real(descriptor))
+        values[4] = 4711
+        return os.stat_result(values)
+
+    monkeypatch.setattr(os, "fstat", of_another)
+    with pytest.raises(BackupError, match="belongs to user 4711"):
+        _borg.read_passphrase(path)
+
+
+def test_a_passphrase_that_is_missing_or_no_file(tmp_path: pathlib.Path) -> None:
+    with pytest.raises(BackupError, match="does not exist"):
+        _borg.read_passphrase(str(tmp_path / "nothing"))
+    fifo = tmp_path / "fifo"
+    os.mkfifo(fifo, 0o600)
+    with pytest.raises(BackupError, match="is not a regular file"):
+        _borg.read_passphrase(str(fifo))
+
+
+# ------------------------------------------------------------------------------------------- environment, arguments
+
+
+def test_the_host_id_is_stable_and_tells_nothing(tmp_path: pathlib.Path) -> None:
+    one, other = tmp_path / "one", tmp_path / "other"
+    one.write_text("3d1219c7c4c5404aaa1f6d2a48adfda4\n")
+    other.write_text("3d1219c7c4c5404aaa1f6d2a48adfda5\n")
+    assert _borg.host_id(str(one)) == _borg.host_id(str(one)) != _borg.host_id(str(other))
+    assert "3d1219c7" not in _borg.host_id(str(one))
+    with pytest.raises(BackupError, match="is missing or empty"):
+        _borg.host_id(str(tmp_path / "nothing"))
+
+
+def test_the_environment_is_pinned_and_the_passphrase_is_not_in_it(
+    recorded_borg: t.Any, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("BORG_REPO", "/elsewhere")
+    monkeypatch.setenv("BORG_PASSPHRASE", "inherited")
+    recorded_borg.will("list")
+    _borg.Repository(**recorded_borg.options).describe()
+    (call,) = recorded_borg.calls
+    environment = call["env"]
+    assert {name: value for name, value in environment.items() if name not in ("PATH", "HOME")} == {
+        "LC_ALL": "C.UTF-8",
+        "TZ": "UTC",
+        "BORG_BASE_DIR": recorded_borg.options["base_dir"],
+        "BORG_HOST_ID": "labops-0123456789abcdef01234567",
+        "BORG_EXIT_CODES": "modern",
+        "BORG_RELOCATED_REPO_ACCESS_IS_OK": "no",
+        "BORG_UNKNOWN_UNENCRYPTED_REPO_ACCESS_IS_OK": "no",
+        "BORG_DISPLAY_PASSPHRASE": "no",
+    }
+    assert call["secrets"] == {"BORG_PASSPHRASE_FD": b"correct horse"}
+    assert not any("correct horse" in word for word in (*call["argv"], *environment.values()))
+
+
+def test_the_arguments_of_create(recorded_borg: t.Any, repository: _borg.Repository) -> None:
+    recorded_borg.will("create")
+    repository.create(
+        FIRST,
+        "/srv/backup/mirror/tatchu/blobs",
+        compression="zstd,22",
+        exclude=["sh:**/.rsync-partial", "pp:lost+found"],
+        comment="of {now}",
+        checkpoint_interval=600,
+        chunker_params="buzhash,16,20,18,4095",
+        stall_seconds=3600,
+        pass_fds=[7],
+    )
+    words = ["--progress", "create", "--json", "--numeric-ids", "--compression", "zstd,22", "--comment", "of {{now}}"]
+    words += ["--checkpoint-interval", "600", "--chunker-params", "buzhash,16,20,18,4095"]
+    words += ["--exclude", "sh:**/.rsync-partial", "--exclude", "pp:lost+found", f"{PATH}::{FIRST}", "."]
+    assert recorded_borg.verbs == [words]
+    (call,) = recorded_borg.calls
+    assert (call["cwd"], call["stall_seconds"], call["pass_fds"]) == ("/srv/backup/mirror/tatchu/blobs", 3600, [7])
+
+
+def test_the_shortest_create(recorded_borg: t.Any, repository: _borg.Repository) -> None:
+    recorded_borg.will("create")
+    repository.create(FIRST, "/mirror", compression="zstd,3")
+    words = ["--progress", "create", "--json", "--numeric-ids", "--compression", "zstd,3", f"{PATH}::{FIRST}", "."]
+    assert recorded_borg.verbs == [words]
+
+
+def test_a_pattern_without_its_style_is_refused(recorded_borg: t.Any, repository: _borg.Repository) -> None:
+    with pytest.raises(BackupError, match="does not say its style"):
+        repository.create(FIRST, "/mirror", compression="zstd,3", exclude=["*.tmp"])
+    assert recorded_borg.calls == []
+
+
+def test_the_other_verbs(recorded_borg: t.Any, repository: _borg.Repository) -> None:
+    recorded_borg.will("list", "info_repository", "config_get", "extract_file", "extract_file", "info_archive")
+    repository.describe()
+    repository.statistics()
+    assert repository.free_space_reserve() == "20M"
+    repository.read_file(FIRST, "point.json")
+    repository.export_key()
+    repository.archives(name=FIRST)
+    assert recorded_borg.verbs == [
+        ["list", "--json", PATH],
+        ["info", "--json", PATH],
+        ["config", PATH, "additional_free_space"],
+        ["extract", "--stdout", f"{PATH}::{FIRST}", "pp:point.json"],
+        ["key", "export", PATH, "-"],
+        ["info", "--json", f"{PATH}::{FIRST}"],
+    ]
+
+
+@pytest.mark.parametrize("path", ["relative", "ssh://host/./repo", "/a::b", "/a{now}", "/a}b"])
+def test_repositories_that_borg_would_misread(recorded_borg: t.Any, path: str) -> None:
+    with pytest.raises(BackupError, match=r"absolute path is needed|would misread"):
+        _borg.Repository(**{**recorded_borg.options, "repository": path})
+
+
+def test_a_program_that_is_not_there(recorded_borg: t.Any) -> None:
+    with pytest.raises(BackupError, match="there is no program /opt/nothing/borg"):
+        _borg.Repository(**{**recorded_borg.options, "executable": "/opt/nothing/borg"})
+
+
+def test_borg_2_is_refused_before_it_touches_anything(recorded_borg: t.Any) -> None:
+    recorded_borg.version_text = "borg 2.0.0b25\n"
+    with pytest.raises(BackupError, match="is not supported"):
+        _borg.Repository(**recorded_borg.options)
+    assert not os.path.exists(recorded_borg.options["base_dir"])
+
+
+# ---------------------------------------------------------------------------------------------------------- results
+
+
+def test_archives_come_newest_first_and_without_checkpoints(recorded_borg: t.Any, repository: _borg.Repository) -> None:
+    recorded_borg.will("list")
+    found = repository.describe()
+    assert [archive["name"] for archive in found["archives"]] == [SECOND, FIRST]
+    assert found["encryption"] == "repokey-blake2" and len(found["repository_id"]) == 64
+    assert all(archive["start"].endswith("Z") for archive in found["archives"])
+
+
+def test_info_shows_checkpoints_that_are_left_out(recorded_borg: t.Any, repository: _borg.Repository) -> None:
+    recorded_borg.will("info_glob")
+    assert "9e07f3.checkpoint" in recorded_borg.cases["info_glob"]["stdout"]
+    assert [archive["name"] for archive in repository.archives(glob="tatchu-*")["archives"]] == [SECOND, FIRST]
+    assert recorded_borg.verbs == [["info", "--json", "--glob-archives", "tatchu-*", PATH]]
+
+
+@pytest.mark.parametrize(("last", "reach"), [(1, 2), (2, 3), (9, 3)])
+def test_the_newest_reach_past_checkpoints(
+    recorded_borg: t.Any, repository: _borg.Repository, last: int, reach: int
+) -> None:
+    recorded_borg.will("list_with_checkpoints", "info_glob")
+    repository.archives(last=last)
+    listed, asked = recorded_borg.verbs
+    assert listed == ["list", "--json", "--consider-checkpoints", "--glob-archives", "*", PATH]
+    assert asked == ["info", "--json", "--glob-archives", "*", "--last", str(reach), PATH]
+
+
+def test_the_newest_of_none(recorded_borg: t.Any, repository: _borg.Repository) -> None:
+    recorded_borg.will("list_empty", "info_glob")
+    repository.archives(glob="nothing*", last=3)
+    assert recorded_borg.verbs[1][-3:] == ["--last", "1", PATH]
+
+
+def test_what_an_archive_holds(recorded_borg: t.Any, repository: _borg.Repository) -> None:
+    recorded_borg.will("info_archive")
+    (archive,) = repository.archives(name=FIRST)["archives"]
+    assert (archive["name"], archive["comment"], archive["nfiles"]) == (FIRST, "first {now}", 3)
+    assert archive["chunker_params"] == "buzhash,19,23,21,4095"
+    assert archive["start"] <= archive["end"]
+    assert archive["original_size"] == len("alpha") + 3000 + len("x")
+
+
+def test_what_was_created_is_proven(recorded_borg: t.Any, repository: _borg.Repository) -> None:
+    recorded_borg.will("create", "info_archive")
+    seen: list[dict[str, t.Any]] = []
+    created = repository.create(FIRST, "/mirror", compression="zstd,22", on_progress=seen.append)
+    assert (created.nfiles, created.warnings) == (3, ())
+    assert [record["path"] for record in seen][:1] == ["."]
+    proof = repository.prove(FIRST, created)
+    assert (proof["archive_id"], proof["nfiles"], proof["seconds"]) == (created.archive_id, 3, created.seconds)
+    assert proof["original_size"] == 3006
+
+
+def test_another_archive_is_no_proof(recorded_borg: t.Any, repository: _borg.Repository) -> None:
+    recorded_borg.will("info_archive", "info_archive")
+    archive_id = repository.archives(name=FIRST)["archives"][0]["id"]
+    with pytest.raises(BackupError, match="is not the one that was written"):
+        repository.prove(FIRST, _borg.Created(archive_id, 4, 1.0, ()))
+
+
+def test_the_lock_of_a_dead_borg_is_a_warning_of_success(recorded_borg: t.Any) -> None:
+    log = _borg.Log()
+    for line in recorded_borg.cases["list_after_kill"]["stderr"]:
+        log.take(line)
+    assert any("Killed stale lock" in text for text in log.warnings)
+    assert not log.errors
+
+
+# ----------------------------------------------------------------------------------------------------------- errors
+
+
+@pytest.mark.parametrize(
+    ("case", "msgid", "rc", "says"),
+    [
+        ("wrong_passphrase", "PassphraseWrong", 52, "the passphrase does not open the repository"),
+        ("missing", "Repository.DoesNotExist", 13, "there is no repository"),
+        ("foreign", "Repository.InvalidRepository", 15, "not a Borg repository"),
+        ("damaged_config", "Repository.InvalidRepositoryConfig", 16, "config file is damaged"),
+        ("lost_key", "RepoKeyNotFoundError", 44, "lost its key"),
+        ("locked", "LockTimeout", 73, "another Borg holds the repository's lock"),
+        ("relocated", "Cache.RepositoryAccessAborted", 62, "was known at another path"),
+        ("info_no_archive", "Archive.DoesNotExist", 31, "no archive of that name"),
+        ("create_exists", "Archive.AlreadyExists", 30, "an archive of that name exists already"),
+        ("init_on_foreign", "Repository.PathAlreadyExists", 19, "something else lies there"),
+        ("reserve_reached", "Repository.InsufficientFreeSpaceError", 14, "keeps in reserve"),
+        ("disk_full", "NoSpace", 2, "the file system of the repository is full"),
+    ],
+)
+def test_causes_have_names_and_remedies(
+    recorded_borg: t.Any, repository: _borg.Repository, case: str, msgid: str, rc: int, says: str
+) -> None:
+    recorded_borg.will(case)
+    with pytest.raises(_borg.BorgError) as caught:
+        repository.describe()
+    error = caught.value
+    assert (error.msgid, error.rc) == (msgid, 2 if recorded_borg.version == "1.2.4" else rc)
+    assert says in error.what and error.remedy
+    assert "Traceback" not in error.message and "correct horse" not in error.message
+
+
+@pytest.mark.parametrize(("rc", "msgid"), [(52, "PassphraseWrong"), (73, "LockTimeout"), (90, "IntegrityError")])
+def test_a_modern_code_names_the_cause_without_a_message(rc: int, msgid: str) -> None:
+    assert _borg.Log().cause(rc) == msgid
+
+
+def test_every_code_and_cause_is_known() -> None:
+    assert {_borg._CODES[rc] for rc in _borg._CODES} <= set(_borg.CAUSES)
+
+
+def test_a_wrong_passphrase_says_which_file(recorded_borg: t.Any, repository: _borg.Repository) -> None:
+    recorded_borg.will("wrong_passphrase")
+    with pytest.raises(_borg.BorgError) as caught:
+        repository.describe()
+    assert caught.value.remedy.endswith(f"into {recorded_borg.options['passphrase_file']}")
+
+
+def test_a_warning_of_create_is_a_failure_that_left_an_archive(
+    recorded_borg: t.Any, repository: _borg.Repository
+) -> None:
+    recorded_borg.will("create_warning")
+    with pytest.raises(_borg.BorgError, match="zz: file changed while we backed it up") as caught:
+        repository.create(FIRST, "/mirror", compression="zstd,22")
+    assert caught.value.rc == (1 if recorded_borg.version == "1.2.4" else 100)
+    assert caught.value.untouched == "The archive was written in spite of that and is not to be trusted"
+    assert caught.value.facts["progress"]["path"] == "zz"
+
+
+def test_a_path_that_is_not_in_the_archive_is_a_failure(recorded_borg: t.Any, repository: _borg.Repository) -> None:
+    recorded_borg.will("extract_no_path")
+    with pytest.raises(_borg.BorgError, match="does not hold that path"):
+        repository.read_file(FIRST, "nosuch")
+
+
+def test_a_killed_borg(recorded_borg: t.Any, repository: _borg.Repository) -> None:
+    recorded_borg.will("create_killed")
+    with pytest.raises(
+        _borg.BorgError, match=r"a signal ended it \(exit code -9\)\. This run wrote no archive"
+    ) as caught:
+        repository.create(FIRST, "/mirror", compression="zstd,22")
+    assert "archive_progress" not in caught.value.message
+
+
+def test_a_borg_that_stood_still(recorded_borg: t.Any, repository: _borg.Repository) -> None:
+    note = "ended: no sign of progress for 3600 s"
+    recorded_borg.cases["stalled"] = {
+        **recorded_borg.cases["create_interrupted"],
+        "stalled": True,
+        "stderr": [*recorded_borg.cases["create_interrupted"]["stderr"], note],
+    }
+    recorded_borg.will("stalled")
+    with pytest.raises(_borg.BorgError, match=f"it stood still .*: {note}"):
+        repository.create(FIRST, "/mirror", compression="zstd,22")
+
+
+def test_wrong_arguments_show_one_line_of_the_usage(recorded_borg: t.Any, repository: _borg.Repository) -> None:
+    recorded_borg.will("usage_error")
+    with pytest.raises(_borg.BorgError) as caught:
+        repository.create(FIRST, "/mirror", compression="nonsense")
+    assert caught.value.stderr.startswith("borg create: error: argument -C/--compression: ")
+    assert "usage" not in caught.value.message
+
+
+def test_a_crash_at_start_shows_its_last_line() -> None:
+    log = _borg.Log()
+    for line in ("Traceback (most recent call last):", '  File "/usr/bin/borg", line 33', "ImportError: no liblz4"):
+        log.take(line)
+    assert list(log.errors) == ["ImportError: no liblz4"]
