@@ -67,8 +67,7 @@ def verify(request: Request) -> dict[str, t.Any]:
     :raises BackupError: when the mirror is not fit to be verified, or is written to meanwhile.
     """
     started = time.monotonic()
-    if not 0 <= request.rehash_percent <= 100:
-        raise BackupError(f"rehash_percent is {request.rehash_percent:g}", untouched="Nothing was changed")
+    _check(request)
     with contextlib.ExitStack() as held:
         if request.lock is not None and not request.dry:
             held.enter_context(_lock.hold(request.lock, f"the verification of {request.mirror}"))
@@ -95,6 +94,24 @@ def verify(request: Request) -> dict[str, t.Any]:
         "seconds": round(time.monotonic() - started, 3),
         "warnings": warnings,
     }
+
+
+def _check(request: Request) -> None:
+    """Refuse options that cannot be meant."""
+
+    def refuse(what: str, remedy: str) -> t.NoReturn:
+        raise BackupError(what, untouched="No content was verified", remedy=remedy)
+
+    if not 0 <= request.rehash_percent <= 100:
+        refuse(f"rehash_percent is {request.rehash_percent:g}", "Give a share between 0 and 100")
+    if request.manifest_file.startswith(request.mirror.rstrip("/") + "/"):
+        refuse(f"the content manifest {request.manifest_file} would lie in the mirror", "Keep it beside the mirror")
+    for digest in request.accept:
+        if not _content.is_digest(digest):
+            refuse(f"{digest!r} in accept is no SHA-256", "Copy it from the message about the finding")
+    for store in request.stores or ():
+        if not _content.is_inside(store):
+            refuse(f"the store {store!r} is no path below the mirror", "Name it relative to the mirror")
 
 
 def _complete(request: Request) -> dict[str, t.Any]:

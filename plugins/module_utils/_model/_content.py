@@ -288,7 +288,7 @@ class Stores:
     """
 
     def __init__(self, roots: t.Sequence[bytes] | None) -> None:
-        self._roots = None if roots is None else [root.strip(b"/") for root in roots]
+        self._roots = None if roots is None else [b"" if root == b"." else root.strip(b"/") for root in roots]
 
     def folder(self, path: bytes) -> Folder | None:
         """What the names in a folder may mean; None for one that is in no such store."""
@@ -404,6 +404,16 @@ def verdict(mirror: str, findings: t.Sequence[Finding], count: int) -> str:
         "a failing disk, an interrupted write, or somebody who encrypts? Bring them back from an older archive; what "
         "is lost for good can be accepted by its sha256."
     )
+
+
+def is_digest(text: str) -> bool:
+    """Whether this can be the sha256 of a file."""
+    return re.fullmatch(r"[0-9a-f]{64}", text) is not None
+
+
+def is_inside(store: str) -> bool:
+    """Whether a store's path stays below its dataset."""
+    return bool(store) and not store.startswith("/") and ".." not in store.split("/")
 
 
 def shown(path: bytes) -> str:
