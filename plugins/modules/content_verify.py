@@ -66,8 +66,9 @@ options:
     elements: str
   accept:
     description:
-      - SHA-256 of files that do not hold what they should and are to be taken as they are. It is enough to give them
-        once, the manifest remembers it as long as the file stays the same.
+      - Files that do not hold what they should and are to be taken as they are, each as C(SHA256 PATH) with both as the
+        finding tells them. It is enough to give them once, the manifest remembers it as long as the file stays the
+        same.
     type: list
     elements: str
     default: []
@@ -123,7 +124,7 @@ findings:
       got: 5d41402abc4b2a76b9719d911017c592
       sha256: 2cf24dba5fb0a30e26e83b2ac5b9e29e1b161e5c1fa7425e73043362938b9824
 finding_count:
-  description: All findings.
+  description: All findings. Each stands in the manifest, too, with the flag C(!) after its SHA-256.
   returned: success
   type: int
 accepted:

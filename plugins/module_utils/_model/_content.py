@@ -402,13 +402,14 @@ def verdict(mirror: str, findings: t.Sequence[Finding], count: int) -> str:
         f"{files} in {mirror} {'does' if count == 1 else 'do'} not hold what {'it' if count == 1 else 'they'} should: "
         f"{named}{more}. The mirror was not changed and must not be archived. Look at these files on the source: "
         "a failing disk, an interrupted write, or somebody who encrypts? Bring them back from an older archive; what "
-        "is lost for good can be accepted by its sha256."
+        "is lost for good can be accepted as it is, by 'SHA256 PATH' in backup_accept_content."
     )
 
 
-def is_digest(text: str) -> bool:
-    """Whether this can be the sha256 of a file."""
-    return re.fullmatch(r"[0-9a-f]{64}", text) is not None
+def acceptance(text: str) -> tuple[str, str] | None:
+    """sha256 and path (as it is shown) of a file that is taken as it is; None when the text says something else."""
+    match = re.fullmatch(r"([0-9a-f]{64}) +(\S.*)", text)
+    return (match[1], match[2]) if match is not None else None
 
 
 def is_inside(store: str) -> bool:

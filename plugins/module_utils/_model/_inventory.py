@@ -157,10 +157,10 @@ def _source(
             raise _bad(f"{name}: {address_from!r} in backup_pull_addresses is not an address")
     for store, location in source["datajoint_stores"].items():
         _absolute(f"{name}: the DataJoint store {store!r}", location)
-    accepted = [str(digest) for digest in listed("backup_accept_content")]
-    for digest in accepted:
-        if not _content.is_digest(digest):
-            raise _bad(f"{name}: {digest!r} in backup_accept_content is no SHA-256")
+    accepted = [str(text) for text in listed("backup_accept_content")]
+    for text in accepted:
+        if _content.acceptance(text) is None:
+            raise _bad(f"{name}: {text!r} in backup_accept_content is not SHA-256 and path")
     rehash_percent = _share(f"{name}: backup_rehash_percent", of(name, "backup_rehash_percent"))
     raw = of(name, "backup_datasets")
     if not isinstance(raw, (list, tuple)) or not raw:

@@ -127,13 +127,13 @@ def test_the_stores_of_each_dataset(stores: dict[str, str], blobs: t.Any, data: 
 
 
 def test_how_content_is_verified() -> None:
-    digest = "ab" * 32
-    (source,) = plan({"backup_rehash_percent": "2.5", "backup_accept_content": [digest]})
-    assert {(entry["rehash_percent"], *entry["accept_content"]) for entry in source["datasets"]} == {(2.5, digest)}
+    accepted = "ab" * 32 + "  lab/with space"
+    (source,) = plan({"backup_rehash_percent": "2.5", "backup_accept_content": [accepted]})
+    assert {(entry["rehash_percent"], *entry["accept_content"]) for entry in source["datasets"]} == {(2.5, accepted)}
     for wrong in (-1, 101, "x", "nan", [1]):
         assert "backup_rehash_percent" in refusal({"backup_rehash_percent": wrong})
-    assert "'x' in backup_accept_content is no SHA-256" in refusal({"backup_accept_content": ["x"]})
-    assert "backup_accept_content is not a list" in refusal({"backup_accept_content": digest})
+    assert "'x' in backup_accept_content is not SHA-256 and path" in refusal({"backup_accept_content": ["x"]})
+    assert "backup_accept_content is not a list" in refusal({"backup_accept_content": accepted})
 
 
 def test_what_a_host_says_goes_before_the_defaults() -> None:

@@ -297,13 +297,16 @@ def test_a_blob_that_was_stored_again_is_no_finding(mirror: Mirror) -> None:
 def test_a_finding_that_is_accepted(mirror: Mirror, monkeypatch: pytest.MonkeyPatch) -> None:
     blob = mirror.blob(b"blob")
     blob.write_bytes(b"")
-    digest = mirror.verify()["findings"][0]["sha256"]
-    result = mirror.verify(accept=[digest])
+    mirror.blob(b"also").write_bytes(b"")
+    found = mirror.verify()["findings"]
+    accept = [f"{one['sha256']} {one['path']}" for one in found]
+    assert mirror.verify(accept=accept[:1])["finding_count"] == 1, "the other one holds the same and was not meant"
+    result = mirror.verify(accept=accept)
     assert (result["ok"], result["accepted"]) == (True, 1)
     result = mirror.verify(rehash_percent=100)
-    assert (result["ok"], result["accepted"], result["hashed_files"]) == (True, 0, 1)
+    assert (result["ok"], result["accepted"], result["hashed_files"]) == (True, 0, 2)
     blob.write_bytes(b"other")
-    assert not mirror.verify(accept=[digest])["ok"]
+    assert not mirror.verify(accept=accept)["ok"]
 
 
 # ----------------------------------------------------------------------------------------------- without such a name
@@ -331,7 +334,7 @@ def test_a_write_that_sets_the_time_back_is_found_at_once(mirror: Mirror) -> Non
     overwrite(path, b"valts")
     result = mirror.verify()
     assert [found["kind"] for found in result["findings"]] == ["silent"]
-    taken = mirror.verify(accept=[result["findings"][0]["sha256"]])
+    taken = mirror.verify(accept=[result["findings"][0]["sha256"] + "  recording.bin"])
     assert (taken["ok"], taken["accepted"]) == (True, 1)
     assert counts(mirror.verify()) == {"unchanged": 1}
     path.write_bytes(b"vilts")
@@ -470,7 +473,7 @@ def test_a_damaged_manifest_is_made_anew(mirror: Mirror, module_warnings: list[s
     [
         ({"rehash_percent": 101}, "rehash_percent is 101."),
         ({"rehash_percent": -1}, "rehash_percent is -1."),
-        ({"accept": ["x"]}, "'x' in accept is no SHA-256."),
+        ({"accept": ["x"]}, "'x' in accept is not SHA-256 and path."),
         ({"stores": ["/absolute"]}, "the store '/absolute' is no path below the mirror."),
         ({"stores": ["a/../.."]}, "the store 'a/../..' is no path below the mirror."),
     ],
