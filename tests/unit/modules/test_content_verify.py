@@ -303,8 +303,9 @@ def test_a_finding_that_is_accepted(mirror: Mirror, monkeypatch: pytest.MonkeyPa
     assert mirror.verify(accept=accept[:1])["finding_count"] == 1, "the other one holds the same and was not meant"
     result = mirror.verify(accept=accept)
     assert (result["ok"], result["accepted"]) == (True, 1)
-    result = mirror.verify(rehash_percent=100)
-    assert (result["ok"], result["accepted"], result["hashed_files"]) == (True, 0, 2)
+    for _night in range(2):
+        result = mirror.verify(rehash_percent=100)
+        assert (result["ok"], result["accepted"], result["hashed_files"]) == (True, 0, 2)
     blob.write_bytes(b"other")
     assert not mirror.verify(accept=accept)["ok"]
 
