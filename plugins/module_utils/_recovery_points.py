@@ -6,13 +6,15 @@
 from __future__ import annotations
 
 import contextlib
+import errno
 import os
+import shutil
 import tempfile
 import typing as t
 from dataclasses import dataclass
 
 from ansible_collections.labops.backup.plugins.module_utils._errors import BackupError
-from ansible_collections.labops.backup.plugins.module_utils._host import _document
+from ansible_collections.labops.backup.plugins.module_utils._host import _content_manifest, _document
 from ansible_collections.labops.backup.plugins.module_utils._model import _point
 from ansible_collections.labops.backup.plugins.module_utils._tools import _borg
 
@@ -53,6 +55,8 @@ def seal(
     missing: t.Sequence[t.Mapping[str, t.Any]],
     manifest_file: str | None,
     cache_dir: str,
+    files: t.Mapping[str, t.Mapping[str, str]],
+    staging_dir: str | None,
     dry: bool,
     **parts: t.Any,
 ) -> Sealed:
@@ -63,6 +67,9 @@ def seal(
     :param open_repository: opens a repository of the source by its path.
     :param repository: the path of the repository that holds the seals.
     :param manifest_file: the manifest of the pinned dump set, to be sealed too.
+    :param files: what else is to be sealed: its name there, then C(path) and perhaps C(sha256); a file that is not
+        there or another one than was meant is left out with a warning, the point is worth more.
+    :param staging_dir: where the seal is put together; on the file system of ``files`` nothing is copied.
     :param dry: decide and check everything, write nothing.
     :param parts: the other arguments of ``_point.build``.
     :raises BackupError: when the point is sealed already, or there is nothing to seal, or it cannot be proven.
@@ -77,16 +84,24 @@ def seal(
             remedy="Give every run an identifier of its own",
         )
     there, not_there = _prove(open_repository, datasets)
-    document = _point.build(point, datasets=there, missing=[*missing, *not_there], **parts)
-    files = {_point.DOCUMENT: _document.encode(document)}
-    if document["dump_set"]:
-        files[_point.DUMP_MANIFEST] = _dump_manifest(manifest_file, document["dump_set"]["id"])
     cache = _cache_path(cache_dir, point)
-    if dry:
-        return Sealed(document, {"archive": name, "archive_id": "", "repository_id": ""}, cache, [])
-    archive_id = _write(points, name, files, comment=_comment(document))
+    with contextlib.ExitStack() as work:
+        folder = None
+        if not dry:
+            if staging_dir is not None:
+                os.makedirs(staging_dir, mode=0o700, exist_ok=True)
+            folder = work.enter_context(tempfile.TemporaryDirectory(prefix=".labops-seal-", dir=staging_dir))
+        taken, warnings = _take(files, folder)
+        document = _point.build(point, datasets=there, missing=[*missing, *not_there], files=taken, **parts)
+        own_files = {_point.DOCUMENT: _document.encode(document)}
+        if document["dump_set"]:
+            own_files[_point.DUMP_MANIFEST] = _dump_manifest(manifest_file, document["dump_set"]["id"])
+        if folder is None:
+            own = {"archive": name, "archive_id": "", "repository_id": ""}
+            return Sealed(document, own, cache, warnings)
+        archive_id = _write(points, name, folder, own_files, taken, comment=_comment(document))
     own = {"archive": name, "archive_id": archive_id, "repository_id": before["repository_id"]}
-    return Sealed(document, own, cache, _keep(cache, document, own))
+    return Sealed(document, own, cache, [*warnings, *_keep(cache, document, own)])
 
 
 def read(points: _borg.Repository, cache_dir: str, *, refresh: bool, keep: bool) -> Listing:
@@ -182,13 +197,59 @@ def _dump_manifest(path: str | None, dump_set: str) -> bytes:
     return content
 
 
-def _write(points: _borg.Repository, name: str, files: t.Mapping[str, bytes], *, comment: str) -> str:
-    with tempfile.TemporaryDirectory(prefix="labops-seal-") as folder:
-        for file_name, content in files.items():
-            _document.write_bytes(os.path.join(folder, file_name), content)
-        written = points.create(name, folder, compression=_COMPRESSION, comment=comment)
+def _take(
+    files: t.Mapping[str, t.Mapping[str, str]], folder: str | None
+) -> tuple[dict[str, dict[str, t.Any]], list[str]]:
+    """Put files into the folder of the seal, without a folder only look at them; what was taken, and warnings."""
+    taken: dict[str, dict[str, t.Any]] = {}
+    warnings = []
+    for name, meant in files.items():
+        _point.check_file_name(name)
+        path = meant["path"]
+        try:
+            if folder is not None:
+                path = _place(path, os.path.join(folder, name))
+            facts = {"sha256": _content_manifest.sha256(path), "bytes": os.stat(path).st_size}
+        except OSError as error:
+            warnings.append(f"{meant['path']} could not be sealed: {error.strerror}. The seal lacks {name}.")
+            continue
+        if meant.get("sha256") in (None, facts["sha256"]):
+            taken[name] = facts
+            continue
+        warnings.append(f"{meant['path']} is another one than when it was verified. The seal lacks {name}.")
+        if folder is not None:
+            os.unlink(path)
+    return taken, warnings
+
+
+def _place(source: str, target: str) -> str:
+    """A further name of a file, so that nothing is copied and whoever replaces it does not change what is sealed."""
+    try:
+        os.link(source, target)
+    except OSError as error:
+        if error.errno not in (errno.EXDEV, errno.EPERM, errno.EMLINK, errno.ENOTSUP):
+            raise
+        shutil.copyfile(source, target)
+    return target
+
+
+def _write(
+    points: _borg.Repository,
+    name: str,
+    folder: str,
+    files: t.Mapping[str, bytes],
+    taken: t.Mapping[str, t.Mapping[str, t.Any]],
+    *,
+    comment: str,
+) -> str:
+    for file_name, content in files.items():
+        _document.write_bytes(os.path.join(folder, file_name), content)
+    written = points.create(name, folder, compression=_COMPRESSION, comment=comment)
     ids = [archive["id"] for archive in points.describe()["archives"] if archive["name"] == name]
     different = [file_name for file_name, content in files.items() if points.read_file(name, file_name) != content]
+    different += [
+        file_name for file_name, facts in taken.items() if points.file_digest(name, file_name) != facts["sha256"]
+    ]
     if ids != [written.archive_id] or different:
         raise BackupError(
             f"the seal {name} in {points.path} was written as {written.archive_id} and came back as "

@@ -11,6 +11,7 @@ import re
 import typing as t
 
 from ansible_collections.labops.backup.plugins.module_utils._errors import BackupError
+from ansible_collections.labops.backup.plugins.module_utils._model import _content, _datajoint
 
 NAME = re.compile(r"[a-z][a-z0-9_-]{0,62}\Z")
 # A source's name becomes part of paths, of names of archives and of words in rsync's --rsh.
@@ -156,6 +157,11 @@ def _source(
             raise _bad(f"{name}: {address_from!r} in backup_pull_addresses is not an address")
     for store, location in source["datajoint_stores"].items():
         _absolute(f"{name}: the DataJoint store {store!r}", location)
+    accepted = [str(text) for text in listed("backup_accept_content")]
+    for text in accepted:
+        if _content.acceptance(text) is None:
+            raise _bad(f"{name}: {text!r} in backup_accept_content is not SHA-256 and path")
+    rehash_percent = _share(f"{name}: backup_rehash_percent", of(name, "backup_rehash_percent"))
     raw = of(name, "backup_datasets")
     if not isinstance(raw, (list, tuple)) or not raw:
         raise _bad(f"{name}: backup_datasets is empty or not a list")
@@ -169,11 +175,37 @@ def _source(
             url=f"{account}@{_bracketed(address)}::{dataset['name']}/",
             mirror=f"{root}/mirror/{name}/{dataset['name']}",
             generation_file=f"{root}/mirror/{name}/{dataset['name']}.generation.json",
+            content_manifest=f"{root}/mirror/{name}/{dataset['name']}.content",
+            content_stores=_content_stores(dataset, source["datajoint_stores"]),
+            accept_content=accepted,
+            rehash_percent=rehash_percent,
             repository=f"{base}/{dataset['name']}",
             lock=f"{_LOCKS}/{name}.{dataset['name']}.lock",
         )
     source["dump_directory"] = next((d["path"] for d in source["datasets"] if d["kind"] == "database"), None)
     return source
+
+
+def _content_stores(dataset: t.Mapping[str, t.Any], stores: t.Mapping[str, str]) -> list[str] | None:
+    """The folders of DataJoint stores in a dataset; None when the layout has to tell."""
+    found = []
+    for location in stores.values():
+        place = _datajoint.place(location, {dataset["name"]: dataset["path"]})
+        if place is not None:
+            found.append(place[1] or ".")
+        elif _datajoint.place(dataset["path"], {"store": location}) is not None:
+            return None
+    return found if stores else None
+
+
+def _share(where: str, value: t.Any) -> float:
+    try:
+        share = float(value)
+    except (TypeError, ValueError):
+        share = math.nan
+    if not 0 <= share <= 100:
+        raise _bad(f"{where} {value!r} is no share in percent")
+    return share
 
 
 def _port(source: str, value: t.Any) -> int:

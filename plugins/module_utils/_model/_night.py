@@ -21,6 +21,7 @@ STAGES = ("pull", "archive", "seal")
 _ANY_DUMP_SET = "/" + "[0-9]" * 8 + "T" + "[0-9]" * 6 + "Z-??????/"
 _UNFINISHED = "/.*.partial/"
 _PULL_FACTS = ("files", "bytes", "created", "changed_files", "deleted", "transferred_bytes", "dump_set")
+_CONTENT_FACTS = ("hashed_files", "hashed_bytes", "accepted", "rewritten")
 _ARCHIVE_FACTS = (
     *("archive", "archive_id", "repository_id", "nfiles"),
     *("original_size", "compressed_size", "deduplicated_size", "dump_set"),
@@ -103,6 +104,7 @@ def outcome(
     dump: t.Mapping[str, t.Any],
     archive: t.Mapping[str, t.Any],
     proof: t.Mapping[str, t.Any],
+    content: t.Mapping[str, t.Any],
 ) -> Document:
     """What became of one dataset whose steps all ended well, from the results of its steps.
 
@@ -110,6 +112,7 @@ def outcome(
     :param dump: of ``db_dump_info``.
     :param archive: of ``borg_create``.
     :param proof: of ``borg_archive_info``.
+    :param content: of ``content_verify``.
     :raises BackupError: when a step did not really run.
     """
     result: Document = {
@@ -123,12 +126,15 @@ def outcome(
         "warnings": [],
         "seconds": {},
     }
-    steps = {"pull": pull, "dump": dump, "archive": archive, "proof": proof}
-    facts = {"pull": "generation", "dump": "dump_sets", "archive": "generation", "proof": "archives"}
+    steps = {"pull": pull, "dump": dump, "content": content, "archive": archive, "proof": proof}
+    facts = {
+        **{"pull": "generation", "dump": "dump_sets", "content": "manifest"},
+        **{"archive": "generation", "proof": "archives"},
+    }
     for name, step in steps.items():
         if not step.get("skipped") and (step.get("unreachable") or facts[name] not in step):
             raise BackupError(f"{name}: the server did not answer: {step.get('msg', 'no result')}")
-    for step, name in ((pull, "pull"), (archive, "archive")):
+    for step, name in ((pull, "pull"), (content, "content"), (archive, "archive")):
         if step.get("skipped"):
             continue
         result["seconds"][name] = step["seconds"]
@@ -136,6 +142,10 @@ def outcome(
         result["generation"] = step["generation"]
     if not pull.get("skipped"):
         result.update({key: pull[key] for key in _PULL_FACTS})
+    if not content.get("skipped"):
+        result["content"] = dict(content["manifest"])
+        result["content_manifest"] = dataset["content_manifest"]
+        result.update({key: content[key] for key in _CONTENT_FACTS})
     if not archive.get("skipped"):
         result.update({key: archive[key] for key in _ARCHIVE_FACTS})
         proven = [entry for entry in proof.get("archives", ()) if entry["id"] == archive["archive_id"]]
@@ -164,6 +174,15 @@ def outcomes(hosts: t.Mapping[str, Host], source: Document) -> list[Document]:
 def mirror_roots(datasets: t.Sequence[Document]) -> Document:
     """Where the files of each dataset are to be looked for."""
     return {dataset["name"]: {"mirror": dataset["mirror"]} for dataset in datasets}
+
+
+def content_manifests(outcomes: t.Sequence[Document]) -> Document:
+    """The content manifests that are to be sealed with the archives of these datasets: name, then path and sha256."""
+    return {
+        f"{entry['name']}.content": {"path": entry["content_manifest"], "sha256": entry["content"]["sha256"]}
+        for entry in outcomes
+        if "content" in entry
+    }
 
 
 def verdict(hosts: t.Mapping[str, Host], this_run: Document, server: str = "") -> Document:
@@ -221,6 +240,11 @@ def _outcome_line(entry: Document) -> str:
         words.append(
             f"{entry['created']} new, {entry['changed_files']} changed, {entry['deleted']} deleted "
             f"in {_text.duration(entry['seconds']['pull'])}"
+        )
+    if "content" in entry:
+        words.append(
+            f"{entry['hashed_files']} new or touched files read ({_text.size(entry['hashed_bytes'])}) in "
+            f"{_text.duration(entry['seconds']['content'])}"
         )
     if "archive" in entry:
         words.append(

@@ -5,6 +5,7 @@
 
 from __future__ import annotations
 
+import re
 import typing as t
 from datetime import datetime
 
@@ -18,9 +19,10 @@ DOCUMENT = "point.json"
 DUMP_MANIFEST = "manifest.json"
 
 _PREFIX = "point-"
+_FILE_NAME = re.compile(r"[A-Za-z0-9_][A-Za-z0-9._-]*")
 _SHOWN = 10
 _NEEDED = ("name", "order", "archive", "archive_id", "repository", "repository_id", "generation", "dump_set")
-_MEASURED = ("files", "bytes", "nfiles", "original_size", "compressed_size", "deduplicated_size", "seconds")
+_MEASURED = ("files", "bytes", "nfiles", "original_size", "compressed_size", "deduplicated_size", "seconds", "content")
 _DUMP_SET = ("id", "started", "finished", "engine", "version", "rows")
 _REFERENCES = ("checked", "missing", "wrong_size", "unresolved", "ok")
 
@@ -52,6 +54,7 @@ def build(
     dump_set: t.Mapping[str, t.Any] | None,
     references: t.Mapping[str, t.Any] | None,
     dump_expected: bool = True,
+    files: t.Mapping[str, t.Any] | None = None,
 ) -> Document:
     """The content of a seal, with the state that follows from it.
 
@@ -62,6 +65,7 @@ def build(
     :param dump_set: what ``db_dump_info`` says of the pinned one; empty when none was pinned.
     :param references: the verdict of ``datajoint_verify_info``; empty when they were not looked up.
     :param dump_expected: whether the source has a database; without one, no dump set is no problem.
+    :param files: what else lies in the seal: name, then C(sha256) and C(bytes).
     :raises BackupError: when there is nothing to seal, or the parts contradict each other.
     """
     _run.began(point)
@@ -109,6 +113,7 @@ def build(
         "datasets": sorted(kept, key=lambda one: (one["order"], one["name"])),
         "missing": absent,
         "references": looked_up,
+        "files": dict(files or {}),
     }
 
 
@@ -118,6 +123,15 @@ def check_archived(outcome: t.Mapping[str, t.Any], what: str) -> None:
     :raises BackupError: naming what is missing.
     """
     _demand(outcome, _NEEDED, what)
+
+
+def check_file_name(name: str) -> None:
+    """Refuse a name that cannot be given to a further file in a seal.
+
+    :raises BackupError: naming it.
+    """
+    if not _FILE_NAME.fullmatch(name) or name in (DOCUMENT, DUMP_MANIFEST):
+        raise _refused(f"{name!r} cannot name a file in a seal", "Use letters, digits, dots, - and _")
 
 
 def _demand(outcome: t.Mapping[str, t.Any], keys: t.Sequence[str], what: str) -> None:

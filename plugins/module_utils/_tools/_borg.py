@@ -639,6 +639,16 @@ class Repository:
         """
         return self._run("extract", "--stdout", f"{self.path}::{check_archive_name(archive)}", f"pp:{path}")
 
+    def file_digest(self, archive: str, path: str) -> str:
+        """The sha256 of one file of an archive, of any size; as :meth:`read_file` for a file that has one name there.
+
+        :raises BorgError: when archive or path do not exist.
+        """
+        digest = hashlib.sha256()
+        words = ("extract", "--stdout", f"{self.path}::{check_archive_name(archive)}", f"pp:{path}")
+        self._run(*words, on_stdout=digest.update)
+        return digest.hexdigest()
+
     def _find_version(self) -> str:
         outcome = _command.run([self._executable, "--version"], env=self._environment)
         if outcome.rc != 0:

@@ -98,6 +98,10 @@ def test_every_path_of_the_documented_default() -> None:
         "url": "labops-pull@192.0.2.9::database/",
         "mirror": "/srv/backup/mirror/tatchu/database",
         "generation_file": "/srv/backup/mirror/tatchu/database.generation.json",
+        "content_manifest": "/srv/backup/mirror/tatchu/database.content",
+        "content_stores": None,
+        "accept_content": [],
+        "rehash_percent": 0.0,
         "repository": "/srv/backup/borg/tatchu/database",
         "lock": "/run/labops-backup/tatchu.database.lock",
     }
@@ -105,6 +109,31 @@ def test_every_path_of_the_documented_default() -> None:
         ("files", "/datajoint-db/blobs", ""),
         ("files", "/datajoint-data", ""),
     ]
+
+
+@pytest.mark.parametrize(
+    ("stores", "blobs", "data"),
+    [
+        ({}, None, None),
+        ({"external": "/datajoint-db/blobs"}, ["."], []),
+        ({"external": "/datajoint-db/blobs/external/", "raw": "/datajoint-data"}, ["external"], ["."]),
+        ({"all": "/datajoint-data/a", "more": "/datajoint-data/b"}, [], ["a", "b"]),
+        ({"above": "/datajoint-db"}, None, []),
+    ],
+)
+def test_the_stores_of_each_dataset(stores: dict[str, str], blobs: t.Any, data: t.Any) -> None:
+    (source,) = plan({"backup_datajoint_stores": stores})
+    assert [dataset["content_stores"] for dataset in source["datasets"][1:]] == [blobs, data]
+
+
+def test_how_content_is_verified() -> None:
+    accepted = "ab" * 32 + "  lab/with space"
+    (source,) = plan({"backup_rehash_percent": "2.5", "backup_accept_content": [accepted]})
+    assert {(entry["rehash_percent"], *entry["accept_content"]) for entry in source["datasets"]} == {(2.5, accepted)}
+    for wrong in (-1, 101, "x", "nan", [1]):
+        assert "backup_rehash_percent" in refusal({"backup_rehash_percent": wrong})
+    assert "'x' in backup_accept_content is not SHA-256 and path" in refusal({"backup_accept_content": ["x"]})
+    assert "backup_accept_content is not a list" in refusal({"backup_accept_content": accepted})
 
 
 def test_what_a_host_says_goes_before_the_defaults() -> None:

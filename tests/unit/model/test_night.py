@@ -70,6 +70,15 @@ ARCHIVE = {
     "seconds": 4.25,
 }
 PROOF = {"archives": [{"id": "ab" * 32, "nfiles": 12}]}
+CONTENT = {
+    "manifest": {"sha256": "ef" * 32, "files": 12, "bytes": 2048},
+    "generation": 7,
+    "hashed_files": 5,
+    "hashed_bytes": 1024,
+    "accepted": 0,
+    "rewritten": 0,
+    "seconds": 2.5,
+}
 FACTS = {"id": DUMP, "valid": True, "rows": 5}
 OFFER = {"dump_sets": [FACTS]}
 SKIPPED: dict[str, t.Any] = {"skipped": True, "changed": False}
@@ -77,7 +86,7 @@ SKIPPED: dict[str, t.Any] = {"skipped": True, "changed": False}
 
 def good(source: str, dataset: str) -> dict[str, t.Any]:
     entry = next(d for d in _inventory.datasets(make_plan()) if d["pipeline"] == f"{source}.{dataset}")
-    return _night.outcome(entry, PULL, SKIPPED, ARCHIVE, PROOF)
+    return _night.outcome(entry, PULL, SKIPPED, ARCHIVE, PROOF, CONTENT if entry["kind"] == "files" else SKIPPED)
 
 
 def failed(source: str, dataset: str, message: str = "no space") -> dict[str, t.Any]:
@@ -210,7 +219,7 @@ def dataset(pipeline: str = "tatchu.blobs") -> dict[str, t.Any]:
 
 def test_an_outcome_joins_its_steps() -> None:
     pull, archive = {**PULL, "warnings": ["a vanished"]}, {**ARCHIVE, "warnings": ["b"]}
-    result = _night.outcome(dataset("tatchu.database"), pull, OFFER, archive, PROOF)
+    result = _night.outcome(dataset("tatchu.database"), pull, OFFER, archive, PROOF, SKIPPED)
     expected = {key: PULL[key] for key in PULL if key not in ("seconds", "warnings")}
     expected |= {key: ARCHIVE[key] for key in ARCHIVE if key != "seconds"}
     assert result == {
@@ -229,10 +238,18 @@ def test_an_outcome_joins_its_steps() -> None:
 
 
 def test_an_outcome_of_one_step_says_nothing_of_the_others() -> None:
-    pulled = _night.outcome(dataset(), PULL, SKIPPED, SKIPPED, SKIPPED)
+    pulled = _night.outcome(dataset(), PULL, SKIPPED, SKIPPED, SKIPPED, SKIPPED)
     assert "archive" not in pulled and "dump_set_facts" not in pulled and pulled["seconds"] == {"pull": 61.0}
-    archived = _night.outcome(dataset(), SKIPPED, SKIPPED, ARCHIVE, PROOF)
+    archived = _night.outcome(dataset(), SKIPPED, SKIPPED, ARCHIVE, PROOF, SKIPPED)
     assert "files" not in archived and archived["generation"] == 7 and archived["seconds"] == {"archive": 4.25}
+
+
+def test_the_content_manifests_of_the_archived_are_sealed() -> None:
+    outcomes = [good("tatchu", "database"), good("tatchu", "blobs")]
+    assert outcomes[1]["content"] == CONTENT["manifest"] and outcomes[1]["seconds"]["content"] == 2.5
+    assert "content" not in outcomes[0]
+    path = "/srv/backup/mirror/tatchu/blobs.content"
+    assert _night.content_manifests(outcomes) == {"blobs.content": {"path": path, "sha256": "ef" * 32}}
 
 
 GONE = {"unreachable": True, "changed": False, "msg": "Connection refused"}
@@ -245,6 +262,7 @@ GONE = {"unreachable": True, "changed": False, "msg": "Connection refused"}
         ({"dump": GONE}, "dump: the server did not answer: Connection refused."),
         ({"archive": GONE}, "archive: the server did not answer: Connection refused."),
         ({"proof": GONE}, "proof: the server did not answer: Connection refused."),
+        ({"content": GONE}, "content: the server did not answer: Connection refused."),
         ({"pull": {}}, "pull: the server did not answer: no result."),
         (
             {"proof": {"archives": []}},
@@ -255,7 +273,7 @@ GONE = {"unreachable": True, "changed": False, "msg": "Connection refused"}
     ],
 )
 def test_a_step_that_did_not_really_run_is_a_failure(steps: dict[str, t.Any], message: str) -> None:
-    given = {"pull": PULL, "dump": OFFER, "archive": ARCHIVE, "proof": PROOF, **steps}
+    given = {"pull": PULL, "dump": OFFER, "archive": ARCHIVE, "proof": PROOF, "content": CONTENT, **steps}
     with pytest.raises(BackupError) as caught:
         _night.outcome(dataset(), **given)
     assert caught.value.message.startswith(message)
@@ -293,8 +311,8 @@ def test_a_good_night() -> None:
         "tatchu:",
         "  database   12 files, 3.0 MiB; 3 new, 2 changed, 1 deleted in 1 min; archived 2.0 KiB, 512 B new in the "
         "repository, in 4.2 s",
-        "  blobs      12 files, 3.0 MiB; 3 new, 2 changed, 1 deleted in 1 min; archived 2.0 KiB, 512 B new in the "
-        "repository, in 4.2 s",
+        "  blobs      12 files, 3.0 MiB; 3 new, 2 changed, 1 deleted in 1 min; 5 new or touched files read (1.0 KiB) "
+        "in 2.5 s; archived 2.0 KiB, 512 B new in the repository, in 4.2 s",
         f"  recovery point {RUN} is complete",
     ]
     assert [(entry["source"], entry["dataset"]) for entry in verdict["outcomes"]] == [

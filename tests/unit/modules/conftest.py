@@ -4,6 +4,7 @@
 
 from __future__ import annotations
 
+import hashlib
 import json
 import os
 import pathlib
@@ -56,6 +57,9 @@ class Repository:
             return self._archives()[archive][path] + self.all.damage
         except KeyError:
             raise BackupError(f"{path} is not in {archive}") from None
+
+    def file_digest(self, archive: str, path: str) -> str:
+        return hashlib.sha256(self.read_file(archive, path)).hexdigest()
 
 
 @pytest.fixture

@@ -4,6 +4,7 @@
 
 from __future__ import annotations
 
+import hashlib
 import os
 import pathlib
 import typing as t
@@ -406,6 +407,13 @@ def test_a_path_that_is_not_in_the_archive_is_a_failure(recorded_borg: t.Any, re
     recorded_borg.will("extract_no_path")
     with pytest.raises(_borg.BorgError, match="does not hold that path"):
         repository.read_file(FIRST, "nosuch")
+
+
+def test_the_digest_of_a_file(recorded_borg: t.Any, repository: _borg.Repository) -> None:
+    recorded_borg.will("extract_file", "extract_file")
+    content = repository.read_file(FIRST, "point.json")
+    assert repository.file_digest(FIRST, "point.json") == hashlib.sha256(content).hexdigest()
+    assert recorded_borg.verbs[1] == recorded_borg.verbs[0]
 
 
 def test_a_killed_borg(recorded_borg: t.Any, repository: _borg.Repository) -> None:
