@@ -160,7 +160,7 @@ def _stays(entry: _quarantine.Entry, now: datetime, days: float, *, named: bool)
     """Why a run stays; empty when it may leave."""
     if named:
         return "it was not named"
-    if not entry.problem and not entry.files:
+    if not entry.files:
         return ""
     age = entry.age_days(now)
     if age <= days:

@@ -11,8 +11,8 @@ short_description: Remove from a quarantine what is old and archived
 version_added: "0.1.0"
 author: labops.backup contributors (@labops)
 description:
-  - Notes which generation of the mirror is inside a verified archive. The next pull reads that. What it puts aside comes
-    from the generation before it, so it knows whether that archive holds all of it, and writes that down beside it.
+  - Notes which generation of the mirror is inside a verified archive. The next pull reads that. What it puts aside
+    comes from the generation before it, so it knows whether that archive holds all of it, and writes that down.
   - Removes the runs that have been waiting for more than O(days) and whose files are so known to be archived. Runs that
     left no file go, too.
   - A run whose files no archive holds for sure stays for any length of time, until it is named in O(run_ids). That is

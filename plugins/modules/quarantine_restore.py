@@ -42,14 +42,16 @@ options:
   destination:
     description:
       - The new place, an absolute path that does not exist in a directory that does.
-      - In a mirror give O(lock) and O(generation_file), too. The next pull takes it away again unless the source has it.
+      - In a mirror give O(lock) and O(generation_file), too. The next pull takes it away again unless the source has
+        it by then.
     type: path
     required: true
   lock:
     description: A lock file to hold while this works.
     type: path
   generation_file:
-    description: The generation document of the mirror that O(destination) lies in; the mirror is at a new generation then.
+    description:
+      - The generation document of the mirror that O(destination) lies in. The mirror is at a new generation then.
     type: path
 seealso:
   - module: labops.backup.quarantine_info

@@ -144,8 +144,8 @@ options:
         type: float
   allow_empty:
     description:
-      - Believe a source that holds no file at all, but for its marker. It is refused otherwise, because a file system that is not mounted
-        looks like that and is no error to rsync.
+      - Believe a source that holds no file at all, but for its marker. It is refused otherwise, because a file system
+        that is not mounted looks like that and is no error to rsync.
     type: bool
     default: false
   retries:

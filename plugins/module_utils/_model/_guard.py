@@ -68,10 +68,10 @@ class Acceptance:
 
     def covers(self, breach: Breach) -> bool:
         """Whether the operator accepted this one, up to this number."""
-        given = getattr(self, breach.field)
-        if isinstance(breach.value, str):
+        given: t.Any = getattr(self, breach.field)
+        if isinstance(breach.value, str) or given is None:
             return bool(given == breach.value)
-        return given is not None and given >= breach.value
+        return bool(given >= breach.value)
 
 
 @dataclass(frozen=True)
@@ -92,7 +92,7 @@ def acceptance(given: t.Any, where: str) -> Acceptance:
     """What an operator gave, checked.
 
     :param where: for the message.
-    :raises BackupError: when it is no mapping, names no reason, accepts nothing, or holds something that is not understood.
+    :raises BackupError: when it is no mapping, names no reason, accepts nothing, or holds something unknown.
     """
 
     def refuse(what: str) -> t.NoReturn:
@@ -112,9 +112,13 @@ def acceptance(given: t.Any, where: str) -> Acceptance:
     if not isinstance(chosen.get("reason"), str) or not chosen["reason"].strip():
         refuse("the acceptance has no reason")
     for name, value in chosen.items():
-        kind = {"reason": str, "marker": str, "empty": bool}.get(name, int)
-        is_bool = isinstance(value, bool)
-        if not isinstance(value, kind) or is_bool != (kind is bool) or (kind is int and value < 0):
+        if name in ("reason", "marker"):
+            good = isinstance(value, str)
+        elif name == "empty":
+            good = isinstance(value, bool)
+        else:
+            good = isinstance(value, int) and not isinstance(value, bool) and value >= 0
+        if not good:
             refuse(f"{name} is {value!r}")
     if set(chosen) == {"reason"} or (set(chosen) == {"reason", "empty"} and not chosen["empty"]):
         refuse("the acceptance says why, but not what")
