@@ -185,8 +185,6 @@ def pull(request: Request) -> dict[str, t.Any]:
             if request.run_id:
                 purpose += f" of run {request.run_id}"
             pass_fds = (held.enter_context(_lock.hold(request.lock, purpose)),)
-        if request.quarantine:
-            _quarantine.prepare(request.quarantine.directory, request.transfer.destination)
         run = _until_done(request, progress, pass_fds)
         shutil.rmtree(request.transfer.partial_dir, ignore_errors=True)
         if request.generation_file and progress.generation is not None:
@@ -244,6 +242,8 @@ def _check(request: Request) -> None:
             untouched="Nothing was changed",
             remedy="Give both",
         )
+    if request.quarantine:
+        _quarantine.check(request.quarantine.directory, request.transfer.destination)
 
 
 def _look_at_marker(transfer: _rsync.Transfer, expected: _marker.Expected) -> tuple[_rsync.Run, str | None]:

@@ -123,21 +123,17 @@ class Intake:
         return files, size
 
 
-def prepare(directory: str, mirror: str) -> None:
-    """Make the quarantine of a mirror, or see that it is there.
+def check(directory: str, mirror: str) -> None:
+    """Refuse a quarantine that does not lie beside its mirror on one file system.
 
-    :raises BackupError: when it does not lie beside the mirror on one file system.
+    :raises BackupError: then.
     """
-    top, below = os.path.dirname(mirror), directory + "/"
+    below = directory + "/"
     if not os.path.isabs(directory) or os.path.normpath(directory) != directory:
         raise _refused(f"the quarantine {directory!r} is not a plain absolute path", "Give it without '..' and '//'")
     if below.startswith(mirror + "/") or (mirror + "/").startswith(below):
         raise _refused(f"the quarantine {directory} and the mirror {mirror} overlap", "Keep them apart")
-    os.makedirs(directory, mode=0o700, exist_ok=True)
-    if (
-        os.path.islink(directory)
-        or os.stat(directory).st_dev != os.stat(mirror if os.path.isdir(mirror) else top).st_dev
-    ):
+    if os.path.islink(directory) or _device(directory) != _device(mirror):
         raise _refused(
             f"the quarantine {directory} is not on the file system of the mirror {mirror}",
             "Keep both below backup_root, without links and without mounts in between",
@@ -267,6 +263,13 @@ def _covering(directory: str, replaces: t.Mapping[str, t.Any] | None) -> str | N
     if proof.get("covered") != replaces["generation"]:
         return None
     return str(proof["archive"])
+
+
+def _device(path: str) -> int:
+    """The file system that holds ``path``, or will hold it."""
+    while not os.path.exists(path):
+        path = os.path.dirname(path)
+    return os.stat(path).st_dev
 
 
 def _refused(what: str, remedy: str) -> BackupError:
