@@ -12,7 +12,7 @@ import typing as t
 from dataclasses import dataclass
 
 from ansible_collections.labops.backup.plugins.module_utils._errors import BackupError
-from ansible_collections.labops.backup.plugins.module_utils._host import _document
+from ansible_collections.labops.backup.plugins.module_utils._host import _document, _quarantine
 from ansible_collections.labops.backup.plugins.module_utils._model import _datajoint
 
 _EXAMPLES = 20
@@ -23,7 +23,7 @@ class Root:
     """Where the files of one dataset may be."""
 
     mirror: bytes
-    quarantine: bytes | None
+    quarantine: tuple[bytes, ...]
 
 
 def verify(references_file: str, roots: t.Mapping[str, t.Mapping[str, str | None]]) -> dict[str, t.Any]:
@@ -71,7 +71,8 @@ def _roots(roots: t.Mapping[str, t.Mapping[str, str | None]]) -> dict[str, Root]
                 untouched="Nothing was changed",
                 remedy="Give each dataset a dictionary with the key mirror",
             )
-        places[dataset] = Root(os.fsencode(mirror), os.fsencode(quarantine) if quarantine else None)
+        waiting = _quarantine.trees(quarantine) if quarantine else ()
+        places[dataset] = Root(os.fsencode(mirror), tuple(map(os.fsencode, waiting)))
     return places
 
 
@@ -84,7 +85,7 @@ def _judge(reference: t.Mapping[str, t.Any], places: t.Mapping[str, Root]) -> st
     found = _look(root.mirror, path, size, is_folder)
     if found is None:
         return None
-    if root.quarantine is not None and _look(root.quarantine, path, size, is_folder) is None:
+    if any(_look(tree, path, size, is_folder) is None for tree in root.quarantine):
         return "in_quarantine"
     return found
 

@@ -24,7 +24,7 @@ options:
   roots:
     description:
       - For each dataset, by its name, a dictionary with C(mirror), the folder that holds its files, and where there is
-        one C(quarantine), a folder with the same layout.
+        one C(quarantine), the quarantine of that mirror as M(labops.backup.rsync_pull) fills it.
     type: dict
     required: true
 """
@@ -34,7 +34,7 @@ EXAMPLES = r"""
   labops.backup.datajoint_verify_info:
     references_file: /srv/backup/mirror/tatchu/database/20261123T021500Z-3fa9c1/references.jsonl
     roots:
-      blobs: {mirror: /srv/backup/mirror/tatchu/blobs}
+      blobs: {mirror: /srv/backup/mirror/tatchu/blobs, quarantine: /srv/backup/quarantine/tatchu/blobs}
       data: {mirror: /srv/backup/mirror/tatchu/data}
   register: references
   failed_when: not references.ok

@@ -28,12 +28,17 @@ _DATASET_FIELDS = {
     "limit_deleted_files",
     "limit_deleted_percent",
     "limit_changed_percent",
+    "quarantine_days",
+    "quarantine_files",
+    "quarantine_bytes",
+    "quarantine_percent",
 }
 _LIMITS = ("deleted_files", "deleted_percent", "changed_percent")
 _RESERVED_NAMES = {"points"}
 # Dumps change in small scattered places: smaller chunks add 0.2 to 0.4 times as much to the repository
 # (measured with Borg 1.4.5 on an appended 365 MB dump); other trees keep Borg's default.
 _DATABASE_CHUNKER = "buzhash,16,20,18,4095"
+_QUARANTINE = {"max_files": "files", "max_bytes": "bytes", "max_percent": "percent"}
 _CONFIGURATION = "/etc/labops-backup"
 _STATE = "/var/lib/labops-backup"
 _LOCKS = "/run/labops-backup"
@@ -130,6 +135,12 @@ def _source(
         "identity_file": f"{_CONFIGURATION}/ssh/{name}",
         "known_hosts_file": f"{_CONFIGURATION}/ssh/known_hosts",
     }
+    guard = {
+        "path": root,
+        "document": f"{_CONFIGURATION}/backup-root.json",
+        "reserve_bytes": int(_number(f"{server}: backup_reserve_bytes", of(server, "backup_reserve_bytes"))),
+        "reserve_percent": _number(f"{server}: backup_reserve_percent", of(server, "backup_reserve_percent")),
+    }
     stores = of(name, "backup_datajoint_stores")
     if not isinstance(stores, t.Mapping):
         raise _bad(f"{name}: backup_datajoint_stores is not a mapping")
@@ -144,6 +155,7 @@ def _source(
         "pull_addresses": listed("backup_pull_addresses") or [str(hosts[server].get("ansible_host") or server)],
         "host_keys": listed("backup_source_host_keys"),
         "root": root,
+        "root_guard": guard,
         "borg": borg,
         "rsync": rsync,
         "points_repository": f"{base}/points",
@@ -181,7 +193,10 @@ def _source(
             rehash_percent=rehash_percent,
             repository=f"{base}/{dataset['name']}",
             lock=f"{_LOCKS}/{name}.{dataset['name']}.lock",
+            marker={"source": name, "dataset": dataset["name"]},
         )
+        if dataset["quarantine"]:  # the folder of dump sets changes every night by design
+            dataset["quarantine"]["directory"] = f"{root}/quarantine/{name}/{dataset['name']}"
     source["dump_directory"] = next((d["path"] for d in source["datasets"] if d["kind"] == "database"), None)
     return source
 
@@ -199,13 +214,22 @@ def _content_stores(dataset: t.Mapping[str, t.Any], stores: t.Mapping[str, str])
 
 
 def _share(where: str, value: t.Any) -> float:
-    try:
-        share = float(value)
-    except (TypeError, ValueError):
-        share = math.nan
-    if not 0 <= share <= 100:
+    share = _number(where, value)
+    if share > 100:
         raise _bad(f"{where} {value!r} is no share in percent")
     return share
+
+
+def _number(where: str, value: t.Any) -> float:
+    try:
+        number = float(value)
+    except (TypeError, ValueError, OverflowError):
+        number = math.nan
+    if not math.isfinite(number):
+        raise _bad(f"{where} {value!r} is not a number")
+    if number < 0:
+        raise _bad(f"{where} is negative")
+    return number
 
 
 def _port(source: str, value: t.Any) -> int:
@@ -245,14 +269,21 @@ def _dataset(source: str, order: int, entry: t.Any, of: t.Callable[[str, str], t
     for limit in _LIMITS:
         value = entry.get(f"limit_{limit}")
         value = of(source, f"backup_limit_{limit}") if value is None else value
-        try:
-            limits[limit] = int(value) if limit.endswith("_files") else float(value)
-        except (TypeError, ValueError, OverflowError):
-            limits[limit] = math.nan
-        if not math.isfinite(limits[limit]):
-            raise _bad(f"{where}: limit_{limit} {value!r} is not a number")
-        if limits[limit] < 0:
-            raise _bad(f"{where}: limit_{limit} is negative")
+        number = _number(f"{where}: limit_{limit}", value)
+        limits[limit] = int(number) if limit.endswith("_files") else number
+
+    def quarantined(what: str) -> float:
+        value = entry.get(f"quarantine_{what}")
+        value = of(source, f"backup_quarantine_{what}") if value is None else value
+        return _number(f"{where}: quarantine_{what}", value)
+
+    quarantine: dict[str, t.Any] = {option: quarantined(what) for option, what in _QUARANTINE.items()}
+    quarantine = {
+        option: value if option == "max_percent" else int(value) for option, value in quarantine.items() if value
+    }
+    days = int(quarantined("days"))
+    if days < 1:
+        raise _bad(f"{where}: quarantine_days is less than 1")
     return {
         "name": name,
         "order": order,
@@ -262,6 +293,8 @@ def _dataset(source: str, order: int, entry: t.Any, of: t.Callable[[str, str], t
         "compression": str(entry.get("compression") or of(source, "backup_compression")),
         "chunker_params": _DATABASE_CHUNKER if kind == "database" else "",
         "limits": limits,
+        "quarantine": {"directory": "", **quarantine} if kind == "files" else {},
+        "quarantine_days": days,
     }
 
 

@@ -12,7 +12,7 @@ from __future__ import annotations
 import typing as t
 
 from ansible_collections.labops.backup.plugins.module_utils._errors import BackupError
-from ansible_collections.labops.backup.plugins.module_utils._model import _run, _text
+from ansible_collections.labops.backup.plugins.module_utils._model import _guard, _run, _text
 from ansible_collections.labops.backup.plugins.module_utils._model._inventory import Host
 
 Document = dict[str, t.Any]
@@ -20,8 +20,11 @@ STAGES = ("pull", "archive", "seal")
 # rsync patterns: every folder that looks like a dump set, and one that is still being written.
 _ANY_DUMP_SET = "/" + "[0-9]" * 8 + "T" + "[0-9]" * 6 + "Z-??????/"
 _UNFINISHED = "/.*.partial/"
-_PULL_FACTS = ("files", "bytes", "created", "changed_files", "deleted", "transferred_bytes", "dump_set")
-_CONTENT_FACTS = ("hashed_files", "hashed_bytes", "accepted", "rewritten")
+_CONTENT_FACTS = ("hashed_files", "hashed_bytes", "rewritten")
+_PULL_FACTS = (
+    *("files", "bytes", "created", "changed_files", "deleted", "transferred_bytes", "dump_set"),
+    *("quarantined_files", "quarantined_bytes"),
+)
 _ARCHIVE_FACTS = (
     *("archive", "archive_id", "repository_id", "nfiles"),
     *("original_size", "compressed_size", "deduplicated_size", "dump_set"),
@@ -35,9 +38,11 @@ def run(
     only_sources: t.Sequence[str],
     only_datasets: t.Sequence[str],
     release: str,
+    accept: t.Mapping[str, t.Any] | None = None,
 ) -> Document:
     """What is to be done in this run: the plan, cut down to what was asked for.
 
+    :param accept: what an operator accepts for this run, by ``source/dataset``; see :class:`_guard.Acceptance`.
     :raises BackupError: when something that does not exist was asked for.
     """
     if not _run.is_identifier(run_id):
@@ -59,6 +64,7 @@ def run(
         datasets = [entry for entry in source["datasets"] if not only_datasets or entry["name"] in only_datasets]
         if datasets:
             chosen.append({**source, "datasets": datasets})
+    chosen = _accepting(chosen, accept or {}, pulls="pull" in stages)
     servers: dict[str, list[str]] = {}
     for source in chosen:
         servers.setdefault(source["server"], []).append(source["name"])
@@ -71,6 +77,25 @@ def run(
         "servers": servers,
         "ledger": chosen[0]["ledger"],
     }
+
+
+def _accepting(sources: t.Sequence[Document], accept: t.Any, *, pulls: bool) -> list[Document]:
+    """The sources with what an operator accepts beside each dataset."""
+    if not isinstance(accept, t.Mapping):
+        raise _refused(f"backup_accept is {accept!r}; a mapping is meant, with source/dataset as its keys")
+    datasets_by_key = {
+        f"{entry['source']}/{entry['name']}": entry for source in sources for entry in source["datasets"]
+    }
+    for key, given in accept.items():
+        if key not in datasets_by_key or not pulls:
+            raise _refused(f"backup_accept names {key!r}, which this run does not pull; write it as source/dataset")
+        _guard.acceptance(given, f"backup_accept for {key}")
+
+    def marked(entry: Document) -> Document:
+        key = f"{entry['source']}/{entry['name']}"
+        return {**entry, "accept": dict(accept[key])} if key in accept else entry
+
+    return [{**source, "datasets": [marked(entry) for entry in source["datasets"]]} for source in sources]
 
 
 def _refused(what: str) -> BackupError:
@@ -142,9 +167,12 @@ def outcome(
         result["generation"] = step["generation"]
     if not pull.get("skipped"):
         result.update({key: pull[key] for key in _PULL_FACTS})
+        if pull.get("accepted"):
+            result["accepted"] = pull["accepted"]
     if not content.get("skipped"):
         result["content"] = dict(content["manifest"])
         result["content_manifest"] = dataset["content_manifest"]
+        result["accepted_content"] = content["accepted"]
         result.update({key: content[key] for key in _CONTENT_FACTS})
     if not archive.get("skipped"):
         result.update({key: archive[key] for key in _ARCHIVE_FACTS})
@@ -173,7 +201,12 @@ def outcomes(hosts: t.Mapping[str, Host], source: Document) -> list[Document]:
 
 def mirror_roots(datasets: t.Sequence[Document]) -> Document:
     """Where the files of each dataset are to be looked for."""
-    return {dataset["name"]: {"mirror": dataset["mirror"]} for dataset in datasets}
+    roots = {}
+    for dataset in datasets:
+        roots[dataset["name"]] = {"mirror": dataset["mirror"]}
+        if dataset["quarantine"]:
+            roots[dataset["name"]]["quarantine"] = dataset["quarantine"]["directory"]
+    return roots
 
 
 def content_manifests(outcomes: t.Sequence[Document]) -> Document:
@@ -208,6 +241,8 @@ def verdict(hosts: t.Mapping[str, Host], this_run: Document, server: str = "") -
         lines.append(f"{source['name']}:")
         for entry in (entry for entry in all_outcomes if entry["source"] == source["name"]):
             lines.append("  " + _outcome_line(entry))
+            if entry.get("accepted"):
+                lines.append("    " + _accepted_line(entry["accepted"]))
             lines.extend(f"    warning: {_text.plain(str(warning))}" for warning in entry.get("warnings", ()))
             if not entry["ok"]:
                 failures.append(f"{source['name']}/{entry['dataset']}")
@@ -241,6 +276,10 @@ def _outcome_line(entry: Document) -> str:
             f"{entry['created']} new, {entry['changed_files']} changed, {entry['deleted']} deleted "
             f"in {_text.duration(entry['seconds']['pull'])}"
         )
+        if entry["quarantined_files"]:
+            words.append(
+                f"{entry['quarantined_files']} files, {_text.size(entry['quarantined_bytes'])} to the quarantine"
+            )
     if "content" in entry:
         words.append(
             f"{entry['hashed_files']} new or touched files read ({_text.size(entry['hashed_bytes'])}) in "
@@ -254,6 +293,11 @@ def _outcome_line(entry: Document) -> str:
     return name + "; ".join(words)
 
 
+def _accepted_line(accepted: Document) -> str:
+    what = ", ".join(f"{name} {value}" for name, value in accepted.items() if name != "reason")
+    return f"accepted by the operator: {what} ({_text.plain(str(accepted['reason']))})"
+
+
 def _point_line(point: Document) -> str:
     if "state" not in point:
         return f"no recovery point: {_text.plain(str(point['problem']))}"
@@ -261,7 +305,7 @@ def _point_line(point: Document) -> str:
     references = point.get("references") or {}
     if "checked" in references:
         line += f"; {references['checked']} references checked"
-        for kind in ("missing", "wrong_size", "unresolved"):
+        for kind in ("missing", "wrong_size", "unresolved", "in_quarantine"):
             count = references.get(kind) or 0
             if count:
                 line += f", {count} {kind.replace('_', ' ')}"

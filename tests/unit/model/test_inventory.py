@@ -66,6 +66,12 @@ def test_every_path_of_the_documented_default() -> None:
         "pull_addresses": ["192.0.2.8"],
         "host_keys": [],
         "root": "/srv/backup",
+        "root_guard": {
+            "path": "/srv/backup",
+            "document": "/etc/labops-backup/backup-root.json",
+            "reserve_bytes": 2 << 30,
+            "reserve_percent": 2.0,
+        },
         "borg": {
             "passphrase_file": "/etc/labops-backup/borg/tatchu.passphrase",
             "base_dir": "/var/lib/labops-backup/borg",
@@ -92,6 +98,9 @@ def test_every_path_of_the_documented_default() -> None:
         "compression": "zstd,22",
         "chunker_params": "buzhash,16,20,18,4095",
         "limits": {"deleted_files": 1000, "deleted_percent": 10.0, "changed_percent": 50.0},
+        "quarantine": {},
+        "quarantine_days": 30,
+        "marker": {"source": "tatchu", "dataset": "database"},
         "source": "tatchu",
         "server": "loki",
         "pipeline": "tatchu.database",
@@ -105,6 +114,10 @@ def test_every_path_of_the_documented_default() -> None:
         "repository": "/srv/backup/borg/tatchu/database",
         "lock": "/run/labops-backup/tatchu.database.lock",
     }
+    assert (datasets[1]["marker"], datasets[1]["quarantine"]) == (
+        {"source": "tatchu", "dataset": "blobs"},
+        {"directory": "/srv/backup/quarantine/tatchu/blobs", "max_percent": 50.0},
+    )
     assert [(entry["kind"], entry["path"], entry["chunker_params"]) for entry in datasets[1:]] == [
         ("files", "/datajoint-db/blobs", ""),
         ("files", "/datajoint-data", ""),
@@ -331,8 +344,44 @@ def test_an_entry_that_is_no_mapping_is_refused() -> None:
 def test_an_unknown_field_is_refused(field: t.Any) -> None:
     assert dataset_refusal({"name": "a", "path": "/a", field: 1, "zzz": 2}) == (
         f"tatchu: dataset a has the unknown field '{field}'; known are allow_empty, compression, kind, "
-        "limit_changed_percent, limit_deleted_files, limit_deleted_percent, name, path"
+        "limit_changed_percent, limit_deleted_files, limit_deleted_percent, name, path, quarantine_bytes, "
+        "quarantine_days, quarantine_files, quarantine_percent"
     )
+
+
+def test_the_quarantine_of_a_dataset_goes_before_the_one_of_its_source() -> None:
+    (source,) = plan(
+        {
+            "backup_quarantine_files": 7,
+            "backup_quarantine_bytes": "1000",
+            "backup_datasets": [
+                {"name": "a", "path": "/a", "quarantine_percent": 0, "quarantine_days": 3},
+                {"name": "b", "path": "/b", "quarantine_files": 0, "quarantine_percent": 12.5},
+            ],
+        },
+        {"backup_reserve_bytes": 5, "backup_reserve_percent": "7.5"},
+    )
+    one, other = source["datasets"]
+    assert (one["quarantine_days"], other["quarantine_days"]) == (3, 30)
+    assert {**one["quarantine"], "directory": ""} == {"directory": "", "max_files": 7, "max_bytes": 1000}
+    assert {**other["quarantine"], "directory": ""} == {"directory": "", "max_bytes": 1000, "max_percent": 12.5}
+    assert (source["root_guard"]["reserve_bytes"], source["root_guard"]["reserve_percent"]) == (5, 7.5)
+
+
+@pytest.mark.parametrize(
+    ("field", "value", "reason"),
+    [
+        ("quarantine_days", 0, "quarantine_days is less than 1"),
+        ("quarantine_files", -1, "quarantine_files is negative"),
+        ("quarantine_percent", "much", "quarantine_percent 'much' is not a number"),
+    ],
+)
+def test_a_quarantine_that_cannot_be_is_refused(field: str, value: t.Any, reason: str) -> None:
+    assert dataset_refusal({"name": "a", "path": "/a", field: value}) == f"tatchu: dataset a: {reason}"
+
+
+def test_a_reserve_that_is_no_number_is_refused() -> None:
+    assert refusal({}, {"backup_reserve_bytes": "2G"}) == "loki: backup_reserve_bytes '2G' is not a number"
 
 
 def test_a_missing_field_is_refused() -> None:

@@ -51,6 +51,8 @@ PULL = {
     "created": 3,
     "changed_files": 2,
     "deleted": 1,
+    "quarantined_files": 0,
+    "quarantined_bytes": 0,
     "transferred_bytes": 4096,
     "dump_set": DUMP,
     "generation": 7,
@@ -293,10 +295,58 @@ def test_the_outcomes_of_a_source_include_the_silent() -> None:
     assert spoken == good("tatchu", "blobs")
 
 
+# ------------------------------------------------------------------------------------------------------- acceptance
+
+
+def accepting(accept: t.Any, stages: t.Sequence[str] = ALL) -> list[t.Any]:
+    run = _night.run(make_plan(), RUN, stages, [], [], "0.1.0", accept)
+    return [(entry["pipeline"], entry["accept"]) for entry in _inventory.datasets(run["sources"]) if "accept" in entry]
+
+
+def test_an_acceptance_reaches_its_dataset_and_no_other() -> None:
+    given = {"reason": "old sessions moved", "deleted_files": 4121}
+    assert accepting({"tatchu/blobs": given}) == [("tatchu.blobs", given)]
+    assert accepting({}) == []
+
+
+@pytest.mark.parametrize(
+    ("accept", "stages", "reason"),
+    [
+        ({"tatchu/blob": {"reason": "r", "empty": True}}, ALL, "names 'tatchu/blob', which this run does not pull"),
+        ({"blobs": {"reason": "r", "empty": True}}, ALL, "names 'blobs', which this run does not pull"),
+        ({"tatchu/blobs": {"reason": "r", "empty": True}}, ["archive"], "which this run does not pull"),
+        ({"tatchu/blobs": "wanted"}, ALL, "backup_accept for tatchu/blobs: 'wanted' is no acceptance"),
+        ({"tatchu/blobs": {"deleted_files": 1}}, ALL, "backup_accept for tatchu/blobs: the acceptance has no reason"),
+        ("tatchu/blobs", ALL, "backup_accept is 'tatchu/blobs'; a mapping is meant"),
+    ],
+)
+def test_an_acceptance_of_nothing_that_runs_is_refused(accept: t.Any, stages: list[str], reason: str) -> None:
+    with pytest.raises(BackupError, match="Nothing was changed") as caught:
+        accepting(accept, stages)
+    assert reason in caught.value.message
+
+
+def test_what_was_accepted_and_quarantined_is_told_and_kept() -> None:
+    (entry,) = (d for d in _inventory.datasets(make_plan()) if d["pipeline"] == "tatchu.blobs")
+    accepted = {"reason": "moved\x1b[2J", "deleted_files": 4121}
+    pull = {**PULL, "quarantined_files": 4121, "quarantined_bytes": 2048, "accepted": accepted}
+    outcome = _night.outcome(entry, pull, SKIPPED, ARCHIVE, PROOF, SKIPPED)
+    assert (outcome["accepted"], outcome["quarantined_files"]) == (accepted, 4121)
+    hosts = good_hosts()
+    hosts["tatchu.blobs"] = {"backup_outcome": outcome}
+    lines = _night.verdict(hosts, settle())["lines"]
+    assert "    accepted by the operator: deleted_files 4121 (moved\\x1b[2J)" in lines
+    assert any("4121 files, 2.0 KiB to the quarantine" in line for line in lines)
+    assert "accepted" not in good("tatchu", "blobs")
+
+
 def test_mirror_roots() -> None:
     assert _night.mirror_roots(make_plan()[0]["datasets"]) == {
         "database": {"mirror": "/srv/backup/mirror/tatchu/database"},
-        "blobs": {"mirror": "/srv/backup/mirror/tatchu/blobs"},
+        "blobs": {
+            "mirror": "/srv/backup/mirror/tatchu/blobs",
+            "quarantine": "/srv/backup/quarantine/tatchu/blobs",
+        },
     }
 
 

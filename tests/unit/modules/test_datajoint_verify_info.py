@@ -27,8 +27,9 @@ def verify(
         (mirror / name).write_bytes(b"xx" if name == "short" else b"xxx")
     (mirror / "folder" / "in").mkdir(parents=True, exist_ok=True)
     (mirror / "folder" / "in" / "a").write_bytes(b"xxx")
-    quarantine.mkdir(exist_ok=True)
-    (quarantine / "deleted").write_bytes(b"xxx")
+    for run, name in (("20261101T023000Z-000001", "deleted"), ("20261123T023000Z-77b0aa", "younger")):
+        (quarantine / run / "1").mkdir(parents=True, exist_ok=True)
+        (quarantine / run / "1" / name).write_bytes(b"xxx")
     options = {
         "references_file": str(file),
         "roots": {"blobs": {"mirror": str(mirror), "quarantine": str(quarantine)}, "data": {"mirror": "/nonexistent"}},
@@ -40,8 +41,8 @@ def verify(
 
 def test_files_that_are_there_are_fine_in_check_mode(run_module_main: RunModule, tmp_path: pathlib.Path) -> None:
     lines = [reference("here"), reference("sub/é"), reference("here", None), reference("folder", 3, is_folder=True)]
-    result = verify(run_module_main, tmp_path, *lines, reference("deleted"))
-    assert (result["ok"], result["checked"], result["in_quarantine"], result["examples"]) == (True, 5, 1, [])
+    result = verify(run_module_main, tmp_path, *lines, reference("deleted"), reference("younger"))
+    assert (result["ok"], result["checked"], result["in_quarantine"], result["examples"]) == (True, 6, 2, [])
 
 
 def test_each_kind_of_finding_is_counted(run_module_main: RunModule, tmp_path: pathlib.Path) -> None:
