@@ -39,8 +39,8 @@ def assumptions(
         "",
         "# What the backups take for granted",
         "",
-        "Hosts, addresses, accounts, keys, paths and times, as the inventory has them. Nothing else carries an address; "
-        "what still does on a host is found by `playbooks/legacy.yml`.",
+        "Hosts, addresses, accounts, keys, paths and times, as the inventory has them. Nothing else carries an "
+        "address; what still does on a host is found by `playbooks/legacy.yml`.",
         "",
         "## Hosts",
         "",
