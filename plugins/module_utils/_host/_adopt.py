@@ -73,7 +73,8 @@ def _move(old: str, mirror: str) -> None:
 
 def _elsewhere(old: str, mirror: str) -> BackupError:
     return BackupError(
-        f"{old} is a file system of its own, or lies on another one than {mirror}, and a tree is adopted by a rename only",
+        f"{old} is a file system of its own, or lies on another one than {mirror}, and a tree is adopted by a rename "
+        "only",
         untouched=_UNTOUCHED,
         remedy=_BY_HAND,
     )
