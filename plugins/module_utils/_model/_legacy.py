@@ -51,6 +51,9 @@ _FROM = re.compile(r'\bfrom="([^"]*)"', re.IGNORECASE)
 _COMMAND = re.compile(r'\bcommand="((?:[^"\\]|\\.)*)"', re.IGNORECASE)
 # Hashed entries of known_hosts are found by trying; a network larger than this is not tried address by address.
 _LARGEST_NETWORK = 1 << 16
+# With these ports too, unless that would be too many.
+_USUAL_PORTS = {"222", "2022", "2222", "10022", "22022", "22222"}
+_FEW = 1 << 10
 _SHOWN = 200
 _MASK = "***"
 _SECRETS = (
@@ -205,7 +208,7 @@ def examine(documents: t.Sequence[Document], past: Past) -> list[Finding]:
         if (network := _network(finding.address)) is not None and network.num_addresses == 1
     )
     for document in documents:
-        for finding in _LINEWISE.get(document.kind, _nothing)(document, past, ports):
+        for finding in _LINEWISE.get(document.kind, _by_suspicion)(document, past, ports):
             add(finding)
     for finding in _aliased(documents, past, list(findings.values())):
         add(finding)
@@ -313,7 +316,9 @@ def _in_known_hosts(document: Document, past: Past, ports: t.Iterable[str]) -> t
     known = [_form(name, port) for name in sorted(past.known_names) for port in ports]
     known += [_form(str(address), port) for address in sorted(past.known_addresses, key=str) for port in ports]
     ours = {key for _, _, hosts, key in entries if any(_stands_for(hosts, name) for name in known)}
-    candidates = [(name, _form(name, port)) for name in past.candidates() for port in sorted(ports)]
+    possible = list(past.candidates())
+    tried = sorted({*ports, *(_USUAL_PORTS if len(possible) <= _FEW else ())})
+    candidates = [(name, _form(name, port)) for name in possible for port in tried]
     for number, line, hosts, key in entries:
         names = hosts.split(",")
         addresses = [name for name, form in candidates if hosts.startswith("|") and _stands_for(hosts, form)][:1]
@@ -380,8 +385,12 @@ def _in_others(document: Document, past: Past, _ports: t.Iterable[str]) -> t.Ite
                 yield Finding(OTHER, document.path, number, line, address, f"carries {address}", BY_HAND)
 
 
-def _nothing(_document: Document, _past: Past, _ports: t.Iterable[str]) -> t.Iterator[Finding]:
-    return iter(())
+def _by_suspicion(document: Document, past: Past, _ports: t.Iterable[str]) -> t.Iterator[Finding]:
+    """What speaks of no backup, and carries an address of something that does."""
+    for number, line in _active(document):
+        for word, network in _networks_in(line):
+            if network.num_addresses == 1 and network.network_address in past.suspects:
+                yield _by_address(document, number, line, word, past)
 
 
 _LINEWISE: dict[str, t.Callable[[Document, Past, t.Iterable[str]], t.Iterator[Finding]]] = {

@@ -103,6 +103,18 @@ def test_what_is_no_address_is_refused(word: str) -> None:
 # ------------------------------------------------------------------------------------------------- what follows from it
 
 
+def test_an_address_of_an_old_script_is_found_in_what_speaks_of_no_backup() -> None:
+    findings = examine(
+        script(f"rsync {OLD}:/a /b"),
+        script(f"ping {OLD} 10.9.9.9", path="/home/anna/ping.sh"),
+        Document("/root/.ssh/config", _legacy.SSH_CONFIG, ("Host x", f"  HostName {OLD}")),
+    )
+    assert told(findings)[:2] == [
+        ("/home/anna/ping.sh", 2, f"carries {OLD}", "by hand"),
+        ("/root/.ssh/config", 2, f"carries {OLD}", "comment"),
+    ]
+
+
 def test_what_starts_an_old_script_is_found_to_the_end() -> None:
     findings = examine(
         script(f"rsync {OLD}:/a /b"),
@@ -229,14 +241,16 @@ def test_known_hosts_by_what_the_scripts_carry_and_by_the_keys_of_the_inventorys
         (5, f"carries {OLD} (hashed)", "comment"),
         (6, f"carries {OLD} (hashed)", "comment"),
     ]
+    assert in_known_hosts(script(f"rsync {OLD}:/a /b"))[4] == (6, f"carries {OLD} (hashed)", "comment")
     assert in_known_hosts() == [(2, f"carries {OLD}", "by hand"), (3, "carries 10.9.9.9", "comment")]
 
 
 def test_known_hosts_by_names_and_by_trying_a_whole_network() -> None:
-    assert in_known_hosts(addresses=["10.1.0.0/16", "old-tatchu"]) == [
+    assert in_known_hosts(addresses=["10.1.2.0/24", "old-tatchu"]) == [
         (1, f"carries {OLD}", "comment"),
         (2, f"carries {OLD}", "by hand"),
         (5, f"carries {OLD} (hashed)", "comment"),
+        (6, f"carries {OLD} (hashed)", "comment"),
         (8, "carries old-tatchu (hashed)", "comment"),
     ]
 
