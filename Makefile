@@ -69,8 +69,9 @@ test: lint unit molecule ## everything that CI runs
 
 test-all: test ## and what takes long
 
-docs: venv ## check the documentation of modules and roles
+docs: venv ## check the documentation of modules and roles, renew the generated pages
 	$(BIN)/ansible-doc -t module -l labops.backup
+	$(PLAYBOOK) -i inventory/production/hosts.yml playbooks/assumptions.yml -e assumptions_file=$(CURDIR)/docs/assumptions.md
 
 pins: ## renew the pinned requirements from *.in
 	for pair in job:roles/runner/files/requirements.txt dev:requirements/dev.txt; do \

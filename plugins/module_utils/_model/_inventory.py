@@ -5,6 +5,8 @@
 
 from __future__ import annotations
 
+import hashlib
+import json
 import math
 import posixpath
 import re
@@ -19,10 +21,18 @@ _HOST_NAME = re.compile(r"[A-Za-z0-9][A-Za-z0-9._-]*\Z")
 # Characters that would need quoting in rsync's --rsh, in a host:path word or in sshd's from= list.
 _ADDRESS = re.compile(r"[A-Za-z0-9_.:%-]+\Z")
 _ACCOUNT = re.compile(r"[a-z_][a-z0-9_-]{0,31}\Z")
+_HOST_KEY = re.compile(r"(ssh|ecdsa|sk)-[A-Za-z0-9@.-]+ [A-Za-z0-9+/]+={0,3}( .*)?\Z")
+# What borg help compression describes, as Borg's own parser takes it.
+_COMPRESSION = re.compile(
+    r"(obfuscate,([1-6]|11[0-9]|12[0-3]),)?"
+    r"((auto,)?(none|lz4|zstd(,([1-9]|1[0-9]|2[0-2]))?|zlib(,[0-9])?|lzma(,[0-9])?))\Z"
+)
+_BORG_VERSION = re.compile(r"1\.[24]\.[0-9]+\Z")
 _DATASET_FIELDS = {
     "name",
     "path",
     "kind",
+    "adopt_from",
     "allow_empty",
     "compression",
     "limit_deleted_files",
@@ -52,13 +62,17 @@ class Host(t.Protocol):
 
 
 def plan(
-    hosts: t.Mapping[str, Host], groups: t.Mapping[str, t.Sequence[str]], defaults: t.Mapping[str, t.Any]
+    hosts: t.Mapping[str, Host],
+    groups: t.Mapping[str, t.Sequence[str]],
+    defaults: t.Mapping[str, t.Any],
+    draft: bool = False,
 ) -> list[dict[str, t.Any]]:
     """One entry a source, in the order of the inventory group, with everything that a playbook needs to know.
 
     :param hosts: variables by host name.
     :param groups: host names by group; ``backup_servers`` and ``backup_sources`` count.
     :param defaults: what holds where a host does not say.
+    :param draft: accept addresses that are still placeholders. For documents about the inventory only.
     :raises BackupError: on the first thing in the inventory that cannot be right.
     """
     servers = list(groups.get("backup_servers", ()))
@@ -66,7 +80,10 @@ def plan(
     for group, members in (("backup_servers", servers), ("backup_sources", sources)):
         if not members:
             raise _bad(f"the inventory has no host in the group {group}")
-    plans = [_source(name, hosts, servers, defaults) for name in sources]
+    both = sorted({*servers} & {*sources})
+    if both:
+        raise _bad(f"{both[0]} is in both groups; one host cannot be a server and a source")
+    plans = [_source(name, hosts, servers, defaults, draft) for name in sources]
     idle = set(servers) - {entry["server"] for entry in plans}
     if idle:
         raise _bad(f"no source names {', '.join(sorted(idle))} as its backup_server")
@@ -74,7 +91,14 @@ def plan(
     for name in scripts:
         if scripts.count(name) > 1:
             raise _bad(f"two sources would share the script name {name!r}; rename one")
+    _check_apart(plans, servers)
     return plans
+
+
+def inventory_hash(sources: t.Sequence[t.Mapping[str, t.Any]]) -> str:
+    """The SHA-256 of the plan as canonical JSON: the same for the same inventory, wherever and whenever it is read."""
+    text = json.dumps(list(sources), sort_keys=True, separators=(",", ":"), ensure_ascii=True)
+    return hashlib.sha256(text.encode()).hexdigest()
 
 
 def datasets(sources: t.Sequence[t.Mapping[str, t.Any]]) -> list[dict[str, t.Any]]:
@@ -97,7 +121,7 @@ def _bad(what: str) -> BackupError:
 
 
 def _source(
-    name: str, hosts: t.Mapping[str, Host], servers: t.Sequence[str], defaults: t.Mapping[str, t.Any]
+    name: str, hosts: t.Mapping[str, Host], servers: t.Sequence[str], defaults: t.Mapping[str, t.Any], draft: bool
 ) -> dict[str, t.Any]:
     def of(host: str, variable: str) -> t.Any:
         value = hosts[host].get(variable)
@@ -113,23 +137,30 @@ def _source(
         raise _bad(
             f"{name!r} cannot name a source (letters, digits, dots, - and _, beginning with a letter or a digit)"
         )
+    if name == "known_hosts" or name.endswith(".pub"):
+        raise _bad(f"{name!r} cannot name a source: its identity would lie where another file lies")
     server = of(name, "backup_server")
     if server not in servers:
         raise _bad(f"{name}: backup_server is {server!r}, which is not in the group backup_servers")
     address = str(hosts[name].get("ansible_host") or name)
     if not _ADDRESS.match(address) or address.startswith("-"):
         raise _bad(f"{name}: ansible_host {address!r} is not an address")
-    if address.endswith(".invalid"):
+    if address.endswith(".invalid") and not draft:
         raise _bad(f"{name}: its address is still the placeholder {address!r}; set ansible_host")
     account = str(of(name, "backup_pull_account"))
     if not _ACCOUNT.match(account):
         raise _bad(f"{name}: backup_pull_account {account!r} is not an account name")
     root = _absolute(f"{server}: backup_root", of(server, "backup_root"))
+    version = str(of(server, "borg_version"))
+    if version and not _BORG_VERSION.match(version):
+        raise _bad(
+            f"{server}: borg_version is {version!r}; known are 1.2 and 1.4, such as 1.4.5, or empty for Debian's"
+        )
     base = f"{root}/borg/{name}"
     borg = {
         "passphrase_file": f"{_CONFIGURATION}/borg/{name}.passphrase",
         "base_dir": of(server, "borg_base_dir"),
-        "executable": borg_executable(str(of(server, "borg_version"))),
+        "executable": borg_executable(version),
     }
     rsync = {
         "identity_file": f"{_CONFIGURATION}/ssh/{name}",
@@ -162,11 +193,14 @@ def _source(
         "points_cache": f"{_STATE}/recovery_points/{name}",
         "ledger": f"{_STATE}/ledger",
         "staging": f"{root}/staging/{name}",
-        "datajoint_stores": dict(stores),
+        "datajoint_stores": {str(store): str(location) for store, location in stores.items()},
     }
     for address_from in source["pull_addresses"]:
         if not _ADDRESS.match(str(address_from)):
             raise _bad(f"{name}: {address_from!r} in backup_pull_addresses is not an address")
+    for key in source["host_keys"]:
+        if not _HOST_KEY.match(str(key).strip()):
+            raise _bad(f"{name}: {str(key)!r} in backup_source_host_keys is not a public key of the form 'type base64'")
     for store, location in source["datajoint_stores"].items():
         _absolute(f"{name}: the DataJoint store {store!r}", location)
     accepted = [str(text) for text in listed("backup_accept_content")]
@@ -178,6 +212,12 @@ def _source(
     if not isinstance(raw, (list, tuple)) or not raw:
         raise _bad(f"{name}: backup_datasets is empty or not a list")
     source["datasets"] = [_dataset(name, number, entry, of) for number, entry in enumerate(raw)]
+    for dataset in source["datasets"]:
+        old = dataset["adopt_from"]
+        if old and (_overlap(old, f"{root}/mirror") or _overlap(old, f"{root}/borg") or old == f"{root}/staging"):
+            raise _bad(
+                f"{name}: dataset {dataset['name']}: adopt_from {old!r} overlaps with what lies below {root} already"
+            )
     _check_together(name, source["datasets"])
     for dataset in source["datasets"]:
         dataset.update(
@@ -265,6 +305,18 @@ def _dataset(source: str, order: int, entry: t.Any, of: t.Callable[[str, str], t
     allow_empty = entry.get("allow_empty", False)
     if not isinstance(allow_empty, bool):
         raise _bad(f"{where}: allow_empty is {allow_empty!r}; true or false are meant")
+    compression = str(entry.get("compression") or of(source, "backup_compression"))
+    if not _COMPRESSION.match(compression):
+        raise _bad(
+            f"{where}: Borg has no compression {compression!r}; known are none, lz4, zstd,1 to zstd,22, zlib,0 to "
+            "zlib,9, lzma,0 to lzma,9, and auto, in front of one"
+        )
+    adopt_from = entry.get("adopt_from") or ""
+    if adopt_from and kind == "database":
+        raise _bad(
+            f"{where}: adopt_from cannot be given for a dataset of kind database, whose mirror holds one proven dump "
+            "set; name old dumps as a dataset of kind files"
+        )
     limits: dict[str, float] = {}
     for limit in _LIMITS:
         value = entry.get(f"limit_{limit}")
@@ -290,7 +342,8 @@ def _dataset(source: str, order: int, entry: t.Any, of: t.Callable[[str, str], t
         "kind": kind,
         "path": _absolute(where, entry["path"]),
         "allow_empty": allow_empty,
-        "compression": str(entry.get("compression") or of(source, "backup_compression")),
+        "adopt_from": _absolute(f"{where}: adopt_from", adopt_from) if adopt_from else "",
+        "compression": compression,
         "chunker_params": _DATABASE_CHUNKER if kind == "database" else "",
         "limits": limits,
         "quarantine": {"directory": "", **quarantine} if kind == "files" else {},
@@ -308,6 +361,32 @@ def _absolute(where: str, path: t.Any) -> str:
     return plain
 
 
+def _overlap(one: str, other: str) -> bool:
+    return f"{one}/".startswith(f"{other}/") or f"{other}/".startswith(f"{one}/")
+
+
+def _check_apart(plans: t.Sequence[t.Mapping[str, t.Any]], servers: t.Sequence[str]) -> None:
+    """Two sources must not stand in each other's way."""
+    names = {*servers, *(source["name"] for source in plans)}
+    places: dict[tuple[str, int], str] = {}
+    adopted: list[tuple[str, str, str]] = []
+    for source in plans:
+        other = places.setdefault((source["address"].lower(), source["port"]), source["name"])
+        if other != source["name"]:
+            raise _bad(f"{other} and {source['name']} have the same address {source['address']!r} and port")
+        for pipeline in (source["night"], *(dataset["pipeline"] for dataset in source["datasets"])):
+            if pipeline in names:
+                raise _bad(f"the host {pipeline} bears the name that a part of {source['name']} gets; rename it")
+        for dataset in source["datasets"]:
+            old = dataset["adopt_from"]
+            if not old:
+                continue
+            for server, path, pipeline in adopted:
+                if server == source["server"] and _overlap(path, old):
+                    raise _bad(f"{pipeline} and {dataset['pipeline']} would both adopt {old}")
+            adopted.append((source["server"], old, dataset["pipeline"]))
+
+
 def _check_together(source: str, datasets: t.Sequence[t.Mapping[str, t.Any]]) -> None:
     names = [dataset["name"] for dataset in datasets]
     for name in names:
@@ -320,7 +399,7 @@ def _check_together(source: str, datasets: t.Sequence[t.Mapping[str, t.Any]]) ->
         raise _bad(f"{source}: the dataset of kind database must come first, as it does in a restore")
     for one in datasets:
         for other in datasets:
-            if one is not other and f"{other['path']}/".startswith(f"{one['path']}/"):
+            if one is not other and _overlap(one["path"], other["path"]):
                 raise _bad(
                     f"{source}: the paths of the datasets {one['name']} and {other['name']} overlap "
                     f"({one['path']} and {other['path']})"

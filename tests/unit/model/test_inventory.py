@@ -2,6 +2,7 @@
 # SPDX-License-Identifier: GPL-3.0-or-later
 from __future__ import annotations
 
+import json
 import pathlib
 import typing as t
 
@@ -95,6 +96,7 @@ def test_every_path_of_the_documented_default() -> None:
         "kind": "database",
         "path": "/datajoint-db/dumps",
         "allow_empty": False,
+        "adopt_from": "",
         "compression": "zstd,22",
         "chunker_params": "buzhash,16,20,18,4095",
         "limits": {"deleted_files": 1000, "deleted_percent": 10.0, "changed_percent": 50.0},
@@ -343,7 +345,7 @@ def test_an_entry_that_is_no_mapping_is_refused() -> None:
 @pytest.mark.parametrize("field", ["pth", 7])
 def test_an_unknown_field_is_refused(field: t.Any) -> None:
     assert dataset_refusal({"name": "a", "path": "/a", field: 1, "zzz": 2}) == (
-        f"tatchu: dataset a has the unknown field '{field}'; known are allow_empty, compression, kind, "
+        f"tatchu: dataset a has the unknown field '{field}'; known are adopt_from, allow_empty, compression, kind, "
         "limit_changed_percent, limit_deleted_files, limit_deleted_percent, name, path, quarantine_bytes, "
         "quarantine_days, quarantine_files, quarantine_percent"
     )
@@ -468,3 +470,104 @@ def test_whether_a_tree_may_be_empty_is_said_with_yes_or_no(value: t.Any) -> Non
     assert dataset_refusal({"name": "a", "path": "/a", "allow_empty": value}) == (
         f"tatchu: dataset a: allow_empty is {value!r}; true or false are meant"
     )
+
+
+def test_there_are_names_that_no_source_can_have() -> None:
+    for name in ("known_hosts", "tatchu.pub"):
+        assert refusal(name=name) == f"{name!r} cannot name a source: its identity would lie where another file lies"
+
+
+@pytest.mark.parametrize(
+    "compression",
+    ["gzip", "zstd,23", "zstd,0", "lz4,9", "auto", "zlib,10", "ZSTD", "zstd,3\n", "--list", "obfuscate,3"],
+)
+def test_a_compression_that_borg_does_not_have_is_refused(compression: str) -> None:
+    message = dataset_refusal({"name": "a", "path": "/a", "compression": compression})
+    assert message.startswith(
+        f"tatchu: dataset a: Borg has no compression {compression!r}; known are none, lz4, zstd,1"
+    )
+    assert refusal({"backup_compression": compression}).startswith("tatchu: dataset database: Borg has no compression")
+
+
+@pytest.mark.parametrize(
+    "compression",
+    ["none", "lz4", "zstd", "zstd,1", "zstd,22", "zlib,0", "lzma,9", "auto,zstd,10", "obfuscate,3,auto,lz4"],
+)
+def test_every_compression_that_borg_has_is_taken(compression: str) -> None:
+    (entry,) = with_datasets({"name": "a", "path": "/a", "compression": compression})
+    assert entry["compression"] == compression
+
+
+@pytest.mark.parametrize("version", ["2.0.0", "1.1.18", "1.3.0", "1.4", "latest", "1.4.5b1"])
+def test_a_borg_that_is_not_supported_is_refused(version: str) -> None:
+    assert refusal(server={"borg_version": version}) == (
+        f"loki: borg_version is {version!r}; known are 1.2 and 1.4, such as 1.4.5, or empty for Debian's"
+    )
+
+
+@pytest.mark.parametrize(
+    "key", ["AAAA", "ssh-ed25519", "tatchu ssh-ed25519 AAAA", "ssh-ed25519 A A\nssh-rsa B", "ssh-rsa !"]
+)
+def test_what_is_no_host_key_is_refused(key: str) -> None:
+    assert refusal({"backup_source_host_keys": ["ssh-ed25519 AAAA tatchu", key]}) == (
+        f"tatchu: {key!r} in backup_source_host_keys is not a public key of the form 'type base64'"
+    )
+
+
+# ---------------------------------------------------------------------------------------------------------- adopted
+
+
+def test_an_old_tree_is_named_by_its_dataset() -> None:
+    (entry,) = with_datasets({"name": "a", "path": "/a", "adopt_from": "/srv/old/blobs/"})
+    assert entry["adopt_from"] == "/srv/old/blobs"
+
+
+@pytest.mark.parametrize(
+    "old",
+    [
+        "/srv",
+        "/srv/backup",
+        "/srv/backup/mirror/tatchu/a",
+        "/srv/backup/borg/x",
+        "/srv/backup/mirror",
+        "/srv/backup/staging",
+    ],
+)
+def test_an_old_tree_lies_apart_from_what_is_ours(old: str) -> None:
+    assert dataset_refusal({"name": "a", "path": "/a", "adopt_from": old}) == (
+        f"tatchu: dataset a: adopt_from {old!r} overlaps with what lies below /srv/backup already"
+    )
+
+
+def test_an_old_tree_may_lie_beside_ours_on_the_same_file_system() -> None:
+    (entry,) = with_datasets({"name": "a", "path": "/a", "adopt_from": "/srv/backup/tatchu_blobs"})
+    assert entry["adopt_from"] == "/srv/backup/tatchu_blobs"
+
+
+def test_an_old_tree_must_be_an_absolute_path() -> None:
+    assert dataset_refusal({"name": "a", "path": "/a", "adopt_from": "old"}) == (
+        "tatchu: dataset a: adopt_from: 'old' is not an absolute path"
+    )
+
+
+def test_old_dumps_are_not_adopted_as_the_mirror_of_a_database() -> None:
+    assert dataset_refusal({"name": "a", "path": "/a", "kind": "database", "adopt_from": "/old"}) == (
+        "tatchu: dataset a: adopt_from cannot be given for a dataset of kind database, whose mirror holds one proven "
+        "dump set; name old dumps as a dataset of kind files"
+    )
+
+
+@pytest.mark.parametrize("other", ["/old", "/old/deep", "/"])
+def test_no_tree_is_adopted_twice(other: str) -> None:
+    first = {"name": "a", "path": "/a", "adopt_from": "/old/deep" if other == "/" else "/old"}
+    second = {"name": "b", "path": "/b", "adopt_from": "/old" if other == "/" else other}
+    assert dataset_refusal(first, second) == (f"tatchu.a and tatchu.b would both adopt {second['adopt_from']}")
+
+
+# ------------------------------------------------------------------------------------------------------------- hash
+
+
+def test_the_hash_tells_inventories_apart_and_nothing_else() -> None:
+    same = {_inventory.inventory_hash(plan()), _inventory.inventory_hash(json.loads(json.dumps(plan())))}
+    assert len(same) == 1 and len(same.pop()) == 64
+    assert _inventory.inventory_hash(plan({"backup_compression": "lz4"})) != _inventory.inventory_hash(plan())

@@ -13,6 +13,7 @@ import typing as t
 import pytest
 from ansible.module_utils import basic
 from ansible_collections.labops.backup.plugins.module_utils._errors import BackupError
+from ansible_collections.labops.backup.plugins.module_utils._host import _legacy
 from ansible_collections.labops.backup.plugins.module_utils._tools import _borg
 
 POINT = "20261123T023000Z-77b0aa"
@@ -120,3 +121,40 @@ def outcome(name: str, order: int) -> dict[str, t.Any]:
         "generation": 3,
         "dump_set": DUMP,
     }
+
+
+@pytest.fixture
+def legacy_host(tmp_path: pathlib.Path, monkeypatch: pytest.MonkeyPatch) -> pathlib.Path:
+    """A host with a past, below a temporary folder."""
+    old, script = "10.1.2.3", f"{tmp_path}/opt/scripts/backup_tatchu_data.sh"
+    wrapper = f"{tmp_path}/usr/local/sbin/backup_and_notify_on_loki.sh"
+    files = {
+        "etc/cron.d/lab": f"# rsync {old}\n5 * * * * root rsync {old}:/x /y\n",
+        "etc/hosts": f"127.0.0.1 localhost\n{old} tatchu\n",
+        "etc/ssh/sshd_config": f"Port 22\nAllowUsers backup@{old}\n",
+        "etc/systemd/system/night.service": f"[Service]\nExecStart={script}\n",
+        "etc/systemd/system/night.timer": "[Timer]\nOnCalendar=daily\n",
+        "home/anna/.config/systemd/user/mine.service": f"[Service]\nExecStart={script}\n",
+        "home/anna/.ssh/known_hosts": f"{old} ssh-ed25519 AAAA\ntatchu ssh-ed25519 BBBB\n",
+        "home/anna/bin/pull": f"#!/bin/sh\nRSYNC_PASSWORD=hunter2 rsync {old}::data /b\udcff\n",
+        "opt/scripts/backup_tatchu_data.sh": f"#!/bin/sh\nrsync -a root@{old}:/datajoint-data/ /srv/old/\n",
+        "root/.ssh/authorized_keys": f'from="{old}" ssh-ed25519 AAAA backup\nssh-ed25519 BBBB anna\n',
+        "root/.ssh/config": f"# backup\nHost past\n  HostName {old}\n",
+        "usr/local/sbin/backup_and_notify_on_loki.sh": f"#!/bin/sh\n{script}\n",
+        "var/spool/cron/crontabs/root": f"MAILTO=root\n0 1 * * * {wrapper}\n0 2 * * * /bin/true\n",
+    }
+    for name, content in files.items():
+        path = tmp_path / name
+        path.parent.mkdir(parents=True, exist_ok=True)
+        path.write_bytes(os.fsencode(content))
+        path.chmod(0o700 if "/bin/" in name or "sbin" in name else 0o600)
+    (tmp_path / "etc/cron.daily").mkdir()
+    (tmp_path / "etc/cron.daily/night").symlink_to(script)
+    (tmp_path / "usr/local/bin").mkdir()
+    (tmp_path / "usr/local/bin/linked").symlink_to(script)
+    monkeypatch.setattr(_legacy, "_TREES", tuple(f"{tmp_path}{tree}" for tree in _legacy._TREES))
+    monkeypatch.setattr(_legacy, "_OURS", tuple(f"{tmp_path}{path}" for path in _legacy._OURS))
+    places = tuple((kind, tuple(f"{tmp_path}{pattern}" for pattern in patterns)) for kind, patterns in _legacy._FILES)
+    monkeypatch.setattr(_legacy, "_FILES", places)
+    monkeypatch.setattr(_legacy, "_homes", lambda: [f"{tmp_path}/root", f"{tmp_path}/home/anna"])
+    return tmp_path
