@@ -165,6 +165,12 @@ def prune(
     :param dry: decide and check everything, remove nothing, take no lock.
     :raises BackupError: when something is not as it must be before anything may be removed, or Borg failed.
     """
+    for number, dataset in enumerate(datasets, 1):
+        absent = [key for key in ("name", "repository", "lock") if not dataset.get(key)]
+        if absent:
+            raise BackupError(
+                f"dataset {number} of {source} lacks {', '.join(absent)}", untouched="Nothing was removed"
+            )
     locks = [] if dry else [dataset["lock"] for dataset in datasets]
     with _lock.hold_all(locks, f"the retention of {source}") as descriptors:
         points = open_repository(repository)

@@ -33,7 +33,8 @@ attributes:
 options:
   glob:
     description:
-      - Only archives whose name matches this shell pattern (C(*), C(?), C([...])) are touched. Say V(*) if all are meant.
+      - Only archives whose name matches this shell pattern (C(*), C(?), C([...])) are touched. V(*) is
+        every archive.
     type: str
     required: true
   keep_daily:

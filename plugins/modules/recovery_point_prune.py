@@ -50,22 +50,13 @@ options:
     type: path
     required: true
   datasets:
-    description: Every dataset of the source. O(repository) is the repository that holds the seals.
+    description:
+      - Every dataset of the source, as P(labops.backup.plan#filter) describes it; C(name), C(repository) and C(lock)
+        count. All locks are held until the module and Borg have ended.
+      - O(repository) is the one that holds the seals.
     type: list
     elements: dict
     required: true
-    options:
-      name:
-        description: Its name.
-        type: str
-        required: true
-      repository:
-        description: Absolute path of its repository.
-        type: path
-        required: true
-      lock:
-        description: Absolute path of its lock; all are held until the module and Borg have ended.
-        type: path
   keep_daily:
     description: How many days.
     type: int
@@ -79,7 +70,8 @@ options:
     type: int
     default: 24
   keep_complete:
-    description: So many of the newest complete points stay, and so many of the newest proven ones, whatever the windows say.
+    description:
+      - So many of the newest complete points stay, and so many of the newest proven ones, whatever the windows say.
     type: int
     default: 3
   keep_partial_days:
@@ -172,16 +164,7 @@ ARGUMENT_SPEC: dict[str, t.Any] = {
     "source": {"type": "str", "required": True},
     "point": {"type": "str", "required": True},
     "cache_dir": {"type": "path", "required": True},
-    "datasets": {
-        "type": "list",
-        "elements": "dict",
-        "required": True,
-        "options": {
-            "name": {"type": "str", "required": True},
-            "repository": {"type": "path", "required": True},
-            "lock": {"type": "path"},
-        },
-    },
+    "datasets": {"type": "list", "elements": "dict", "required": True},
     "keep_daily": {"type": "int", "default": 14},
     "keep_weekly": {"type": "int", "default": 8},
     "keep_monthly": {"type": "int", "default": 24},
