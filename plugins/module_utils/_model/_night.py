@@ -208,16 +208,19 @@ def verdict(hosts: t.Mapping[str, Host], this_run: Document, server: str = "") -
                 failures.append(f"{source['name']}/{entry['dataset']}")
         if "seal" in this_run["stages"]:
             point = hosts[source["night"]].get("backup_point") or {"problem": "its sealing ended without a word"}
-            retention = hosts[source["night"]].get("backup_retention") or {"problem": "it ended without a word"}
-            points.append({"source": source["name"], **point, "retention": retention})
+            retention = hosts[source["night"]].get("backup_retention")
+            if not retention and point.get("state") == "complete":
+                retention = {"problem": "it ended without a word"}
+            points.append({"source": source["name"], **point} | ({"retention": retention} if retention else {}))
             lines.append("  " + _point_line(point))
             lines.extend(f"    {_text.plain(str(problem))}" for problem in point.get("problems", ()))
             if point.get("state") != "complete":
                 failures.append(f"{source['name']}: " + ("point " + point["state"] if "state" in point else "no point"))
-            lines.append("  " + _retention_line(retention))
-            lines.extend(f"    {_text.plain(str(problem))}" for problem in retention.get("problems", ()))
-            if "problem" in retention or retention.get("problems"):
-                failures.append(f"{source['name']}: retention")
+            if retention:
+                lines.append("  " + _retention_line(retention))
+                lines.extend(f"    {_text.plain(str(problem))}" for problem in retention.get("problems", ()))
+                if "problem" in retention or retention.get("problems"):
+                    failures.append(f"{source['name']}: retention")
     what = {"seal": "recovery point", "archive": "archives", "pull": "pull"}[this_run["stages"][-1]]
     names = ", ".join(source["name"] for source in sources)
     title = f"backup FAILED: {', '.join(dict.fromkeys(failures))}" if failures else f"backup good: {what} of {names}"
@@ -270,6 +273,6 @@ def _retention_line(retention: Document) -> str:
         return f"nothing was removed: {_text.plain('; '.join(map(str, retention['stopped'])))}"
     archives = sum(map(len, retention["removed_archives"].values()))
     unknown = sum(map(len, retention["unknown_archives"].values()))
-    line = f"{len(retention['kept'])} recovery points are kept, {len(retention['removed'])} were removed"
-    line += f" with {archives} archives; {_text.size(retention['freed_bytes'])} were freed"
-    return line + (f"; {unknown} archives belong to no point" if unknown else "")
+    line = f"recovery points kept: {len(retention['kept'])}, removed: {len(retention['removed'])}; "
+    line += f"archives removed: {archives}; freed: {_text.size(retention['freed_bytes'])}"
+    return line + (f"; archives that belong to no point: {unknown}" if unknown else "")
