@@ -148,13 +148,13 @@ def decide(
             untouched="Nothing was removed",
             remedy="Run the backup again",
         )
-    _decide_points(decision, known, counts, current, now)
+    moments = {point["point"]: _run.began(point["point"]) for point in known}
+    _decide_points(decision, known, moments, counts, current, now)
     staying = [point for point in known if point["point"] in decision.kept]
     going = [point for point in known if point["point"] in decision.removed]
     theirs = {entry["archive_id"] for point in going for entry in point["datasets"]} | set(doomed)
-    complete = [
-        _run.began(point["point"]) for point in staying if _counts(point, decision, now) or point["point"] == current
-    ]
+    complete = [moments[point["point"]] for point in staying if point["state"] == _point.COMPLETE]
+    newest = max(moment for moment in complete if moment <= max(now, moments[current]))
     for repository in repositories:
         _decide_archives(
             decision,
@@ -162,7 +162,7 @@ def decide(
             prefix=f"{source}-{repository['dataset']}-",
             needed=_promised(staying, repository),
             going=theirs,
-            between=(min(_run.began(point["point"]) for point in known), max(complete)),
+            between=(min(moments.values()), newest),
             before=now - timedelta(days=counts["keep_partial_days"]),
         )
     paths = {repository["repository"] for repository in repositories}
@@ -198,48 +198,51 @@ def _broken(points: t.Sequence[Document], repositories: t.Sequence[Document]) ->
 
     A partial point promises nothing.
     """
-    by_id = {repository["repository_id"]: repository for repository in repositories}
-    by_path = {repository["repository"]: repository for repository in repositories}
+    ids = {repository["repository_id"] for repository in repositories}
+    paths = {repository["repository"] for repository in repositories}
+    there = {
+        (repository["repository_id"], archive["name"], archive["id"])
+        for repository in repositories
+        for archive in repository["archives"]
+    }
     found: dict[str, str] = {}
     for point in points:
         for entry in point["datasets"] if point["state"] != _point.PARTIAL else ():
-            repository = by_id.get(entry["repository_id"]) or by_path.get(entry["repository"])
-            if repository is None:
-                continue
-            there = {(archive["name"], archive["id"]) for archive in repository["archives"]}
-            if repository["repository_id"] != entry["repository_id"] or (
-                (entry["archive"], entry["archive_id"]) not in there
-            ):
+            judged = entry["repository_id"] in ids or entry["repository"] in paths
+            if judged and (entry["repository_id"], entry["archive"], entry["archive_id"]) not in there:
                 found.setdefault(
                     point["point"], f"promises the archive {entry['archive']}, which is not in {entry['repository']}"
                 )
     return found
 
 
-def _counts(point: Document, decision: Decision, now: datetime) -> bool:
-    """Whether the windows and floors may count on this point."""
-    return (
-        point["state"] in (_point.COMPLETE, PROVEN)
-        and point["point"] not in decision.broken
-        and _run.began(point["point"]) <= now
-    )
-
-
-def _decide_points(decision: Decision, known: t.Sequence[Document], counts: Rules, current: str, now: datetime) -> None:
-    whole = [point for point in known if _counts(point, decision, now) or point["point"] == current]
-    moments = {point["point"]: _run.began(point["point"]) for point in whole}
-    reasons = windows(moments, counts)
-    proven = [point["point"] for point in whole if point["state"] == PROVEN]
-    for floor, names in (("complete", list(moments)), ("proven", proven)):
+def _decide_points(
+    decision: Decision,
+    known: t.Sequence[Document],
+    moments: t.Mapping[str, datetime],
+    counts: Rules,
+    current: str,
+    now: datetime,
+) -> None:
+    proven = {point["point"] for point in known if point["state"] == PROVEN}
+    complete = {point["point"] for point in known if point["state"] == _point.COMPLETE} | proven
+    # What the windows and floors count on.
+    whole = {
+        name: moment
+        for name, moment in moments.items()
+        if name == current or (name in complete and name not in decision.broken and moment <= now)
+    }
+    reasons = windows(whole, counts)
+    for floor, names in (("complete", list(whole)), ("proven", [name for name in whole if name in proven])):
         for number, name in enumerate(names[: counts["keep_complete"]], 1):
             reasons.setdefault(name, f"{floor} #{number} of the last {counts['keep_complete']}")
     reasons.setdefault(current, "sealed by this run")
-    newest = max(moments.values())
+    newest = max(whole.values())
     life = timedelta(days=counts["keep_partial_days"])
     for point in known:
-        name, began = point["point"], _run.began(point["point"])
+        name, began = point["point"], moments[point["point"]]
         stays, reason = True, reasons.get(name)
-        if reason is None and name in moments:
+        if reason is None and name in whole:
             stays, reason = False, "no window needs it"
         elif reason is None and began > now:
             reason = "dated in the future"
