@@ -68,7 +68,7 @@ molecule: venv ## the scenarios on real hosts
 test: lint unit molecule ## everything that CI runs
 
 test-all: test ## and what takes long
-	RETENTION_FACTOR=12 PYTHONPATH=$(CURDIR)/.venv/collections $(BIN)/pytest tests/unit/model/test_retention_real.py
+	RETENTION_FACTOR=6 PYTHONPATH=$(CURDIR)/.venv/collections $(BIN)/pytest tests/unit/model/test_retention_real.py
 
 docs: venv ## check the documentation of modules and roles
 	$(BIN)/ansible-doc -t module -l labops.backup

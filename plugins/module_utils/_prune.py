@@ -1,7 +1,7 @@
 # Copyright: (c) 2026, the labops.backup contributors
 # SPDX-License-Identifier: GPL-3.0-or-later
 # PRIVATE to labops.backup: no stable interface.
-"""Remove archives of one repository, by windows or by name."""
+"""Remove archives of one repository by name."""
 
 from __future__ import annotations
 
@@ -12,15 +12,6 @@ from ansible_collections.labops.backup.plugins.module_utils._model import _reten
 from ansible_collections.labops.backup.plugins.module_utils._tools import _borg
 
 Document = dict[str, t.Any]
-
-
-def by_windows(
-    repository: _borg.Repository, glob: str, windows: t.Mapping[str, int], *, dry_run: bool, **options: t.Any
-) -> Document:
-    """``borg prune``: what it removed and what is there."""
-    before = repository.contents(glob)
-    removed = repository.prune(glob, windows, dry_run=dry_run, **options)
-    return {"removed": removed, "kept": [e["name"] for e in before["archives"] if e["name"] not in removed]}
 
 
 def by_name(

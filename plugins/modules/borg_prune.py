@@ -147,7 +147,7 @@ def _remove(module: AnsibleModule) -> dict[str, t.Any]:
         repository = _borg.Repository.of(options)
         if options["keep_names"] is None:
             windows = {name: options[f"keep_{name}"] or 0 for name in WINDOWS}
-            result = _prune.by_windows(repository, options["glob"], windows, **given)
+            result = repository.prune(options["glob"], windows, **given)
         else:
             keep, candidates = options["keep_names"], options["candidates"]
             result = _prune.by_name(repository, options["glob"], keep, candidates, **given)

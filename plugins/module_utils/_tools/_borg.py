@@ -622,8 +622,8 @@ class Repository:
         dry_run: bool,
         stall_seconds: float | None,
         pass_fds: t.Sequence[int] = (),
-    ) -> list[str]:
-        """What ``borg prune`` says that it would remove, and unless ``dry_run``, removes; names, newest first.
+    ) -> dict[str, list[str]]:
+        """What ``borg prune`` says that it would remove, and unless ``dry_run``, removes; and the archives it keeps.
 
         :param windows: ``daily``, ``weekly``, ``monthly`` and so on, each with how many are kept.
         :raises BackupError: when it removed something else than it said before.
@@ -657,7 +657,10 @@ class Repository:
                     f"{', '.join(sorted(was - there)) or 'nothing'}",
                     remedy="Find out who else works on the repository",
                 )
-        return doomed
+        return {
+            "removed": doomed,
+            "kept": [entry["name"] for entry in before["archives"] if entry["name"] not in doomed],
+        }
 
     def compact(self, *, stall_seconds: float | None, pass_fds: t.Sequence[int] = ()) -> dict[str, int]:
         """Give the space of removed archives back to the file system; bytes of the repository before and after."""
