@@ -5,6 +5,7 @@
 import json
 import os
 import pathlib
+import shlex
 import subprocess
 
 import pytest
@@ -72,27 +73,39 @@ def borg(loki):
 
 @pytest.fixture(scope="session")
 def extract(loki, borg):
-    """Extract an archive with plain borg into a fresh folder of loki; gives the folder."""
+    """Extract an archive with plain borg into a fresh folder of loki; gives the tree in it."""
 
     def run(dataset, archive):
         folder = f"/root/extract/{dataset}"
         loki.check_output(f"rm -rf {folder} && mkdir -p {folder}")
         done = borg("extract --numeric-ids --sparse", f"{dataset}::{archive}", folder=folder)
         assert done.rc == 0, done.stderr
-        return folder
+        return f"{folder}/{dataset}"
 
     return run
 
 
 @pytest.fixture(scope="session")
-def tree():
+def program():
+    """Run a program of tests/lab on a host, without leaving it there; gives what it prints."""
+
+    def run(host, name, *words):
+        command = shlex.join(["python3", "-", *words])
+        with open(PROJECT / "tests/lab" / name, "rb") as text:
+            ssh = ["ssh", "-F", PROJECT / ".lab/ssh_config", host.backend.host, command]
+            done = subprocess.run(ssh, stdin=text, capture_output=True, text=True)
+        assert done.returncode == 0, done.stderr
+        return done.stdout
+
+    return run
+
+
+@pytest.fixture(scope="session")
+def tree(program):
     """A folder of a host as tests/lab/tree.py describes it: path to entry."""
-    program = PROJECT / "tests/lab/tree.py"
 
     def read(host, folder):
-        ssh = ["ssh", "-F", PROJECT / ".lab/ssh_config", host.backend.host, f"python3 - {folder}"]
-        listed = subprocess.run(ssh, stdin=program.open(), capture_output=True, text=True, check=True)
-        return {entry["path"]: entry for entry in map(json.loads, listed.stdout.splitlines())}
+        return {entry["path"]: entry for entry in map(json.loads, program(host, "tree.py", folder).splitlines())}
 
     return read
 

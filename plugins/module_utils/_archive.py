@@ -86,7 +86,9 @@ def archive(
         }
         if dry_run:
             return {**facts, "repository_id": repository.expect_no_archive(name)}
-        created = repository.create(name, mirror.path, pass_fds=descriptors, **options)
+        created = repository.create(
+            name, *os.path.split(os.path.realpath(mirror.path)), pass_fds=descriptors, **options
+        )
         if mirror.generation_file is not None and _generation.read(mirror.generation_file) != before:
             raise BackupError(
                 f"the mirror {mirror.path} was written to while it was archived as {name}",

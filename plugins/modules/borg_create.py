@@ -7,11 +7,12 @@ from __future__ import annotations
 
 DOCUMENTATION = r"""
 module: borg_create
-short_description: Archive the content of a folder
+short_description: Archive a folder
 version_added: "0.1.0"
 author: labops.backup contributors (@labops)
 description:
-  - Archives what is in O(path), relative to it, so that an extract gives the bare tree. Owners are stored by number.
+  - Archives the directory O(path) under its own name, so that an extract gives a directory of that name with all of its
+    metadata. Owners are stored by number.
   - The folder must not change meanwhile. Anything but success is a failure, also a warning such as a file that changed
     or could not be read. Borg has written an archive in that case; its name is not reused and no recovery point may
     refer to it.
@@ -50,7 +51,8 @@ options:
   exclude:
     description:
       - Patterns of what is left out, each with its style, as C(borg help patterns) tells, for instance
-        V(sh:**/.rsync-partial). They are matched with paths relative to O(path).
+        V(sh:**/.rsync-partial). They are matched with paths that
+        begin with the name of O(path).
     type: list
     elements: str
     default: []

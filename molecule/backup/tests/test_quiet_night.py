@@ -5,6 +5,8 @@
 import pytest
 
 testinfra_hosts = ["ansible://loki"]
+# Borg 1.x keeps no later time (helpers/time.py: SUPPORT_32BIT_PLATFORMS); a file of the lab claims to be of 2040.
+LAST_BORG_TIME = (2**31 - 1 - 172800) * 10**9
 TREES = {"database": "/datajoint-db/dumps", "blobs": "/datajoint-db/blobs", "data": "/datajoint-data"}
 
 
@@ -27,5 +29,6 @@ def test_the_archive_equals_the_source(loki, tatchu, night, extract, tree, datas
     here = tree(loki, extract(dataset, archive))
     assert set(here) == {path for path, entry in there.items() if entry["kind"] != "socket"}
     for path, entry in here.items():
-        assert entry == there[path]
+        expected = {**there[path], "mtime_ns": min(there[path]["mtime_ns"], LAST_BORG_TIME)}
+        assert entry == expected
     assert len(here) > 3

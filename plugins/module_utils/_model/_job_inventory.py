@@ -97,8 +97,8 @@ def job_scripts(plan: t.Sequence[t.Mapping[str, t.Any]], host: str) -> list[dict
                         f"backup_{words}.sh",
                         f"pull-{words}",
                         "backup.yml",
-                        f"Takes a census of the dataset {dataset['name']} of {source['name']}, pulls it into its mirror. "
-                        "Archives nothing and seals no recovery point.",
+                        f"Takes a census of the dataset {dataset['name']} of {source['name']}, pulls it into its "
+                        "mirror. Archives nothing and seals no recovery point.",
                         backup_stages=["pull"],
                         backup_only_sources=[source["name"]],
                         backup_only_datasets=[dataset["name"]],

@@ -711,7 +711,8 @@ class Repository:
     def create(
         self,
         name: str,
-        path: str,
+        folder: str,
+        entry: str = ".",
         *,
         compression: str,
         exclude: t.Sequence[str] = (),
@@ -722,9 +723,12 @@ class Repository:
         pass_fds: t.Sequence[int] = (),
         on_progress: t.Callable[[dict[str, t.Any]], None] | None = None,
     ) -> Created:
-        """Archive the content of ``path``, relative to it, so that an extract gives the bare tree.
+        """Archive ``entry`` of ``folder`` by its name there.
 
-        :param exclude: patterns with their style (``sh:**/.partial``), against paths relative to ``path``.
+        A tree is archived as an entry of the folder above it and not as ``.``: on extract, Borg sets the time of
+        ``.`` before it writes what is in it (seen with 1.2.4), so that the root's own time would be lost.
+
+        :param exclude: patterns with their style (``sh:**/.partial``), against paths relative to ``folder``.
         :param stall_seconds: end Borg when it reports no progress for so long.
         :param pass_fds: descriptors of locks that Borg shall hold as long as it lives.
         :param on_progress: takes each ``archive_progress`` record.
@@ -747,10 +751,10 @@ class Repository:
             argv += ["--chunker-params", chunker_params]
         for pattern in exclude:
             argv += ["--exclude", pattern]
-        argv += [f"{self.path}::{name}", "."]
+        argv += ["--", f"{self.path}::{name}", entry]
         log = Log(on_progress)
         started = time.monotonic()
-        report = json.loads(self._run(*argv, log=log, cwd=path, stall_seconds=stall_seconds, pass_fds=pass_fds))
+        report = json.loads(self._run(*argv, log=log, cwd=folder, stall_seconds=stall_seconds, pass_fds=pass_fds))
         archive = report["archive"]
         seconds = round(time.monotonic() - started, 3)
         return Created(archive["id"], archive["stats"]["nfiles"], seconds, tuple(log.warnings))

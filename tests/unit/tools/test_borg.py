@@ -205,7 +205,8 @@ def test_the_arguments_of_create(recorded_borg: t.Any, repository: _borg.Reposit
     recorded_borg.will("create")
     repository.create(
         FIRST,
-        "/srv/backup/mirror/tatchu/blobs",
+        "/srv/backup/mirror/tatchu",
+        "blobs",
         compression="zstd,22",
         exclude=["sh:**/.rsync-partial", "pp:lost+found"],
         comment="of {now}",
@@ -216,16 +217,17 @@ def test_the_arguments_of_create(recorded_borg: t.Any, repository: _borg.Reposit
     )
     words = ["--progress", "create", "--json", "--numeric-ids", "--compression", "zstd,22", "--comment", "of {{now}}"]
     words += ["--checkpoint-interval", "600", "--chunker-params", "buzhash,16,20,18,4095"]
-    words += ["--exclude", "sh:**/.rsync-partial", "--exclude", "pp:lost+found", f"{PATH}::{FIRST}", "."]
+    words += ["--exclude", "sh:**/.rsync-partial", "--exclude", "pp:lost+found", "--", f"{PATH}::{FIRST}", "blobs"]
     assert recorded_borg.verbs == [words]
     (call,) = recorded_borg.calls
-    assert (call["cwd"], call["stall_seconds"], call["pass_fds"]) == ("/srv/backup/mirror/tatchu/blobs", 3600, [7])
+    assert (call["cwd"], call["stall_seconds"], call["pass_fds"]) == ("/srv/backup/mirror/tatchu", 3600, [7])
 
 
 def test_the_shortest_create(recorded_borg: t.Any, repository: _borg.Repository) -> None:
     recorded_borg.will("create")
     repository.create(FIRST, "/mirror", compression="zstd,3")
-    words = ["--progress", "create", "--json", "--numeric-ids", "--compression", "zstd,3", f"{PATH}::{FIRST}", "."]
+    words = ["--progress", "create", "--json", "--numeric-ids", "--compression", "zstd,3"]
+    words += ["--", f"{PATH}::{FIRST}", "."]
     assert recorded_borg.verbs == [words]
 
 
