@@ -28,7 +28,7 @@ help: ## show what can be made
 	@grep -hE '^[a-z-]+:.*## ' $(MAKEFILE_LIST) | sed -E 's/^([a-z-]+):.*## /\1\t/' | expand -t 12
 
 packages: ## Debian packages that the checkout itself needs
-	@missing=$$(dpkg-query -W -f '$${db:Status-Status} $${Package}\n' python3-venv shellcheck openssh-client rsync git 2>&1 \
+	@missing=$$(dpkg-query -W -f '$${db:Status-Status} $${Package}\n' python3-venv shellcheck openssh-client rsync borgbackup git 2>&1 \
 	  | sed -nE 's/^not-installed //p; s/^dpkg-query: no packages found matching //p'); \
 	if [ -n "$$missing" ]; then apt-get update -qq && DEBIAN_FRONTEND=noninteractive apt-get install -y -qq $$missing >/dev/null; fi
 
@@ -68,6 +68,7 @@ molecule: venv ## the scenarios on real hosts
 test: lint unit molecule ## everything that CI runs
 
 test-all: test ## and what takes long
+	RETENTION_FACTOR=6 PYTHONPATH=$(CURDIR)/.venv/collections $(BIN)/pytest tests/unit/model/test_retention_real.py
 
 docs: venv ## check the documentation of modules and roles, renew the generated pages
 	$(BIN)/ansible-doc -t module -l labops.backup

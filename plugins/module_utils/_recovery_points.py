@@ -1,7 +1,10 @@
 # Copyright: (c) 2026, the labops.backup contributors
 # SPDX-License-Identifier: GPL-3.0-or-later
 # PRIVATE to labops.backup: no stable interface.
-"""Seal recovery points and read the seals back: what is in the repository counts, what lies beside it is a cache."""
+"""Seal recovery points, read the seals back, remove points that nothing keeps.
+
+What is in the repository counts, what lies beside it is a cache.
+"""
 
 from __future__ import annotations
 
@@ -12,10 +15,11 @@ import shutil
 import tempfile
 import typing as t
 from dataclasses import dataclass
+from datetime import UTC, datetime
 
 from ansible_collections.labops.backup.plugins.module_utils._errors import BackupError
-from ansible_collections.labops.backup.plugins.module_utils._host import _content_manifest, _document
-from ansible_collections.labops.backup.plugins.module_utils._model import _point
+from ansible_collections.labops.backup.plugins.module_utils._host import _content_manifest, _document, _lock
+from ansible_collections.labops.backup.plugins.module_utils._model import _point, _retention
 from ansible_collections.labops.backup.plugins.module_utils._tools import _borg
 
 _COMPRESSION = "zstd,3"
@@ -148,6 +152,114 @@ def select(listing: Listing, wanted: str) -> Document:
                 remedy="Run borg check on its repository; the archives of its datasets end in the same identifier",
             )
     return _point.select(listing.points, wanted)
+
+
+def prune(
+    open_repository: OpenRepository,
+    repository: str,
+    *,
+    cache_dir: str,
+    source: str,
+    point: str,
+    datasets: t.Sequence[t.Mapping[str, t.Any]],
+    rules: t.Mapping[str, int],
+    journal: str,
+    dry: bool,
+    stall_seconds: float | None,
+) -> Document:
+    """Remove the points of a source that no rule keeps, and the archives that only they needed.
+
+    The seals go first. A seal promises its archives, so there must never be one whose archives are half gone; what
+    a crash leaves behind instead is archives without a seal. Their ids are written down before the first seal goes,
+    and the next retention removes them.
+
+    :param point: the complete point that this run sealed.
+    :param datasets: ``name``, ``repository`` and ``lock`` of each.
+    :param rules: of ``_retention.rules``.
+    :param journal: the document that says which archives a retention is about to remove.
+    :param dry: decide and check everything, remove nothing, take no lock.
+    :raises BackupError: when something is not as it must be before anything may be removed, or Borg failed.
+    """
+    for number, dataset in enumerate(datasets, 1):
+        absent = [key for key in ("name", "repository", "lock") if not dataset.get(key)]
+        if absent:
+            raise BackupError(
+                f"dataset {number} of {source} lacks {', '.join(absent)}", untouched="Nothing was removed"
+            )
+    locks = [] if dry else [dataset["lock"] for dataset in datasets]
+    with _lock.hold_all(locks, f"the retention of {source}") as descriptors:
+        points = open_repository(repository)
+        listing = read(points, cache_dir, refresh=False, keep=not dry)
+        if listing.unreadable:
+            raise BackupError(
+                "nobody knows which archives these recovery points need: "
+                + "; ".join(f"{entry['point']}: {entry['reason']}" for entry in listing.unreadable),
+                untouched="Nothing was removed",
+                remedy=f"Run borg check on {repository}; remove by hand the seals that are beyond help",
+            )
+        opened = {dataset["repository"]: open_repository(dataset["repository"]) for dataset in datasets}
+        contents = [
+            {"dataset": one["name"], "repository": one["repository"], **opened[one["repository"]].contents()}
+            for one in datasets
+        ]
+        doomed = _read_journal(journal)
+        decision = _retention.decide(
+            *(listing.points, contents, rules), source=source, current=point, now=datetime.now(UTC), doomed=doomed
+        )
+        if not dry:
+            options: dict[str, t.Any] = {"stall_seconds": stall_seconds, "pass_fds": descriptors}
+            going = [one for one in listing.points if one["point"] in decision.removed]
+            if going:
+                ids = {entry["archive_id"] for one in going for entry in one["datasets"]} | doomed
+                os.makedirs(os.path.dirname(journal), mode=0o700, exist_ok=True)
+                _document.write(journal, {"source": source, "run_id": point, "archive_ids": sorted(ids)})
+                points.remove([one["seal"]["archive"] for one in going], **options)
+            for one in going:
+                with contextlib.suppress(FileNotFoundError):
+                    os.unlink(_cache_path(cache_dir, one["point"]))
+            for path, names in decision.archives.items():
+                opened[path].remove(names, **options)
+            with contextlib.suppress(FileNotFoundError):
+                os.unlink(journal)
+    return _report(decision, listing, {one["repository"]: one["name"] for one in datasets})
+
+
+def _report(decision: _retention.Decision, listing: Listing, names: t.Mapping[str, str]) -> Document:
+    states = {one["point"]: one["state"] for one in listing.points}
+
+    def told(reasons: t.Mapping[str, str]) -> list[dict[str, str]]:
+        return [{"point": point, "state": states[point], "reason": reason} for point, reason in reasons.items()]
+
+    return {
+        "kept": told(decision.kept),
+        "removed": told(decision.removed),
+        "removed_archives": {names[path]: found for path, found in decision.archives.items()},
+        "unknown_archives": {names[path]: found for path, found in decision.unknown.items()},
+        "problems": [f"the recovery point {point} {why}" for point, why in decision.broken.items()],
+        "warnings": [
+            *listing.warnings,
+            *(
+                f"{path} holds archives that no recovery point needs, but the inventory does not name it any more; "
+                "nothing was removed there"
+                for path in decision.elsewhere
+            ),
+        ],
+    }
+
+
+def _read_journal(path: str) -> set[str]:
+    try:
+        document = _document.read(path)
+    except FileNotFoundError:
+        return set()
+    ids = document.get("archive_ids")
+    if not isinstance(ids, list) or not all(isinstance(one, str) for one in ids):
+        raise BackupError(
+            f"{path} does not say which archives a retention was about to remove",
+            untouched="Nothing was removed",
+            remedy="Move it away; what that retention left behind then goes by its age",
+        )
+    return set(ids)
 
 
 def _prove(

@@ -13,7 +13,7 @@ import re
 import typing as t
 
 from ansible_collections.labops.backup.plugins.module_utils._errors import BackupError
-from ansible_collections.labops.backup.plugins.module_utils._model import _content, _datajoint
+from ansible_collections.labops.backup.plugins.module_utils._model import _content, _datajoint, _retention
 
 NAME = re.compile(r"[a-z][a-z0-9_-]{0,62}\Z")
 # A source's name becomes part of paths, of names of archives and of words in rsync's --rsh.
@@ -191,6 +191,8 @@ def _source(
         "rsync": rsync,
         "points_repository": f"{base}/points",
         "points_cache": f"{_STATE}/recovery_points/{name}",
+        "retention": _rules(name, {rule: of(name, f"backup_{rule}") for rule in _retention.RULES}),
+        "retention_journal": f"{_STATE}/retention/{name}.json",
         "ledger": f"{_STATE}/ledger",
         "staging": f"{root}/staging/{name}",
         "datajoint_stores": {str(store): str(location) for store, location in stores.items()},
@@ -270,6 +272,13 @@ def _number(where: str, value: t.Any) -> float:
     if number < 0:
         raise _bad(f"{where} is negative")
     return number
+
+
+def _rules(source: str, values: t.Mapping[str, t.Any]) -> dict[str, int]:
+    try:
+        return _retention.rules(values, "backup_")
+    except BackupError as error:
+        raise _bad(f"{source}: {error.what}") from None
 
 
 def _port(source: str, value: t.Any) -> int:

@@ -199,6 +199,20 @@ def outcomes(hosts: t.Mapping[str, Host], source: Document) -> list[Document]:
     ]
 
 
+def retention_stop(hosts: t.Mapping[str, Host], source: Document) -> list[str]:
+    """Why nothing of this source may be removed in this run; empty when something may.
+
+    A dataset whose outcome says ``stop_retention`` stops it, also when all else is well: its content was not as it
+    must be, and older archives may be the only good ones.
+    """
+    point = hosts[source["night"]].get("backup_point") or {}
+    reasons = [] if point.get("state") == "complete" else ["this run sealed no complete recovery point"]
+    for entry in outcomes(hosts, source):
+        if entry.get("stop_retention"):
+            reasons.append(f"{entry['dataset']}: {entry.get('message') or 'its content did not pass'}")
+    return reasons
+
+
 def mirror_roots(datasets: t.Sequence[Document]) -> Document:
     """Where the files of each dataset are to be looked for."""
     roots = {}
@@ -248,11 +262,19 @@ def verdict(hosts: t.Mapping[str, Host], this_run: Document, server: str = "") -
                 failures.append(f"{source['name']}/{entry['dataset']}")
         if "seal" in this_run["stages"]:
             point = hosts[source["night"]].get("backup_point") or {"problem": "its sealing ended without a word"}
-            points.append({"source": source["name"], **point})
+            retention = hosts[source["night"]].get("backup_retention")
+            if not retention and point.get("state") == "complete":
+                retention = {"problem": "it ended without a word"}
+            points.append({"source": source["name"], **point} | ({"retention": retention} if retention else {}))
             lines.append("  " + _point_line(point))
             lines.extend(f"    {_text.plain(str(problem))}" for problem in point.get("problems", ()))
             if point.get("state") != "complete":
                 failures.append(f"{source['name']}: " + ("point " + point["state"] if "state" in point else "no point"))
+            if retention:
+                lines.append("  " + _retention_line(retention))
+                lines.extend(f"    {_text.plain(str(problem))}" for problem in retention.get("problems", ()))
+                if "problem" in retention or retention.get("problems"):
+                    failures.append(f"{source['name']}: retention")
     what = {"seal": "recovery point", "archive": "archives", "pull": "pull"}[this_run["stages"][-1]]
     names = ", ".join(source["name"] for source in sources)
     title = f"backup FAILED: {', '.join(dict.fromkeys(failures))}" if failures else f"backup good: {what} of {names}"
@@ -310,3 +332,15 @@ def _point_line(point: Document) -> str:
             if count:
                 line += f", {count} {kind.replace('_', ' ')}"
     return line
+
+
+def _retention_line(retention: Document) -> str:
+    if "problem" in retention:
+        return f"retention FAILED: {_text.plain(str(retention['problem']))}"
+    if "stopped" in retention:
+        return f"nothing was removed: {_text.plain('; '.join(map(str, retention['stopped'])))}"
+    archives = sum(map(len, retention["removed_archives"].values()))
+    unknown = sum(map(len, retention["unknown_archives"].values()))
+    line = f"recovery points kept: {len(retention['kept'])}, removed: {len(retention['removed'])}; "
+    line += f"archives removed: {archives}; freed: {_text.size(retention['freed_bytes'])}"
+    return line + (f"; archives that belong to no point: {unknown}" if unknown else "")

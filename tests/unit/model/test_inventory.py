@@ -84,6 +84,14 @@ def test_every_path_of_the_documented_default() -> None:
         },
         "points_repository": "/srv/backup/borg/tatchu/points",
         "points_cache": "/var/lib/labops-backup/recovery_points/tatchu",
+        "retention": {
+            "keep_daily": 14,
+            "keep_weekly": 8,
+            "keep_monthly": 24,
+            "keep_complete": 3,
+            "keep_partial_days": 30,
+        },
+        "retention_journal": "/var/lib/labops-backup/retention/tatchu.json",
         "ledger": "/var/lib/labops-backup/ledger",
         "staging": "/srv/backup/staging/tatchu",
         "datajoint_stores": {},
@@ -239,6 +247,20 @@ def test_an_empty_group_is_refused(group: str) -> None:
 def test_an_absent_group_is_refused() -> None:
     with pytest.raises(BackupError, match="no host in the group backup_servers"):
         _inventory.plan({}, {}, DEFAULTS)
+
+
+def test_windows_that_keep_nothing_are_refused() -> None:
+    zero = {"backup_keep_daily": 0, "backup_keep_weekly": 0, "backup_keep_monthly": 0}
+    assert refusal(zero) == (
+        "tatchu: backup_keep_daily, backup_keep_weekly, backup_keep_monthly are all 0, so that no recovery point would "
+        "last; at least one must be above 0"
+    )
+
+
+def test_a_retention_that_cannot_be_meant_is_refused() -> None:
+    assert refusal({"backup_keep_daily": -1}) == "tatchu: backup_keep_daily is -1; at least 0 is needed"
+    assert refusal({"backup_keep_complete": 0}) == "tatchu: backup_keep_complete is 0; at least 1 is needed"
+    assert refusal({"backup_keep_weekly": "many"}) == ("tatchu: backup_keep_weekly is 'many'; a whole number is needed")
 
 
 @pytest.mark.parametrize("server", ["", "tatchu", "nobody"])

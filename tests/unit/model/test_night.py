@@ -84,6 +84,14 @@ CONTENT = {
 FACTS = {"id": DUMP, "valid": True, "rows": 5}
 OFFER = {"dump_sets": [FACTS]}
 SKIPPED: dict[str, t.Any] = {"skipped": True, "changed": False}
+RETENTION: dict[str, t.Any] = {
+    "kept": [{"point": RUN, "state": "complete", "reason": "daily #1"}],
+    "removed": [{"point": "20261101T023000Z-000000", "state": "complete", "reason": "no window needs it"}],
+    "removed_archives": {"database": ["a", "b"], "blobs": ["c"]},
+    "unknown_archives": {},
+    "problems": [],
+    "freed_bytes": 2048,
+}
 
 
 def good(source: str, dataset: str) -> dict[str, t.Any]:
@@ -99,7 +107,10 @@ def good_hosts() -> Hosts:
     hosts: Hosts = {"loki": {}, "thor": {}}
     for source, dataset in (("tatchu", "database"), ("tatchu", "blobs"), ("odin", "raw"), ("freya", "blobs")):
         hosts[f"{source}.{dataset}"] = {"backup_outcome": good(source, dataset)}
-        hosts[f"{source}.points"] = {"backup_point": {"source": source, "point": RUN, "state": "complete"}}
+        hosts[f"{source}.points"] = {
+            "backup_point": {"source": source, "point": RUN, "state": "complete"},
+            "backup_retention": RETENTION,
+        }
     return hosts
 
 
@@ -357,13 +368,14 @@ def test_a_good_night() -> None:
     verdict = _night.verdict(good_hosts(), settle())
     assert verdict["ok"] is True
     assert verdict["title"] == f"backup good: recovery point of tatchu, odin, freya (run {RUN})"
-    assert verdict["lines"][:4] == [
+    assert verdict["lines"][:5] == [
         "tatchu:",
         "  database   12 files, 3.0 MiB; 3 new, 2 changed, 1 deleted in 1 min; archived 2.0 KiB, 512 B new in the "
         "repository, in 4.2 s",
         "  blobs      12 files, 3.0 MiB; 3 new, 2 changed, 1 deleted in 1 min; 5 new or touched files read (1.0 KiB) "
         "in 2.5 s; archived 2.0 KiB, 512 B new in the repository, in 4.2 s",
         f"  recovery point {RUN} is complete",
+        "  recovery points kept: 1, removed: 1; archives removed: 3; freed: 2.0 KiB",
     ]
     assert [(entry["source"], entry["dataset"]) for entry in verdict["outcomes"]] == [
         ("tatchu", "database"),
@@ -371,7 +383,7 @@ def test_a_good_night() -> None:
         ("odin", "raw"),
         ("freya", "blobs"),
     ]
-    assert verdict["points"][0] == {"source": "tatchu", "point": RUN, "state": "complete"}
+    assert verdict["points"][0] == {"source": "tatchu", "point": RUN, "state": "complete", "retention": RETENTION}
 
 
 @pytest.mark.parametrize(
@@ -393,12 +405,14 @@ def test_one_dataset_fails() -> None:
         "state": "partial",
         "problems": ["blobs is missing"],
     }
+    hosts["tatchu.points"]["backup_retention"] = {"stopped": ["this run sealed no complete recovery point"]}
     verdict = _night.verdict(hosts, settle())
     assert verdict["ok"] is False
     assert verdict["title"] == f"backup FAILED: tatchu/blobs, tatchu: point partial (run {RUN})"
     assert "  blobs      FAILED in step 'Pull': no space" in verdict["lines"]
     assert f"  recovery point {RUN} is partial" in verdict["lines"]
     assert "    blobs is missing" in verdict["lines"]
+    assert "  nothing was removed: this run sealed no complete recovery point" in verdict["lines"]
 
 
 def test_every_dataset_fails() -> None:
@@ -456,6 +470,59 @@ def test_a_server_is_judged_by_its_own_sources() -> None:
     assert (thor["ok"], [entry["source"] for entry in thor["outcomes"]]) == (True, ["freya"])
     loki = _night.verdict(hosts, settle(), "loki")
     assert loki["title"] == f"backup FAILED: loki, tatchu/blobs (run {RUN})"
+
+
+# ------------------------------------------------------------------------------------------------------- retention
+
+
+def test_something_may_be_removed_behind_a_complete_point_of_this_run_only() -> None:
+    hosts, source = good_hosts(), make_plan()[0]
+    assert _night.retention_stop(hosts, source) == []
+    points: list[t.Any] = [{"point": RUN, "state": "partial"}, {"problem": "no dataset"}, None]
+    for point in points:
+        hosts["tatchu.points"]["backup_point"] = point
+        assert _night.retention_stop(hosts, source) == ["this run sealed no complete recovery point"]
+
+
+def test_a_dataset_can_stop_the_retention_of_its_source() -> None:
+    hosts = good_hosts()
+    hosts["tatchu.blobs"]["backup_outcome"] |= {"stop_retention": True, "message": "3 blobs do not match their names"}
+    stopped, other = make_plan()[:2]
+    assert _night.retention_stop(hosts, stopped) == ["blobs: 3 blobs do not match their names"]
+    assert _night.retention_stop(hosts, other) == []
+
+
+def test_a_stopped_retention_is_said_and_is_no_failure_of_its_own() -> None:
+    hosts = good_hosts()
+    hosts["tatchu.points"]["backup_retention"] = {"stopped": ["blobs: bit rot"]}
+    verdict = _night.verdict(hosts, settle())
+    assert verdict["ok"] is True
+    assert "  nothing was removed: blobs: bit rot" in verdict["lines"]
+
+
+@pytest.mark.parametrize(
+    ("retention", "line"),
+    [
+        ({"problem": "Remove recovery points: locked"}, "  retention FAILED: Remove recovery points: locked"),
+        (None, "  retention FAILED: it ended without a word"),
+        ({**RETENTION, "problems": ["the point x promises y"]}, "    the point x promises y"),
+    ],
+)
+def test_a_retention_that_failed_fails_the_night_and_leaves_its_point(
+    retention: dict[str, t.Any] | None, line: str
+) -> None:
+    hosts = good_hosts()
+    hosts["tatchu.points"]["backup_retention"] = retention
+    verdict = _night.verdict(hosts, settle())
+    assert verdict["title"] == f"backup FAILED: tatchu: retention (run {RUN})"
+    assert line in verdict["lines"] and f"  recovery point {RUN} is complete" in verdict["lines"]
+    assert verdict["points"][0]["state"] == "complete"
+
+
+def test_archives_without_a_point_are_told() -> None:
+    hosts = good_hosts()
+    hosts["tatchu.points"]["backup_retention"] = {**RETENTION, "unknown_archives": {"blobs": ["x", "y"]}}
+    assert "freed: 2.0 KiB; archives that belong to no point: 2" in "".join(_night.verdict(hosts, settle())["lines"])
 
 
 def test_nothing_to_judge_is_not_good() -> None:

@@ -60,7 +60,13 @@ def settle(*sources: str) -> dict[str, t.Any]:
 def good_hosts(run: dict[str, t.Any]) -> Hosts:
     found: Hosts = {"loki": {}}
     for source in run["sources"]:
-        found[source["night"]] = {"backup_point": {"source": source["name"], "point": RUN, "state": "complete"}}
+        found[source["night"]] = {
+            "backup_point": {"source": source["name"], "point": RUN, "state": "complete"},
+            "backup_retention": {
+                **{"kept": [], "removed": [], "removed_archives": {}, "unknown_archives": {}},
+                **{"problems": [], "freed_bytes": 0},
+            },
+        }
         for dataset in source["datasets"]:
             found[dataset["pipeline"]] = {
                 "backup_outcome": {

@@ -8,6 +8,7 @@ import hashlib
 import json
 import os
 import pathlib
+import re
 import typing as t
 
 import pytest
@@ -28,6 +29,8 @@ class Repositories:
         self.comments: list[str] = []
         self.reads: list[str] = []
         self.damage = b""
+        self.removals: list[tuple[str, list[str]]] = []
+        self.removals_until_crash = 1000
 
     def of(self, options: dict[str, t.Any]) -> Repository:
         return Repository(self, options["repository"])
@@ -45,6 +48,22 @@ class Repository:
     def describe(self) -> dict[str, t.Any]:
         archives = [{"name": name, "id": f"id of {name}"} for name in reversed(self._archives())]
         return {"repository_id": f"id of {self.path}", "archives": archives}
+
+    def contents(self) -> dict[str, t.Any]:
+        found = self.describe()
+        entries = [{**entry, "start": _start(entry["name"])} for entry in found["archives"]]
+        return {
+            "repository_id": found["repository_id"],
+            "archives": [entry for entry in entries if ".checkpoint" not in entry["name"]],
+            "checkpoints": [entry for entry in entries if ".checkpoint" in entry["name"]],
+        }
+
+    def remove(self, names: t.Sequence[str], *, stall_seconds: float | None, pass_fds: t.Sequence[int]) -> None:
+        self.all.removals.append((self.path, list(names)))
+        if len(self.all.removals) > self.all.removals_until_crash:
+            raise BackupError("the power went")
+        for name in names:
+            del self._archives()[name]
 
     def create(self, name: str, path: str, *, compression: str, comment: str) -> _borg.Created:
         files = {entry: pathlib.Path(path, entry).read_bytes() for entry in os.listdir(path)}
@@ -108,6 +127,12 @@ def point_options(point_connection: dict[str, t.Any], tmp_path: pathlib.Path) ->
         "manifest_file": str(manifest),
         "references": {"checked": 1, "missing": 0, "wrong_size": 0, "unresolved": 0, "ok": True},
     }
+
+
+def _start(archive: str) -> str:
+    """When an archive was begun, from the identifier in its name."""
+    moment = re.search(r"(\d{4})(\d\d)(\d\d)T(\d\d)(\d\d)(\d\d)Z", archive)
+    return "{}-{}-{}T{}:{}:{}Z".format(*moment.groups()) if moment else "2026-01-01T00:00:00Z"
 
 
 def outcome(name: str, order: int) -> dict[str, t.Any]:
