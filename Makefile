@@ -28,7 +28,8 @@ help: ## show what can be made
 	@grep -hE '^[a-z-]+:.*## ' $(MAKEFILE_LIST) | sed -E 's/^([a-z-]+):.*## /\1\t/' | expand -t 12
 
 packages: ## Debian packages that the checkout itself needs
-	@missing=$$(dpkg-query -W -f '$${db:Status-Status} $${Package}\n' python3-venv shellcheck openssh-client rsync borgbackup git 2>&1 \
+	@missing=$$({ dpkg-query -W -f '$${db:Status-Status} $${Package}\n' \
+	    python3-venv shellcheck openssh-client rsync borgbackup git 2>&1 || :; } \
 	  | sed -nE 's/^not-installed //p; s/^dpkg-query: no packages found matching //p'); \
 	if [ -n "$$missing" ]; then apt-get update -qq && DEBIAN_FRONTEND=noninteractive apt-get install -y -qq $$missing >/dev/null; fi
 
@@ -47,7 +48,7 @@ lint: venv ## every linter
 	$(BIN)/yamllint --strict .
 	$(BIN)/ansible-lint --strict
 	$(BIN)/antsibull-changelog lint
-	git ls-files -z '*.sh' .ci/run | xargs -0 -r shellcheck
+	git -c safe.directory=$(CURDIR) ls-files -z '*.sh' .ci/run | xargs -0 -r shellcheck
 
 unit: venv ## unit tests, under a minute
 	PYTHONPATH=$(CURDIR)/.venv/collections $(BIN)/pytest tests/unit

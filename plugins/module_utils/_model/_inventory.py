@@ -191,6 +191,7 @@ def _source(
         "rsync": rsync,
         "points_repository": f"{base}/points",
         "points_cache": f"{_STATE}/recovery_points/{name}",
+        "dump_max_age_hours": _number(f"{name}: backup_dump_max_age_hours", of(name, "backup_dump_max_age_hours")),
         "retention": _rules(name, {rule: of(name, f"backup_{rule}") for rule in _retention.RULES}),
         "retention_journal": f"{_STATE}/retention/{name}.json",
         "ledger": f"{_STATE}/ledger",

@@ -45,6 +45,7 @@ def run(
     :param accept: what an operator accepts for this run, by ``source/dataset``; see :class:`_guard.Acceptance`.
     :raises BackupError: when something that does not exist was asked for.
     """
+    only_sources, only_datasets = _names(only_sources), _names(only_datasets)
     if not _run.is_identifier(run_id):
         raise _refused(f"backup_run_id {run_id!r} does not look like 20261123T023000Z-77b0aa")
     allowed = [list(STAGES[:end]) for end in (1, 2, 3)] + [["archive"], ["archive", "seal"]]
@@ -79,6 +80,11 @@ def run(
     }
 
 
+def _names(given: str | t.Sequence[str]) -> list[str]:
+    """Names as a list; ``-e name=value`` on a command line gives one as text."""
+    return [given] if isinstance(given, str) and given else list(given)
+
+
 def _accepting(sources: t.Sequence[Document], accept: t.Any, *, pulls: bool) -> list[Document]:
     """The sources with what an operator accepts beside each dataset."""
     if not isinstance(accept, t.Mapping):
@@ -111,14 +117,17 @@ def pin(offered: t.Mapping[str, t.Any]) -> Document:
     :raises BackupError: when there is none.
     """
     sets = list(offered.get("dump_sets") or ())
+    skipped: list[str] = []
     for entry in sets:
-        if entry["valid"]:
+        if not entry["valid"]:
+            skipped.append(f"{entry['id']}: {', '.join(entry['problems'])}")
+        else:
             name = entry["id"]
             filters = [f"+ /{name}/", f"- {_ANY_DUMP_SET}", f"- {_UNFINISHED}"]
-            return {"id": name, "filters": filters, "started": entry["started"], "finished": entry["finished"]}
-    problems = "; ".join(f"{entry['id']}: {', '.join(entry['problems'])}" for entry in sets)
+            times = {"started": entry["started"], "finished": entry["finished"]}
+            return {"id": name, "filters": filters, "skipped": skipped, **times}
     raise BackupError(
-        "the source offers no finished dump set" + (f" ({problems})" if problems else ""),
+        "the source offers no finished dump set" + (f" ({'; '.join(skipped)})" if skipped else ""),
         remedy="Look at the dump job on the source: run its backup_and_notify script there",
     )
 
@@ -257,9 +266,17 @@ def verdict(hosts: t.Mapping[str, Host], this_run: Document, server: str = "") -
             lines.append("  " + _outcome_line(entry))
             if entry.get("accepted"):
                 lines.append("    " + _accepted_line(entry["accepted"]))
+            if "dump_set_facts" in entry:
+                line, too_old = _dump_line(entry["dump_set_facts"], this_run["id"], source["dump_max_age_hours"])
+                lines.append("    " + line)
+                if too_old:
+                    failures.append(f"{source['name']}: old dump set")
             lines.extend(f"    warning: {_text.plain(str(warning))}" for warning in entry.get("warnings", ()))
             if not entry["ok"]:
                 failures.append(f"{source['name']}/{entry['dataset']}")
+        pinned = hosts[source["night"]].get("backup_pin") if source["night"] in hosts else None
+        skipped = (pinned or {}).get("skipped") or ()
+        lines.extend(f"  warning: newer, but not valid: dump set {_text.plain(str(one))}" for one in skipped)
         if "seal" in this_run["stages"]:
             point = hosts[source["night"]].get("backup_point") or {"problem": "its sealing ended without a word"}
             retention = hosts[source["night"]].get("backup_retention")
@@ -285,6 +302,16 @@ def verdict(hosts: t.Mapping[str, Host], this_run: Document, server: str = "") -
         "outcomes": all_outcomes,
         "points": points,
     }
+
+
+def _dump_line(dump_set: Document, run_id: str, max_hours: float) -> tuple[str, bool]:
+    """The dump set that a run took, and whether it was too old for it: the source's dump job may have stopped."""
+    begun = _run.began(dump_set["id"])
+    seconds = (_run.began(run_id) - begun).total_seconds()
+    line = f"dump set {dump_set['id']}, begun {_text.duration(max(seconds, 0))} before this run"
+    if seconds <= max_hours * 3600:
+        return line, False
+    return line + f": OLDER than {max_hours:g} h, look at the dump job on the source", True
 
 
 def _outcome_line(entry: Document) -> str:

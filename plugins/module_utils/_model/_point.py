@@ -24,7 +24,13 @@ _SHOWN = 10
 _NEEDED = ("name", "order", "archive", "archive_id", "repository", "repository_id", "generation", "dump_set")
 _MEASURED = ("files", "bytes", "nfiles", "original_size", "compressed_size", "deduplicated_size", "seconds", "content")
 _DUMP_SET = ("id", "started", "finished", "engine", "version", "rows")
-_REFERENCES = ("checked", "missing", "wrong_size", "unresolved", "ok")
+_REFERENCES = ("checked", "missing", "wrong_size", "unresolved", "in_quarantine", "ok")
+_LOOKED_UP = (
+    ("missing", "missing"),
+    ("wrong_size", "of a wrong size"),
+    ("unresolved", "unresolved"),
+    ("in_quarantine", "only in the quarantine; bring them back with quarantine_restore"),
+)
 
 Document = dict[str, t.Any]
 
@@ -169,7 +175,7 @@ def _problems(
     elif references.get("ok") is not True:
         counts = [
             f"{references[key]} {label}"
-            for key, label in (("missing", "missing"), ("wrong_size", "of a wrong size"), ("unresolved", "unresolved"))
+            for key, label in _LOOKED_UP
             if references.get(key)
         ]
         problems.append("the references of the dump did not pass: " + (", ".join(counts) or "no verdict"))
@@ -201,7 +207,13 @@ def check(document: t.Mapping[str, t.Any], point: str) -> None:
     for number, dataset in enumerate(document["datasets"], 1):
         check_archived(dataset, f"dataset {number} in the seal of {point}")
     if document["state"] == COMPLETE:
-        _moment((document["dump_set"] or {}).get("started", "no dump set"))
+        _state_of(document)
+
+
+def _state_of(document: t.Mapping[str, t.Any]) -> datetime:
+    """The moment that a point brings back: when its dump began, or for a source without a database its run."""
+    dump_set = document["dump_set"]
+    return _moment(str(dump_set.get("started"))) if dump_set else _run.began(str(document["point"]))
 
 
 def newest_first(points: t.Iterable[Document]) -> list[Document]:
@@ -225,8 +237,8 @@ def select(points: t.Iterable[Document], wanted: str) -> Document:
         found, sought = [one for one in known if one["point"] == wanted], f"there is no recovery point {wanted}"
     else:
         moment = _moment(wanted)
-        before = [one for one in complete if _moment(one["dump_set"]["started"]) < moment]
-        found = sorted(before, key=lambda one: _moment(one["dump_set"]["started"]), reverse=True)[:1]
+        before = [one for one in complete if _state_of(one) < moment]
+        found = sorted(before, key=_state_of, reverse=True)[:1]
         sought = f"no complete recovery point has a dump that began before {_run.utc(moment)}"
     if found:
         return found[0]

@@ -84,6 +84,7 @@ def test_every_path_of_the_documented_default() -> None:
         },
         "points_repository": "/srv/backup/borg/tatchu/points",
         "points_cache": "/var/lib/labops-backup/recovery_points/tatchu",
+        "dump_max_age_hours": 36.0,
         "retention": {
             "keep_daily": 14,
             "keep_weekly": 8,

@@ -554,3 +554,22 @@ def test_nothing_in_a_message_can_command_a_terminal_or_forge_a_line() -> None:
     assert f"  no recovery point: {shown}" in lines
     assert f"    {shown}" in lines
     assert not [line for line in lines if not line.isprintable()]
+
+
+def test_an_old_dump_set_fails_the_night_and_a_skipped_one_is_told() -> None:
+    run = settle()
+    hosts = good_hosts()
+    old = {"id": "20261101T021500Z-3fa9c1"}
+    hosts["tatchu.database"]["backup_outcome"]["dump_set_facts"] = old
+    hosts["tatchu.points"]["backup_pin"] = {"id": old["id"], "skipped": ["20261123T021500Z-aaaaaa: no trailer"]}
+    verdict = _night.verdict(hosts, run)
+    assert not verdict["ok"]
+    assert "tatchu: old dump set" in verdict["title"]
+    text = "\n".join(verdict["lines"])
+    assert "begun 22 d before this run: OLDER than 36 h" in text
+    assert "not valid: dump set 20261123T021500Z-aaaaaa: no trailer" in text
+
+
+@pytest.mark.parametrize("given", ["tatchu", ["tatchu"]])
+def test_one_name_may_be_given_as_text(given: t.Any) -> None:
+    assert [source["name"] for source in settle(sources=given)["sources"]] == ["tatchu"]
