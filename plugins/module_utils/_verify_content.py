@@ -88,7 +88,9 @@ def verify(request: Request) -> dict[str, t.Any]:
         "unchanged": work.unchanged,
         "findings": [finding.as_result() for finding in work.findings],
         "ok": not work.counts.finding_count,
-        "message": _content.verdict(request.mirror, work.findings, work.counts.finding_count),
+        "message": _content.verdict(
+            request.mirror, work.findings, work.counts.finding_count, by_layout=request.stores is None
+        ),
         "generation": generation["generation"],
         "manifest": {"sha256": digest, "files": work.counts.files, "bytes": work.counts.bytes},
         "seconds": round(time.monotonic() - started, 3),

@@ -59,9 +59,11 @@ options:
     description:
       - The folders of the DataJoint stores in this mirror, relative to it, V(.) for the whole. An empty list says that
         there are none.
-      - If it is not given, the layout has to tell. Files of DataJoint 0.x are recognised by C(SCHEMA/ab/cd/abcd...),
-        with at least one folder that repeats the first digits of a name of 32, those of 2.x by a folder C(_hash).
-      - Files of DataJoint 0.x in a store without subfolders cannot be told from others and are not compared.
+      - If it is not given, the layout has to tell. Files of DataJoint 0.x are recognised by its default layout
+        C(SCHEMA/ab/cd/abcd...), with two folders that repeat the first four digits of a name of 32, those of 2.x by a
+        folder C(_hash).
+      - Files of DataJoint 0.x in a store without subfolders cannot be told from others and are not compared; those in
+        other subfolders only where the store is named.
     type: list
     elements: str
   accept:

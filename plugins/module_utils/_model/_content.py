@@ -38,8 +38,10 @@ _FOLDER_0 = re.compile(rb"[0-9a-f]{1,32}")
 _NAME_2 = re.compile(rb"[a-z2-7]{26}")
 _FOLDER_2 = re.compile(rb"[a-z2-7]{1,26}")
 _HASHED_2 = b"_hash"
-# The name of a folder that DataJoint makes for a schema; caches that look like a store rarely have such a name.
-_SCHEMA = re.compile(rb"[^.~]+")
+# What stands for a store when the inventory names none: raw data and caches, too, have folders and names of digits.
+_SCHEMA = re.compile(rb"[a-z][a-z0-9_]*")
+_PREFIX_0 = re.compile(rb"[0-9a-f]{2}")
+_DIGEST_0 = re.compile(rb"[0-9a-f]{32}")
 
 
 class Status(t.Protocol):
@@ -281,7 +283,8 @@ class Stores:
     """Where in a dataset DataJoint keeps files whose names are digests of their content.
 
     * 0.x: ``<schema>/<2 digits>/<2 digits>/<32 digits>`` for blobs, and the same with ``.<name>`` for attachments,
-      whose digest is over name, NUL and content; the folders are whatever the subfolding says, at least one.
+      whose digest is over name, NUL and content; the folders are whatever the subfolding says, at least one. By
+      the layout only the default of two folders with two digits each is recognised.
     * 2.x: ``_hash/<schema>/<26 base32 digits>``, with or without such folders.
 
     :param roots: the stores' folders, relative to the dataset; None when nobody knows and the layout has to tell.
@@ -294,7 +297,7 @@ class Stores:
         """What the names in a folder may mean; None for one that is in no such store."""
         if self._roots is None:
             parts = path.split(b"/")
-            old = _trailing_0(parts)
+            old = _default_0(parts)
             new = _after_hashed(parts[parts.index(_HASHED_2) :]) if _HASHED_2 in parts else None
         else:
             found_0, found_2 = [], []
@@ -311,16 +314,13 @@ class Stores:
         return Folder(old, () if new is None else (new,)) if old or new is not None else None
 
 
-def _trailing_0(parts: t.Sequence[bytes]) -> tuple[bytes, ...]:
-    """The digits in the last folders, for every folder above them that can be a schema's."""
-    found, digits = [], b""
-    for position in range(len(parts) - 1, 0, -1):
-        digits = parts[position] + digits
-        if len(digits) > 32 or not _FOLDER_0.fullmatch(parts[position]):
-            break
-        if _SCHEMA.fullmatch(parts[position - 1]):
-            found.append(digits)
-    return tuple(found)
+def _default_0(parts: t.Sequence[bytes]) -> tuple[bytes, ...]:
+    """The digits in the last two folders when they can be those of DataJoint's default layout, below a schema's."""
+    if len(parts) < 3 or not all(_PREFIX_0.fullmatch(part) for part in parts[-2:]):
+        return ()
+    if not _SCHEMA.fullmatch(parts[-3]) or any(_DIGEST_0.fullmatch(part) for part in parts[:-2]):
+        return ()
+    return (b"".join(parts[-2:]),)
 
 
 def _after_hashed(parts: t.Sequence[bytes]) -> bytes | None:
@@ -391,18 +391,27 @@ def judge(path: bytes, claim: Claim | None, md5: bytes, before: Entry | None, af
     return Finding(path, SILENT, before.sha256.decode(), after.sha256.decode(), after.sha256.decode())
 
 
-def verdict(mirror: str, findings: t.Sequence[Finding], count: int) -> str:
-    """One message about all findings; empty when there is none."""
+def verdict(mirror: str, findings: t.Sequence[Finding], count: int, *, by_layout: bool = False) -> str:
+    """One message about all findings; empty when there is none.
+
+    :param by_layout: nobody named the stores, so that a name may look like a digest and be none.
+    """
     if not count:
         return ""
     files = "1 file" if count == 1 else f"{count} files"
     named = "; ".join(finding.sentence() for finding in findings[:_SHOWN])
     more = f"; and {count - _SHOWN} more" if count > _SHOWN else ""
+    mistaken = by_layout and any(finding.kind == NAME for finding in findings)
+    cure = (
+        " Stores were told by their layout alone; if these files are in none, name the stores in "
+        "backup_datajoint_stores."
+    )
     return (
         f"{files} in {mirror} {'does' if count == 1 else 'do'} not hold what {'it' if count == 1 else 'they'} should: "
         f"{named}{more}. The mirror was not changed and must not be archived. Look at these files on the source: "
         "a failing disk, an interrupted write, or somebody who encrypts? Bring them back from an older archive; what "
         "is lost for good can be accepted as it is, by 'SHA256 PATH' in backup_accept_content."
+        + (cure if mistaken else "")
     )
 
 

@@ -110,11 +110,10 @@ def claimed(path: str, stores: list[str] | None) -> _content.Claim | None:
     [
         (f"lab/ab/cd/{MD5}", b""),
         (f"deep/down/lab_ephys/ab/cd/{MD5}", b""),
-        (f"lab/ab/{MD5}", b""),
-        (f"lab/abcd/01/2/{MD5}", b""),
         (f"lab/ab/cd/{MD5}.notes m000 0.tar.gz", b"notes m000 0.tar.gz\0"),
         (f"lab/ab/cd/{MD5}.new\nline", b"new\nline\0"),
         (f"abc/ab/cd/{MD5}", b""),
+        (f"ab/ab/cd/{MD5}", b""),
     ],
 )
 def test_blobs_and_attachments_of_0_x(path: str, salt: bytes) -> None:
@@ -122,10 +121,23 @@ def test_blobs_and_attachments_of_0_x(path: str, salt: bytes) -> None:
         assert claimed(path, stores) == _content.Claim(MD5, salt)
 
 
+@pytest.mark.parametrize("path", [f"lab/ab/{MD5}", f"lab/abcd/01/2/{MD5}", f"Lab-2/ab/cd/{MD5}"])
+def test_other_subfoldings_are_known_only_where_a_store_is_named(path: str) -> None:
+    assert claimed(path, ["."]) == _content.Claim(MD5, b"")
+    assert claimed(path, None) is None
+
+
 @pytest.mark.parametrize(
     "path",
     [
         f"lab/{MD5}",
+        f"cache/a/{MD5}.tif",
+        f"raw/s1/{MD5}/{MD5}.tif",
+        f"2023/ab/{MD5}",
+        f"2023/ab/cd/{MD5}",
+        f"Cache/ab/cd/{MD5}.tif",
+        f"{'a' * 32}/ab/cd/{MD5}",
+        f"raw/{MD5}/lab/ab/cd/{MD5}",
         f"ab/cd/{MD5}".replace("ab/", "", 1),
         f"{MD5}",
         f"lab/ef/{MD5}",
@@ -208,6 +220,13 @@ def test_the_message_names_files_and_no_control_characters() -> None:
     assert "; and 26 more. The mirror was not changed" in message and message.isprintable()
     assert _content.verdict("/mirror", findings[:1], 1).startswith("1 file in /mirror does not hold what it should: ")
     assert _content.verdict("/mirror", [], 0) == ""
+
+
+def test_the_message_names_the_cure_when_only_the_layout_told_of_a_store() -> None:
+    named, silent = (_content.Finding(b"a", kind, "e", "g", "s") for kind in (_content.NAME, _content.SILENT))
+    assert "backup_datajoint_stores" in _content.verdict("/mirror", [silent, named], 2, by_layout=True)
+    assert "backup_datajoint_stores" not in _content.verdict("/mirror", [silent], 1, by_layout=True)
+    assert "backup_datajoint_stores" not in _content.verdict("/mirror", [named], 1)
 
 
 @pytest.mark.parametrize(("percent", "rounds"), [(100.0, 1), (50.0, 2), (5.0, 20), (30.0, 3), (0.1, 1000)])
