@@ -352,7 +352,7 @@ def _begin(request: Request, progress: _Progress) -> str | None:
 def _judge(request: Request, progress: _Progress, census: dict[str, t.Any]) -> None:
     """Stop here when the census breaks a limit that nobody accepted, or the disk is too small.
 
-    What earlier attempts of this pull deleted counts, so that retries cannot sum up to more than a limit allows.
+    What earlier attempts of this pull deleted and overwrote counts, so that retries cannot sum up to more than a limit allows.
     """
     before = progress.deleted_files
     found = _other_tree(request, progress)
@@ -361,7 +361,7 @@ def _judge(request: Request, progress: _Progress, census: dict[str, t.Any]) -> N
         source_files=census["files_on_source"] - bool(request.marker),
         mirror_files=census["mirror_files"] + before,
         deleted=census["deleted_files"] + before,
-        changed=census["changed_files"],
+        changed=census["changed_files"] + progress.changed,
     )
     if request.quarantine:
         waiting_files, waiting_bytes = _quarantine.waiting(request.quarantine.directory)
@@ -376,7 +376,7 @@ def _judge(request: Request, progress: _Progress, census: dict[str, t.Any]) -> N
         )
     left = [breach for breach in found if not request.acceptance.covers(breach)]
     if left:
-        raise _refusal(request, census, left, touched=before > 0)
+        raise _refusal(request, census, left, touched=before + progress.changed > 0)
     if found:
         progress.accepted = {"reason": request.acceptance.reason, **progress.accepted, **_guard.needed(found)}
     if request.root:

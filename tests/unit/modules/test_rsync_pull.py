@@ -227,6 +227,17 @@ def test_an_acceptance_is_bound_by_its_number_over_all_tries(
     assert (result["failed"], result["acceptance"]) == (True, {"deleted_files": 12})
 
 
+def test_overwritten_files_add_up_over_all_tries(
+    run_module_main: RunModule, rsync: Rsync, options: dict[str, t.Any], waits: list[float]
+) -> None:
+    rewritten = b"|>f.st......|5|x\n"
+    rsync.answers = [answer(rewritten * 15), answer(rewritten * 8, rc=12, stderr=CUT), answer(rewritten * 8)]
+    result = run_module_main(rsync_pull, options)
+    assert (result["failed"], result["kind"], waits) == (True, "limits", [7])
+    assert "16 of 30 files would be overwritten, 53.3 %" in result["msg"]
+    assert "The mirror was not changed any further" in result["msg"]
+
+
 def test_an_acceptance_that_was_not_needed_is_not_returned(
     run_module_main: RunModule, rsync: Rsync, options: dict[str, t.Any]
 ) -> None:
