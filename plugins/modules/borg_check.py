@@ -93,7 +93,7 @@ reach:
   type: dict
   sample: {segments: {reached: 412, total: 2310}}
 whole:
-  description: Whether it reached everything that it was asked to look at.
+  description: Whether it reached everything that it was asked to look at; not when it counted nothing.
   returned: success, not in check mode
   type: bool
 seconds:
@@ -160,7 +160,7 @@ def _check(module: AnsibleModule) -> dict[str, t.Any]:
             stall_seconds=options["stall_seconds"] or None,
             pass_fds=descriptors,
         )
-    whole = all(one["reached"] == one["total"] for one in reach.values())
+    whole = bool(reach) and all(one["reached"] == one["total"] for one in reach.values())
     return {**result, "reach": reach, "whole": whole, "seconds": round(time.monotonic() - started, 3)}
 
 

@@ -36,6 +36,15 @@ def test_a_check_that_ran_out_of_time_is_not_whole(
     assert result["reach"]["segments"]["reached"] == 1 < result["reach"]["segments"]["total"]
 
 
+def test_a_check_that_counted_nothing_is_not_whole(
+    recorded_borg: t.Any, run_module_main: RunModule, options: dict[str, t.Any]
+) -> None:
+    recorded_borg.cases["silent"] = {**recorded_borg.cases["check_repository"], "stderr": []}
+    recorded_borg.will("silent")
+    result = run_module_main(borg_check, options)
+    assert (result["reach"], result["whole"]) == ({}, False)
+
+
 def test_damage_is_a_failure(recorded_borg: t.Any, run_module_main: RunModule, options: dict[str, t.Any]) -> None:
     recorded_borg.will("check_damaged")
     result = run_module_main(borg_check, options)
