@@ -173,11 +173,7 @@ def _problems(
     if references is None:
         problems.append("the references of the dump were not checked")
     elif references.get("ok") is not True:
-        counts = [
-            f"{references[key]} {label}"
-            for key, label in _LOOKED_UP
-            if references.get(key)
-        ]
+        counts = [f"{references[key]} {label}" for key, label in _LOOKED_UP if references.get(key)]
         problems.append("the references of the dump did not pass: " + (", ".join(counts) or "no verdict"))
     return problems
 
