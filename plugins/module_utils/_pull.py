@@ -352,7 +352,8 @@ def _begin(request: Request, progress: _Progress) -> str | None:
 def _judge(request: Request, progress: _Progress, census: dict[str, t.Any]) -> None:
     """Stop here when the census breaks a limit that nobody accepted, or the disk is too small.
 
-    What earlier attempts of this pull deleted and overwrote counts, so that retries cannot sum up to more than a limit allows.
+    What earlier attempts of this pull deleted and overwrote counts, so that retries cannot sum up to more than a limit
+    allows.
     """
     before = progress.deleted_files
     found = _other_tree(request, progress)
