@@ -40,7 +40,7 @@ def test_the_second_source_comes_back_as_it_is(host, meg, tree):
     host.check_output("rm -rf /root/rig && mkdir /root/rig")
     done = plain_borg(host, f"extract --numeric-ids --sparse /srv/backup/borg/meg/rig::{name}", "/root/rig")
     assert done.rc == 0, done.stderr
-    assert tree(host, "/root/rig") == tree(meg, "/srv/rig")
+    assert tree(host, "/root/rig/rig") == tree(meg, "/srv/rig")
 
 
 def test_the_second_source_has_an_endpoint_and_no_job(host, meg):
