@@ -22,7 +22,7 @@ export ANSIBLE_CONFIG := $(CURDIR)/ansible.cfg
 export ANSIBLE_COLLECTIONS_PATH := $(CURDIR)/.venv/collections
 export PATH := $(BIN):$(PATH)
 
-.PHONY: help packages venv lint unit lab site demo molecule test test-all bench docs pins clean
+.PHONY: help packages venv lint unit lab site demo molecule test test-all docs pins clean
 
 help: ## show what can be made
 	@grep -hE '^[a-z-]+:.*## ' $(MAKEFILE_LIST) | sed -E 's/^([a-z-]+):.*## /\1\t/' | expand -t 12
