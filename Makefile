@@ -22,13 +22,14 @@ export ANSIBLE_CONFIG := $(CURDIR)/ansible.cfg
 export ANSIBLE_COLLECTIONS_PATH := $(CURDIR)/.venv/collections
 export PATH := $(BIN):$(PATH)
 
-.PHONY: help packages venv lint unit lab site demo molecule test test-all bench docs pins clean
+.PHONY: help packages venv lint unit lab site demo molecule test test-all docs pins clean
 
 help: ## show what can be made
 	@grep -hE '^[a-z-]+:.*## ' $(MAKEFILE_LIST) | sed -E 's/^([a-z-]+):.*## /\1\t/' | expand -t 12
 
 packages: ## Debian packages that the checkout itself needs
-	@missing=$$(dpkg-query -W -f '$${db:Status-Status} $${Package}\n' python3-venv shellcheck openssh-client rsync git 2>&1 \
+	@missing=$$({ dpkg-query -W -f '$${db:Status-Status} $${Package}\n' \
+	    python3-venv shellcheck openssh-client rsync borgbackup git 2>&1 || :; } \
 	  | sed -nE 's/^not-installed //p; s/^dpkg-query: no packages found matching //p'); \
 	if [ -n "$$missing" ]; then apt-get update -qq && DEBIAN_FRONTEND=noninteractive apt-get install -y -qq $$missing >/dev/null; fi
 
@@ -47,7 +48,7 @@ lint: venv ## every linter
 	$(BIN)/yamllint --strict .
 	$(BIN)/ansible-lint --strict
 	$(BIN)/antsibull-changelog lint
-	git ls-files -z '*.sh' .ci/run | xargs -0 -r shellcheck
+	git -c safe.directory=$(CURDIR) ls-files -z '*.sh' .ci/run | xargs -0 -r shellcheck
 
 unit: venv ## unit tests, under a minute
 	PYTHONPATH=$(CURDIR)/.venv/collections $(BIN)/pytest tests/unit
@@ -68,9 +69,11 @@ molecule: venv ## the scenarios on real hosts
 test: lint unit molecule ## everything that CI runs
 
 test-all: test ## and what takes long
+	RETENTION_FACTOR=6 PYTHONPATH=$(CURDIR)/.venv/collections $(BIN)/pytest tests/unit/model/test_retention_real.py
 
-docs: venv ## check the documentation of modules and roles
+docs: venv ## check the documentation of modules and roles, renew the generated pages
 	$(BIN)/ansible-doc -t module -l labops.backup
+	$(PLAYBOOK) -i inventory/production/hosts.yml playbooks/assumptions.yml -e assumptions_file=$(CURDIR)/docs/assumptions.md
 
 pins: ## renew the pinned requirements from *.in
 	for pair in job:roles/runner/files/requirements.txt dev:requirements/dev.txt; do \

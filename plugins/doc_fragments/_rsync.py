@@ -42,6 +42,27 @@ options:
     type: list
     elements: str
     default: []
+  marker:
+    description:
+      - Refuse when the root of the source does not hold the marker of this dataset, as the role
+        P(labops.backup.rsync_source#role) writes it. Then its file system is probably not mounted, or another one is.
+      - The identifier in the first marker that a mirror sees is written into its generation document, and another one
+        is refused from then on.
+      - The marker is a file of the source like any other. O(filters) must not leave it out.
+    type: dict
+    suboptions:
+      name:
+        description: Its name at the root of the source.
+        type: str
+        default: .labops-backup-dataset
+      source:
+        description: The source that it must name.
+        type: str
+        required: true
+      dataset:
+        description: The dataset that it must name.
+        type: str
+        required: true
   delete_excluded:
     description: Delete from the mirror what the filters exclude. Otherwise it stays there.
     type: bool

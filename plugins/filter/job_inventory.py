@@ -14,7 +14,7 @@ from ansible_collections.labops.backup.plugins.module_utils._model import _job_i
 
 
 def job_inventory(
-    hosts: HostVars, plan: t.Sequence[t.Mapping[str, t.Any]], host: str, names: t.Iterable[str]
+    hosts: HostVars, plan: t.Sequence[t.Mapping[str, t.Any]], host: str, names: t.Iterable[str], stamp: str
 ) -> dict[str, t.Any]:
     """The inventory of the jobs of one host; see job_inventory.yml."""
     members = sorted({name for source in plan for name in (source["server"], source["name"])})
@@ -22,7 +22,7 @@ def job_inventory(
     for member in members:
         secrets.update(_secrets(hosts, member))
     try:
-        return _job_inventory.job_inventory(hosts, plan, host, names, secrets)
+        return _job_inventory.job_inventory(hosts, plan, host, names, secrets, stamp)
     except BackupError as error:
         raise AnsibleFilterError(error.message) from error
 

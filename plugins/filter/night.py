@@ -15,4 +15,7 @@ class FilterModule:
 
     def filters(self) -> dict[str, t.Callable[..., t.Any]]:
         """Name to function."""
-        return filters(_night.run, _night.pin, _night.outcome, _night.outcomes, _night.mirror_roots, _night.verdict)
+        return filters(
+            *(_night.run, _night.pin, _night.outcome, _night.outcomes, _night.mirror_roots),
+            *(_night.content_manifests, _night.retention_stop, _night.verdict),
+        )

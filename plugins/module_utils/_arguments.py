@@ -22,3 +22,11 @@ DATABASE: dict[str, t.Any] = {
     "defaults_file": {"type": "path"},
     "socket": {"type": "path"},
 }
+
+# plugins/doc_fragments/_legacy.py
+LEGACY: dict[str, t.Any] = {
+    "addresses": {"type": "list", "elements": "str", "default": []},
+    "known": {"type": "list", "elements": "str", "required": True},
+    "peers": {"type": "list", "elements": "str", "default": []},
+    "paths": {"type": "list", "elements": "path", "default": []},
+}

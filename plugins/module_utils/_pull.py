@@ -1,21 +1,29 @@
 # Copyright: (c) 2026, the labops.backup contributors
 # SPDX-License-Identifier: GPL-3.0-or-later
 # PRIVATE to labops.backup: no stable interface.
-"""A pull: lock, census, limits, generation, transfer, and again if that can help."""
+"""A pull: marker, lock, census, limits, generation, quarantine, transfer, recount, and again if that can help."""
 
 from __future__ import annotations
 
 import contextlib
 import os
 import shutil
+import tempfile
 import time
 import typing as t
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
 
 from ansible_collections.labops.backup.plugins.module_utils._errors import BackupError
-from ansible_collections.labops.backup.plugins.module_utils._host import _generation, _lock
-from ansible_collections.labops.backup.plugins.module_utils._model import _guard
+from ansible_collections.labops.backup.plugins.module_utils._host import (
+    _document,
+    _generation,
+    _lock,
+    _quarantine,
+    _root,
+    _tree,
+)
+from ansible_collections.labops.backup.plugins.module_utils._model import _guard, _marker, _run
 from ansible_collections.labops.backup.plugins.module_utils._tools import _rsync
 
 TRANSFER_ARGUMENTS: dict[str, t.Any] = {
@@ -30,6 +38,29 @@ TRANSFER_ARGUMENTS: dict[str, t.Any] = {
     "timeout": {"type": "int", "default": 600},
 }
 
+MARKER_ARGUMENT: dict[str, t.Any] = {
+    "type": "dict",
+    "options": {
+        "name": {"type": "str", "default": _marker.NAME},
+        "source": {"type": "str", "required": True},
+        "dataset": {"type": "str", "required": True},
+    },
+}
+
+Phase = t.Literal["look at the marker", "census", "pull"]
+
+
+@dataclass(frozen=True)
+class Quarantine:
+    """Where the pull puts what it would delete or overwrite.
+
+    :param directory: the quarantine of the dataset.
+    :param cap: how much may wait there.
+    """
+
+    directory: str
+    cap: _guard.Cap
+
 
 @dataclass(frozen=True)
 class Request:
@@ -37,12 +68,21 @@ class Request:
 
     transfer: _rsync.Transfer
     limits: _guard.Limits
+    acceptance: _guard.Acceptance
+    marker: _marker.Expected | None
+    root: _root.Root | None
+    quarantine: Quarantine | None
     lock: str | None
     generation_file: str | None
     dump_set: str | None
     run_id: str | None
     retries: int
     retry_wait: float
+
+    @property
+    def key(self) -> str | None:
+        """``source/dataset`` when it is known."""
+        return self.marker.key if self.marker else None
 
 
 @dataclass
@@ -51,6 +91,9 @@ class _Progress:
 
     first_census: dict[str, t.Any] = field(default_factory=dict)
     generation: int | None = None
+    marker: str | None = None
+    intake: _quarantine.Intake | None = None
+    accepted: dict[str, t.Any] = field(default_factory=dict)
     created: int = 0
     created_directories: int = 0
     changed: int = 0
@@ -75,35 +118,50 @@ class _Progress:
 
 
 def transfer_from(parameters: t.Mapping[str, t.Any]) -> _rsync.Transfer:
-    """The transfer that a module's parameters describe, checked."""
+    """The transfer that a module's parameters describe."""
     values = {name: parameters[name] for name in TRANSFER_ARGUMENTS}
-    transfer = _rsync.Transfer(**{**values, "filters": tuple(values["filters"])})
-    _rsync.check(transfer)
-    return transfer
+    return _rsync.Transfer(**{**values, "filters": tuple(values["filters"])})
 
 
-def take_census(transfer: _rsync.Transfer) -> dict[str, t.Any]:
+def marker_from(parameters: t.Mapping[str, t.Any]) -> _marker.Expected | None:
+    """The marker that a module's parameters expect, checked."""
+    given = parameters["marker"]
+    if given is None:
+        return None
+    _marker.check_name(given["name"])
+    return _marker.Expected(**given)
+
+
+def take_census(transfer: _rsync.Transfer, marker: _marker.Expected | None = None) -> dict[str, t.Any]:
     """What a pull would do now.
 
-    :raises BackupError: when it cannot be counted.
+    :raises BackupError: when it cannot be counted, or the marker is not the expected one.
     """
+    _rsync.check(transfer)
+    identifier = None
+    untouched = f"The mirror {transfer.destination} was not changed"
+    if marker is not None:
+        run, identifier = _look_at_marker(transfer, marker)
+        if identifier is None:
+            raise run.error(f"the marker of {transfer.source} could not be read", untouched=untouched)
     run = _rsync.census(transfer)
     if run.kind not in ("ok", "vanished"):
-        raise run.error(
-            f"the census of {transfer.source} failed", untouched=f"The mirror {transfer.destination} was not changed"
-        )
-    return _describe(run)
+        raise run.error(f"the census of {transfer.source} failed", untouched=untouched)
+    return {**_describe(run, marker), "marker": identifier}
 
 
 def preview(request: Request) -> dict[str, t.Any]:
     """Check mode: the census, judged."""
-    census = take_census(request.transfer)
-    _judge(request, census, deleted_before=0)
+    _check(request)
+    census = take_census(request.transfer, request.marker)
+    progress = _Progress(marker=census["marker"])
+    _judge(request, progress, census)
     result = {
         "changed": any(
             census[name] for name in ("created", "created_directories", "changed_files", "metadata", "deleted")
         ),
         "census": census,
+        "accepted": progress.accepted,
         "warnings": [],
     }
     if request.generation_file:
@@ -114,10 +172,12 @@ def preview(request: Request) -> dict[str, t.Any]:
 def pull(request: Request) -> dict[str, t.Any]:
     """Bring the mirror to the source's state.
 
-    :raises BackupError: when the limits forbid it, or it could not be done within the retries.
+    :raises BackupError: when a guard forbids it, or it could not be done within the retries.
     """
     started = time.monotonic()
     progress = _Progress()
+    quarantined = (0, 0)
+    _check(request)
     with contextlib.ExitStack() as held:
         pass_fds: tuple[int, ...] = ()
         if request.lock:
@@ -128,7 +188,10 @@ def pull(request: Request) -> dict[str, t.Any]:
         run = _until_done(request, progress, pass_fds)
         shutil.rmtree(request.transfer.partial_dir, ignore_errors=True)
         if request.generation_file and progress.generation is not None:
+            _recount(request, run)
             _rsync.flush(request.transfer.destination)
+            if progress.intake:
+                quarantined = progress.intake.complete(finished=_now(), introduced=progress.created + progress.changed)
             _generation.complete(
                 request.generation_file,
                 progress.generation,
@@ -156,13 +219,46 @@ def pull(request: Request) -> dict[str, t.Any]:
         "metadata": progress.metadata,
         "deleted": progress.deleted,
         "deleted_files": progress.deleted_files,
+        "quarantined_files": quarantined[0],
+        "quarantined_bytes": quarantined[1],
         "transferred_bytes": progress.transferred_bytes,
         "literal_bytes": progress.literal_bytes,
         "seconds": round(time.monotonic() - started, 3),
         "retries": progress.retries,
         "warnings": progress.warnings,
+        "accepted": progress.accepted,
         "census": progress.first_census,
     }
+
+
+def _check(request: Request) -> None:
+    """Refuse what cannot go together, and a server whose disk is not there."""
+    if request.root:
+        _root.check(request.root)
+    _rsync.check(request.transfer)
+    if request.quarantine and not (request.generation_file and _run.is_identifier(request.run_id or "")):
+        raise BackupError(
+            "a quarantine needs generation_file and a run_id like 20261123T023000Z-77b0aa",
+            untouched="Nothing was changed",
+            remedy="Give both",
+        )
+    if request.quarantine:
+        _quarantine.check(request.quarantine.directory, request.transfer.destination)
+
+
+def _look_at_marker(transfer: _rsync.Transfer, expected: _marker.Expected) -> tuple[_rsync.Run, str | None]:
+    """The identifier of the tree on the source; None when the look failed in a way that a retry may mend."""
+    with tempfile.TemporaryDirectory(prefix="labops-backup-") as folder:
+        target = os.path.join(folder, "marker")
+        run, absent = _rsync.fetch(transfer, expected.name, target)
+        if absent or (run.kind == "ok" and not os.path.exists(target)):
+            raise _marker.missing(expected, transfer.source)
+        if run.kind != "ok":
+            return run, None
+        with open(target, "rb") as stream:
+            content = stream.read()
+    document = _document.decode(content, f"the marker {expected.name} of {transfer.source}")
+    return run, _marker.identify(document, expected, transfer.source)
 
 
 def _until_done(request: Request, progress: _Progress, pass_fds: t.Sequence[int]) -> _rsync.Run:
@@ -184,47 +280,124 @@ def _until_done(request: Request, progress: _Progress, pass_fds: t.Sequence[int]
         time.sleep(request.retry_wait)
 
 
-def _attempt(
-    request: Request, progress: _Progress, pass_fds: t.Sequence[int]
-) -> tuple[_rsync.Run, t.Literal["census", "pull"]]:
-    """A census, the verdict, and the pull that carries its own census as limit of deletions."""
+def _attempt(request: Request, progress: _Progress, pass_fds: t.Sequence[int]) -> tuple[_rsync.Run, Phase]:
+    """Marker, census, verdict, and the pull that carries its own census as limit of deletions; marker again."""
     transfer = request.transfer
+    failed = _same_tree(request, progress)
+    if failed:
+        return failed, "look at the marker"
     counted = _rsync.census(transfer)
     if counted.kind not in ("ok", "vanished"):
         return counted, "census"
-    census = _describe(counted)
+    census = {**_describe(counted, request.marker), "marker": progress.marker}
     progress.first_census = progress.first_census or census
-    _judge(request, census, deleted_before=progress.deleted_files)
-    if request.generation_file and progress.generation is None:
-        progress.generation = _generation.begin(
-            request.generation_file, started=_now(), dump_set=request.dump_set, run_id=request.run_id
-        )
+    _judge(request, progress, census)
+    tree = _begin(request, progress)
     with contextlib.suppress(FileExistsError):
         os.mkdir(transfer.destination, 0o700)
-    run = _rsync.pull(transfer, max_delete=census["deleted"], pass_fds=pass_fds)
+    run = _rsync.pull(transfer, max_delete=census["deleted"], backup_dir=tree, pass_fds=pass_fds)
     progress.add(run)
     progress.warnings.extend(run.notes)
     if run.kind == "vanished":
         names = ", ".join(run.messages.vanished_examples)
         progress.warnings.append(f"{run.messages.vanished} files vanished on the source while it was read: {names}")
+    if run.kind in ("ok", "vanished"):
+        failed = _same_tree(request, progress)
+        if failed:
+            return failed, "look at the marker"
     return run, "pull"
 
 
-def _judge(request: Request, census: dict[str, t.Any], *, deleted_before: int) -> None:
-    """Stop here when the census breaks a limit.
+def _same_tree(request: Request, progress: _Progress) -> _rsync.Run | None:
+    """See that the tree is still the one that the pull began with; the run of a look that failed, otherwise None.
 
-    :param deleted_before: what earlier attempts of this pull deleted; it counts, so that retries cannot sum up to
-        more than a limit allows.
+    :raises BackupError: when it is another tree.
     """
-    reasons = _guard.breaches(
+    if request.marker is None:
+        return None
+    run, identifier = _look_at_marker(request.transfer, request.marker)
+    if identifier is None:
+        return run
+    if progress.marker is not None and identifier != progress.marker:
+        raise BackupError(
+            f"the marker of {request.transfer.source} changed from {progress.marker} to {identifier} during the pull: "
+            "another tree was mounted there",
+            untouched="The mirror is marked as being written; it is not archived",
+            remedy="Find out what was mounted when, then run again",
+            kind="marker",
+        )
+    progress.marker = identifier
+    return None
+
+
+def _begin(request: Request, progress: _Progress) -> str | None:
+    """Make generation and quarantine durable before the mirror is touched; where this try quarantines, if it does."""
+    if not request.generation_file:
+        return None
+    if progress.generation is None:
+        before = _generation.read(request.generation_file)
+        progress.generation = _generation.begin(
+            request.generation_file,
+            started=_now(),
+            dump_set=request.dump_set,
+            run_id=request.run_id,
+            marker=progress.marker,
+        )
+        if request.quarantine and request.run_id:
+            progress.intake = _quarantine.Intake(request.quarantine.directory, request.run_id)
+            progress.intake.begin(started=_now(), generation=progress.generation, replaces=before)
+    return progress.intake.next_tree() if progress.intake else None
+
+
+def _judge(request: Request, progress: _Progress, census: dict[str, t.Any]) -> None:
+    """Stop here when the census breaks a limit that nobody accepted, or the disk is too small.
+
+    What earlier attempts of this pull deleted and overwrote counts, so that retries cannot sum up to more than a limit
+    allows.
+    """
+    before = progress.deleted_files
+    found = _other_tree(request, progress)
+    found += _guard.breaches(
         request.limits,
-        source_files=census["files_on_source"],
-        mirror_files=census["mirror_files"] + deleted_before,
-        deleted=census["deleted_files"] + deleted_before,
-        changed=census["changed_files"],
+        source_files=census["files_on_source"] - bool(request.marker),
+        mirror_files=census["mirror_files"] + before,
+        deleted=census["deleted_files"] + before,
+        changed=census["changed_files"] + progress.changed,
     )
-    if not reasons:
-        return
+    if request.quarantine:
+        waiting_files, waiting_bytes = _quarantine.waiting(request.quarantine.directory)
+        found += _guard.cap_breaches(
+            request.quarantine.cap,
+            waiting_files=waiting_files,
+            waiting_bytes=waiting_bytes,
+            files=census["leaving_files"],
+            size=census["leaving_bytes"],
+            mirror_files=census["mirror_files"],
+            mirror_bytes=census["mirror_bytes"],
+        )
+    left = [breach for breach in found if not request.acceptance.covers(breach)]
+    if left:
+        raise _refusal(request, census, left, touched=before + progress.changed > 0)
+    if found:
+        progress.accepted = {"reason": request.acceptance.reason, **progress.accepted, **_guard.needed(found)}
+    if request.root:
+        _root.require_space(request.root, size=census["transfer_bytes"], files=census["created"])
+
+
+def _other_tree(request: Request, progress: _Progress) -> list[_guard.Breach]:
+    if progress.marker is None or not request.generation_file:
+        return []
+    pinned = (_generation.read(request.generation_file) or {}).get("marker")
+    if pinned in (None, progress.marker):
+        return []
+    text = f"the marker has the identifier {progress.marker}, the mirror follows the tree {pinned}: this is another one"
+    return [_guard.Breach(text, "marker", progress.marker)]
+
+
+def _refusal(
+    request: Request, census: dict[str, t.Any], left: t.Sequence[_guard.Breach], *, touched: bool
+) -> BackupError:
+    reasons = [breach.text for breach in left]
     transfer = request.transfer
     examples = ""
     for title, names in (
@@ -233,20 +406,35 @@ def _judge(request: Request, census: dict[str, t.Any], *, deleted_before: int) -
     ):
         if names:
             examples += f"; {title}, for example: {', '.join(names[:5])}"
-    what = f"the pull of {transfer.source} into {transfer.destination} was stopped: {'; '.join(reasons)}{examples}"
-    untouched = "The mirror was not changed" if not deleted_before else "The mirror was not changed any further"
-    raise BackupError(
-        what,
+    untouched = "The mirror was not changed any further" if touched else "The mirror was not changed"
+    return BackupError(
+        f"the pull of {transfer.source} into {transfer.destination} was stopped: {'; '.join(reasons)}{examples}",
         untouched=f"{untouched} and no archive was made of it",
         remedy="Look at the source: is everything mounted, did somebody delete or encrypt files? "
-        "If all of this is wanted, raise that limit for one run",
+        + _guard.how_to_accept(left, request.key),
         census=census,
         breaches=reasons,
+        acceptance=_guard.needed(left),
         kind="limits",
     )
 
 
-def _failure(request: Request, progress: _Progress, run: _rsync.Run, phase: str) -> BackupError:
+def _recount(request: Request, run: _rsync.Run) -> None:
+    """See that the mirror holds as many files as the source had; filters that keep what they exclude forbid it."""
+    transfer = request.transfer
+    if transfer.filters and not transfer.delete_excluded:
+        return
+    found, expected = _tree.count(transfer.destination), run.statistics.files
+    if found != expected and not (run.kind == "vanished" and found < expected):
+        raise BackupError(
+            f"the mirror {transfer.destination} holds {found} files after the pull, {transfer.source} had {expected}",
+            untouched="The mirror is marked as being written; it is not archived",
+            remedy="Find out what else writes into the mirror, then run again",
+            kind="recount",
+        )
+
+
+def _failure(request: Request, progress: _Progress, run: _rsync.Run, phase: Phase) -> BackupError:
     transfer = request.transfer
     tries = f" after {progress.retries} retries" if progress.retries else ""
     if progress.generation is not None:
@@ -260,7 +448,7 @@ def _failure(request: Request, progress: _Progress, run: _rsync.Run, phase: str)
     return run.error(f"the {phase} of {transfer.source} into {transfer.destination} failed{tries}", untouched=state)
 
 
-def _describe(run: _rsync.Run) -> dict[str, t.Any]:
+def _describe(run: _rsync.Run, marker: _marker.Expected | None) -> dict[str, t.Any]:
     """A census as a result."""
     items, statistics = run.items, run.statistics
     return {
@@ -274,8 +462,11 @@ def _describe(run: _rsync.Run) -> dict[str, t.Any]:
         "bytes_on_source": statistics.total_bytes,
         "entries_on_source": statistics.entries,
         "transfer_bytes": statistics.transferred_bytes,
+        "leaving_files": items.leaving_files,
+        "leaving_bytes": items.leaving_bytes,
+        "mirror_bytes": statistics.total_bytes - items.new_bytes + items.old_bytes,
         "mirror_files": statistics.files - items.created + items.deleted_files + items.files_to_directories,
-        "empty_source": statistics.files == 0,
+        "empty_source": statistics.files - bool(marker) == 0,
         "examples_deleted": items.examples_deleted,
         "examples_changed": items.examples_changed,
         "seconds": round(run.seconds, 3),

@@ -1,19 +1,25 @@
 # Copyright: (c) 2026, the labops.backup contributors
 # SPDX-License-Identifier: GPL-3.0-or-later
 # PRIVATE to labops.backup: no stable interface.
-"""Seal recovery points and read the seals back: what is in the repository counts, what lies beside it is a cache."""
+"""Seal recovery points, read the seals back, remove points that nothing keeps.
+
+What is in the repository counts, what lies beside it is a cache.
+"""
 
 from __future__ import annotations
 
 import contextlib
+import errno
 import os
+import shutil
 import tempfile
 import typing as t
 from dataclasses import dataclass
+from datetime import UTC, datetime
 
 from ansible_collections.labops.backup.plugins.module_utils._errors import BackupError
-from ansible_collections.labops.backup.plugins.module_utils._host import _document
-from ansible_collections.labops.backup.plugins.module_utils._model import _point
+from ansible_collections.labops.backup.plugins.module_utils._host import _content_manifest, _document, _lock
+from ansible_collections.labops.backup.plugins.module_utils._model import _point, _retention
 from ansible_collections.labops.backup.plugins.module_utils._tools import _borg
 
 _COMPRESSION = "zstd,3"
@@ -53,6 +59,8 @@ def seal(
     missing: t.Sequence[t.Mapping[str, t.Any]],
     manifest_file: str | None,
     cache_dir: str,
+    files: t.Mapping[str, t.Mapping[str, str]],
+    staging_dir: str | None,
     dry: bool,
     **parts: t.Any,
 ) -> Sealed:
@@ -63,6 +71,9 @@ def seal(
     :param open_repository: opens a repository of the source by its path.
     :param repository: the path of the repository that holds the seals.
     :param manifest_file: the manifest of the pinned dump set, to be sealed too.
+    :param files: what else is to be sealed: its name there, then C(path) and perhaps C(sha256); a file that is not
+        there or another one than was meant is left out with a warning, the point is worth more.
+    :param staging_dir: where the seal is put together; on the file system of ``files`` nothing is copied.
     :param dry: decide and check everything, write nothing.
     :param parts: the other arguments of ``_point.build``.
     :raises BackupError: when the point is sealed already, or there is nothing to seal, or it cannot be proven.
@@ -77,16 +88,24 @@ def seal(
             remedy="Give every run an identifier of its own",
         )
     there, not_there = _prove(open_repository, datasets)
-    document = _point.build(point, datasets=there, missing=[*missing, *not_there], **parts)
-    files = {_point.DOCUMENT: _document.encode(document)}
-    if document["dump_set"]:
-        files[_point.DUMP_MANIFEST] = _dump_manifest(manifest_file, document["dump_set"]["id"])
     cache = _cache_path(cache_dir, point)
-    if dry:
-        return Sealed(document, {"archive": name, "archive_id": "", "repository_id": ""}, cache, [])
-    archive_id = _write(points, name, files, comment=_comment(document))
+    with contextlib.ExitStack() as work:
+        folder = None
+        if not dry:
+            if staging_dir is not None:
+                os.makedirs(staging_dir, mode=0o700, exist_ok=True)
+            folder = work.enter_context(tempfile.TemporaryDirectory(prefix=".labops-seal-", dir=staging_dir))
+        taken, warnings = _take(files, folder)
+        document = _point.build(point, datasets=there, missing=[*missing, *not_there], files=taken, **parts)
+        own_files = {_point.DOCUMENT: _document.encode(document)}
+        if document["dump_set"]:
+            own_files[_point.DUMP_MANIFEST] = _dump_manifest(manifest_file, document["dump_set"]["id"])
+        if folder is None:
+            own = {"archive": name, "archive_id": "", "repository_id": ""}
+            return Sealed(document, own, cache, warnings)
+        archive_id = _write(points, name, folder, own_files, taken, comment=_comment(document))
     own = {"archive": name, "archive_id": archive_id, "repository_id": before["repository_id"]}
-    return Sealed(document, own, cache, _keep(cache, document, own))
+    return Sealed(document, own, cache, [*warnings, *_keep(cache, document, own)])
 
 
 def read(points: _borg.Repository, cache_dir: str, *, refresh: bool, keep: bool) -> Listing:
@@ -133,6 +152,114 @@ def select(listing: Listing, wanted: str) -> Document:
                 remedy="Run borg check on its repository; the archives of its datasets end in the same identifier",
             )
     return _point.select(listing.points, wanted)
+
+
+def prune(
+    open_repository: OpenRepository,
+    repository: str,
+    *,
+    cache_dir: str,
+    source: str,
+    point: str,
+    datasets: t.Sequence[t.Mapping[str, t.Any]],
+    rules: t.Mapping[str, int],
+    journal: str,
+    dry: bool,
+    stall_seconds: float | None,
+) -> Document:
+    """Remove the points of a source that no rule keeps, and the archives that only they needed.
+
+    The seals go first. A seal promises its archives, so there must never be one whose archives are half gone; what
+    a crash leaves behind instead is archives without a seal. Their ids are written down before the first seal goes,
+    and the next retention removes them.
+
+    :param point: the complete point that this run sealed.
+    :param datasets: ``name``, ``repository`` and ``lock`` of each.
+    :param rules: of ``_retention.rules``.
+    :param journal: the document that says which archives a retention is about to remove.
+    :param dry: decide and check everything, remove nothing, take no lock.
+    :raises BackupError: when something is not as it must be before anything may be removed, or Borg failed.
+    """
+    for number, dataset in enumerate(datasets, 1):
+        absent = [key for key in ("name", "repository", "lock") if not dataset.get(key)]
+        if absent:
+            raise BackupError(
+                f"dataset {number} of {source} lacks {', '.join(absent)}", untouched="Nothing was removed"
+            )
+    locks = [] if dry else [dataset["lock"] for dataset in datasets]
+    with _lock.hold_all(locks, f"the retention of {source}") as descriptors:
+        points = open_repository(repository)
+        listing = read(points, cache_dir, refresh=False, keep=not dry)
+        if listing.unreadable:
+            raise BackupError(
+                "nobody knows which archives these recovery points need: "
+                + "; ".join(f"{entry['point']}: {entry['reason']}" for entry in listing.unreadable),
+                untouched="Nothing was removed",
+                remedy=f"Run borg check on {repository}; remove by hand the seals that are beyond help",
+            )
+        opened = {dataset["repository"]: open_repository(dataset["repository"]) for dataset in datasets}
+        contents = [
+            {"dataset": one["name"], "repository": one["repository"], **opened[one["repository"]].contents()}
+            for one in datasets
+        ]
+        doomed = _read_journal(journal)
+        decision = _retention.decide(
+            *(listing.points, contents, rules), source=source, current=point, now=datetime.now(UTC), doomed=doomed
+        )
+        if not dry:
+            options: dict[str, t.Any] = {"stall_seconds": stall_seconds, "pass_fds": descriptors}
+            going = [one for one in listing.points if one["point"] in decision.removed]
+            if going:
+                ids = {entry["archive_id"] for one in going for entry in one["datasets"]} | doomed
+                os.makedirs(os.path.dirname(journal), mode=0o700, exist_ok=True)
+                _document.write(journal, {"source": source, "run_id": point, "archive_ids": sorted(ids)})
+                points.remove([one["seal"]["archive"] for one in going], **options)
+            for one in going:
+                with contextlib.suppress(FileNotFoundError):
+                    os.unlink(_cache_path(cache_dir, one["point"]))
+            for path, names in decision.archives.items():
+                opened[path].remove(names, **options)
+            with contextlib.suppress(FileNotFoundError):
+                os.unlink(journal)
+    return _report(decision, listing, {one["repository"]: one["name"] for one in datasets})
+
+
+def _report(decision: _retention.Decision, listing: Listing, names: t.Mapping[str, str]) -> Document:
+    states = {one["point"]: one["state"] for one in listing.points}
+
+    def told(reasons: t.Mapping[str, str]) -> list[dict[str, str]]:
+        return [{"point": point, "state": states[point], "reason": reason} for point, reason in reasons.items()]
+
+    return {
+        "kept": told(decision.kept),
+        "removed": told(decision.removed),
+        "removed_archives": {names[path]: found for path, found in decision.archives.items()},
+        "unknown_archives": {names[path]: found for path, found in decision.unknown.items()},
+        "problems": [f"the recovery point {point} {why}" for point, why in decision.broken.items()],
+        "warnings": [
+            *listing.warnings,
+            *(
+                f"{path} holds archives that no recovery point needs, but the inventory does not name it any more; "
+                "nothing was removed there"
+                for path in decision.elsewhere
+            ),
+        ],
+    }
+
+
+def _read_journal(path: str) -> set[str]:
+    try:
+        document = _document.read(path)
+    except FileNotFoundError:
+        return set()
+    ids = document.get("archive_ids")
+    if not isinstance(ids, list) or not all(isinstance(one, str) for one in ids):
+        raise BackupError(
+            f"{path} does not say which archives a retention was about to remove",
+            untouched="Nothing was removed",
+            remedy="Move it away; what that retention left behind then goes by its age",
+        )
+    return set(ids)
 
 
 def _prove(
@@ -182,13 +309,59 @@ def _dump_manifest(path: str | None, dump_set: str) -> bytes:
     return content
 
 
-def _write(points: _borg.Repository, name: str, files: t.Mapping[str, bytes], *, comment: str) -> str:
-    with tempfile.TemporaryDirectory(prefix="labops-seal-") as folder:
-        for file_name, content in files.items():
-            _document.write_bytes(os.path.join(folder, file_name), content)
-        written = points.create(name, folder, compression=_COMPRESSION, comment=comment)
+def _take(
+    files: t.Mapping[str, t.Mapping[str, str]], folder: str | None
+) -> tuple[dict[str, dict[str, t.Any]], list[str]]:
+    """Put files into the folder of the seal, without a folder only look at them; what was taken, and warnings."""
+    taken: dict[str, dict[str, t.Any]] = {}
+    warnings = []
+    for name, meant in files.items():
+        _point.check_file_name(name)
+        path = meant["path"]
+        try:
+            if folder is not None:
+                path = _place(path, os.path.join(folder, name))
+            facts = {"sha256": _content_manifest.sha256(path), "bytes": os.stat(path).st_size}
+        except OSError as error:
+            warnings.append(f"{meant['path']} could not be sealed: {error.strerror}. The seal lacks {name}.")
+            continue
+        if meant.get("sha256") in (None, facts["sha256"]):
+            taken[name] = facts
+            continue
+        warnings.append(f"{meant['path']} is another one than when it was verified. The seal lacks {name}.")
+        if folder is not None:
+            os.unlink(path)
+    return taken, warnings
+
+
+def _place(source: str, target: str) -> str:
+    """A further name of a file, so that nothing is copied and whoever replaces it does not change what is sealed."""
+    try:
+        os.link(source, target)
+    except OSError as error:
+        if error.errno not in (errno.EXDEV, errno.EPERM, errno.EMLINK, errno.ENOTSUP):
+            raise
+        shutil.copyfile(source, target)
+    return target
+
+
+def _write(
+    points: _borg.Repository,
+    name: str,
+    folder: str,
+    files: t.Mapping[str, bytes],
+    taken: t.Mapping[str, t.Mapping[str, t.Any]],
+    *,
+    comment: str,
+) -> str:
+    for file_name, content in files.items():
+        _document.write_bytes(os.path.join(folder, file_name), content)
+    written = points.create(name, folder, compression=_COMPRESSION, comment=comment)
     ids = [archive["id"] for archive in points.describe()["archives"] if archive["name"] == name]
     different = [file_name for file_name, content in files.items() if points.read_file(name, file_name) != content]
+    different += [
+        file_name for file_name, facts in taken.items() if points.file_digest(name, file_name) != facts["sha256"]
+    ]
     if ids != [written.archive_id] or different:
         raise BackupError(
             f"the seal {name} in {points.path} was written as {written.archive_id} and came back as "

@@ -5,6 +5,7 @@
 
 from __future__ import annotations
 
+import functools
 import json
 import os
 import stat
@@ -12,10 +13,11 @@ import typing as t
 from dataclasses import dataclass
 
 from ansible_collections.labops.backup.plugins.module_utils._errors import BackupError
-from ansible_collections.labops.backup.plugins.module_utils._host import _document
+from ansible_collections.labops.backup.plugins.module_utils._host import _document, _quarantine
 from ansible_collections.labops.backup.plugins.module_utils._model import _datajoint
 
 _EXAMPLES = 20
+_FINDINGS = ("missing", "wrong_size", "unresolved", "in_quarantine")
 
 
 @dataclass(frozen=True)
@@ -23,14 +25,14 @@ class Root:
     """Where the files of one dataset may be."""
 
     mirror: bytes
-    quarantine: bytes | None
+    quarantine: tuple[bytes, ...]
 
 
 def verify(references_file: str, roots: t.Mapping[str, t.Mapping[str, str | None]]) -> dict[str, t.Any]:
     """Compare existence and size; returns the result of the module ``datajoint_verify_info``."""
     places = _roots(roots)
-    counts = dict.fromkeys(("checked", "missing", "wrong_size", "unresolved", "in_quarantine", "tracked_only"), 0)
-    tracked_only = {"missing": 0, "wrong_size": 0, "unresolved": 0}
+    counts = dict.fromkeys(("checked", *_FINDINGS, "tracked_only"), 0)
+    tracked_only = dict.fromkeys(_FINDINGS, 0)
     examples: list[dict[str, t.Any]] = []
     with open(references_file, "rb") as stream:
         header = _document.decode(stream.readline(), references_file)
@@ -47,15 +49,13 @@ def verify(references_file: str, roots: t.Mapping[str, t.Mapping[str, str | None
             finding = _judge(reference, places)
             counts["checked"] += 1
             counts["tracked_only"] += not reference["used"]
-            if finding == "in_quarantine":
-                counts["in_quarantine"] += 1
-            elif finding is not None:
-                (counts if reference["used"] else tracked_only)[finding] += 1
+            if finding is not None:
+                (counts if reference["used"] else tracked_only)[finding["finding"]] += 1
                 if reference["used"] and len(examples) < _EXAMPLES:
-                    examples.append({"finding": finding, **reference})
+                    examples.append({**finding, **reference})
     return {
         **counts,
-        "ok": not (counts["missing"] or counts["wrong_size"] or counts["unresolved"]),
+        "ok": not any(counts[finding] for finding in _FINDINGS),
         "examples": examples,
         "unused": tracked_only,
     }
@@ -71,36 +71,64 @@ def _roots(roots: t.Mapping[str, t.Mapping[str, str | None]]) -> dict[str, Root]
                 untouched="Nothing was changed",
                 remedy="Give each dataset a dictionary with the key mirror",
             )
-        places[dataset] = Root(os.fsencode(mirror), os.fsencode(quarantine) if quarantine else None)
+        waiting = _quarantine.trees(quarantine) if quarantine else ()
+        places[dataset] = Root(os.fsencode(mirror), tuple(map(os.fsencode, waiting)))
     return places
 
 
-def _judge(reference: t.Mapping[str, t.Any], places: t.Mapping[str, Root]) -> str | None:
-    """What is wrong with a reference; None when its file is there with the right size."""
+def _judge(reference: t.Mapping[str, t.Any], places: t.Mapping[str, Root]) -> dict[str, str] | None:
+    """What is wrong with a reference; None when its file is there with the right size.
+
+    A file that is only in the quarantine is not there: the archive of the mirror does not have it.
+    """
     path, root = _datajoint.reference_path(reference), places.get(str(reference.get("dataset")))
     if path is None or root is None:
-        return "unresolved"
+        return {"finding": "unresolved"}
     size, is_folder = reference.get("size"), reference.get("is_folder") is True
     found = _look(root.mirror, path, size, is_folder)
     if found is None:
         return None
-    if root.quarantine is not None and _look(root.quarantine, path, size, is_folder) is None:
-        return "in_quarantine"
-    return found
+    for tree in root.quarantine:
+        if _look(tree, path, size, is_folder) is None:
+            run = os.path.basename(os.path.dirname(tree))
+            return {"finding": "in_quarantine", "quarantine_run": os.fsdecode(run)}
+    return {"finding": found}
 
 
 def _look(root: bytes, path: bytes, size: int | None, is_folder: bool) -> str | None:
     place = os.path.join(root, path)
-    try:
-        status = os.stat(place)
-    except OSError:
-        return "missing"
-    if stat.S_ISDIR(status.st_mode) != is_folder:
+    status = _status(root, place)
+    if status is None or stat.S_ISDIR(status.st_mode) != is_folder:
         return "missing"
     if size is None:
         return None
-    return None if (_folder_size(place) if is_folder else status.st_size) == size else "wrong_size"
+    return None if (_folder_size(root, place) if is_folder else status.st_size) == size else "wrong_size"
 
 
-def _folder_size(folder: bytes) -> int:
-    return sum(os.stat(os.path.join(top, name)).st_size for top, _folders, names in os.walk(folder) for name in names)
+def _folder_size(root: bytes, folder: bytes) -> int:
+    found = (_status(root, os.path.join(top, name)) for top, _folders, names in os.walk(folder) for name in names)
+    return sum(status.st_size for status in found if status is not None)
+
+
+def _status(root: bytes, place: bytes) -> os.stat_result | None:
+    """What is at a place; None when nothing is there, or only by a link that leads out of the root."""
+    try:
+        status = os.lstat(place)
+        if stat.S_ISLNK(status.st_mode):
+            if not _is_below(root, os.path.realpath(place)):
+                return None
+            return os.stat(place)
+    except OSError:
+        return None
+    return status if _is_below(root, _real(os.path.dirname(place))) else None
+
+
+def _is_below(root: bytes, real: bytes) -> bool:
+    top = _real(root)
+    return real == top or real.startswith(top.rstrip(b"/") + b"/")
+
+
+@functools.lru_cache(maxsize=4096)
+def _real(folder: bytes) -> bytes:
+    """The folder without links; remembered, because many references are in the same one."""
+    return os.path.realpath(folder)

@@ -13,6 +13,9 @@ author: labops.backup contributors (@labops)
 description:
   - Reads C(references.jsonl) of a dump set and looks up each file in the mirror of its dataset, and where it is not
     there in the quarantine. Existence and size are compared, content is not.
+  - A file that is only in the quarantine is not in the archive of the mirror, so it makes RV(ok) false;
+    M(labops.backup.quarantine_restore) brings it back. A link that leads out of the folder of the dataset is not the
+    file.
   - DataJoint writes a file before the row that refers to it, so a dump that was taken before the files were copied has
     all its files. A missing one was deleted in between, or the copy is not whole.
 extends_documentation_fragment: [labops.backup._attributes.INFO_MODULE]
@@ -24,7 +27,7 @@ options:
   roots:
     description:
       - For each dataset, by its name, a dictionary with C(mirror), the folder that holds its files, and where there is
-        one C(quarantine), a folder with the same layout.
+        one C(quarantine), the quarantine of that mirror as M(labops.backup.rsync_pull) fills it.
     type: dict
     required: true
 """
@@ -34,7 +37,7 @@ EXAMPLES = r"""
   labops.backup.datajoint_verify_info:
     references_file: /srv/backup/mirror/tatchu/database/20261123T021500Z-3fa9c1/references.jsonl
     roots:
-      blobs: {mirror: /srv/backup/mirror/tatchu/blobs}
+      blobs: {mirror: /srv/backup/mirror/tatchu/blobs, quarantine: /srv/backup/quarantine/tatchu/blobs}
       data: {mirror: /srv/backup/mirror/tatchu/data}
   register: references
   failed_when: not references.ok
@@ -42,7 +45,7 @@ EXAMPLES = r"""
 
 RETURN = r"""
 ok:
-  description: Whether every file that a row uses is there with its size.
+  description: Whether every file that a row uses is in the mirror with its size.
   returned: success
   type: bool
 checked:
@@ -64,7 +67,7 @@ unresolved:
   returned: success
   type: int
 in_quarantine:
-  description: Files that were found only in the quarantine.
+  description: Files that a row uses and that are only in the quarantine.
   returned: success
   type: int
 tracked_only:
@@ -72,11 +75,13 @@ tracked_only:
   returned: success
   type: int
 unused:
-  description: C(missing), C(wrong_size) and C(unresolved) among those. They are no failure.
+  description: C(missing), C(wrong_size), C(unresolved) and C(in_quarantine) among those. They are no failure.
   returned: success
   type: dict
 examples:
-  description: The first 20 references with their C(finding), of those that make C(ok) false.
+  description:
+    - The first 20 references with their C(finding), of those that make C(ok) false; with C(quarantine_run), the run
+      that put the file into the quarantine, when it is there.
   returned: success
   type: list
   elements: dict

@@ -64,7 +64,8 @@ options:
         C(repository_id), C(generation) (of the mirror) and C(dump_set) (the id of the one that was pinned when it was
         pulled, or empty).
       - C(files) and C(bytes) (of the mirror), C(nfiles), C(original_size), C(compressed_size), C(deduplicated_size) (of
-        the archive, in bytes) and C(seconds) (by stage) go into the seal when they are given; anything else does not.
+        the archive, in bytes), C(content) (C(sha256), C(files) and C(bytes) of the content manifest) and C(seconds) (by
+        stage) go into the seal when they are given; anything else does not.
     type: list
     elements: dict
     required: true
@@ -92,6 +93,19 @@ options:
         and C(ok). Empty when nothing was looked up.
     type: dict
     default: {}
+  files:
+    description:
+      - What else is to be sealed, as a dictionary by the name it gets in the seal. Each entry has C(path), and perhaps
+        C(sha256). C(files) in the sealed document tells C(sha256) and C(bytes) of each.
+      - A file that is not there, or has another SHA-256, is left out with a warning.
+      - Meant for the content manifests of the datasets, see P(labops.backup.content_manifests#filter).
+    type: dict
+    default: {}
+  staging_dir:
+    description:
+      - The folder in which the seal is put together, created with mode 0700 if it is absent; the system's folder for
+        temporary files if it is not given. On the file system of O(files) nothing has to be copied.
+    type: path
   cache_dir:
     description:
       - The folder that takes a copy of the seal's document for quick listings. Created with mode 0700 if it is absent.
@@ -132,6 +146,8 @@ EXAMPLES = r"""
         repository_id: 91c4ab3370...
         generation: 41
         dump_set: 20261123T021500Z-3fa9c1
+    files:
+      blobs.content: {path: /srv/backup/mirror/tatchu/blobs.content}
     missing:
       - {dataset: blobs, step: Pull, message: the connection was closed}
 """
@@ -186,11 +202,13 @@ ARGUMENT_SPEC: dict[str, t.Any] = {
     "dump_expected": {"type": "bool", "default": True},
     "manifest_file": {"type": "path"},
     "references": {"type": "dict", "default": {}},
+    "files": {"type": "dict", "default": {}},
+    "staging_dir": {"type": "path"},
     "cache_dir": {"type": "path", "required": True},
 }
 _PASSED_ON = (
     *("repository", "point", "source", "server", "run_id", "release", "expected", "datasets", "missing"),
-    *("dump_set", "dump_expected", "manifest_file", "references", "cache_dir"),
+    *("dump_set", "dump_expected", "manifest_file", "references", "files", "staging_dir", "cache_dir"),
 )
 
 

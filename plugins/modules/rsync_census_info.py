@@ -93,8 +93,28 @@ mirror_files:
   returned: success
   type: int
   sample: 1000
+leaving_files:
+  description: Files in the mirror that would be deleted or overwritten; what a quarantine would take.
+  returned: success
+  type: int
+  sample: 1
+leaving_bytes:
+  description: Their size in bytes, each file of several names once.
+  returned: success
+  type: int
+  sample: 70656
+mirror_bytes:
+  description: Size in bytes of what the mirror holds now, after the filters.
+  returned: success
+  type: int
+  sample: 71303168
+marker:
+  description: The identifier in the source's marker, null without O(marker).
+  returned: success
+  type: str
+  sample: 6f1c2a4be0d94a3f8b27c5d1e6a90f33
 empty_source:
-  description: Whether the source holds no file at all.
+  description: Whether the source holds no file at all, but for its marker.
   returned: success
   type: bool
   sample: false
@@ -122,7 +142,9 @@ import typing as t
 from ansible.module_utils.basic import AnsibleModule
 from ansible_collections.labops.backup.plugins.module_utils._module import run_module
 from ansible_collections.labops.backup.plugins.module_utils._pull import (
+    MARKER_ARGUMENT,
     TRANSFER_ARGUMENTS,
+    marker_from,
     take_census,
     transfer_from,
 )
@@ -130,12 +152,12 @@ from ansible_collections.labops.backup.plugins.module_utils._pull import (
 
 def work(module: AnsibleModule) -> dict[str, t.Any]:
     """Take the census."""
-    return take_census(transfer_from(module.params))
+    return take_census(transfer_from(module.params), marker_from(module.params))
 
 
 def main() -> None:
     """Run the module."""
-    run_module(TRANSFER_ARGUMENTS, work)
+    run_module({**TRANSFER_ARGUMENTS, "marker": MARKER_ARGUMENT}, work)
 
 
 if __name__ == "__main__":

@@ -11,11 +11,15 @@ short_description: Bring a mirror to the state of its source, within limits
 version_added: "0.1.0"
 author: labops.backup contributors (@labops)
 description:
-  - Takes a census of its own, holds it against O(limits), and only then begins a new generation, makes that durable,
-    and transfers. A census that breaks a limit leaves the mirror and its generation as they were.
+  - Sees that the disk of the mirrors is mounted (O(root)) and that the source shows its tree (O(marker)), takes a
+    census of its own, holds it against O(limits) and O(quarantine), and only then begins a new generation, makes that
+    durable, and transfers. A guard that stops it leaves the mirror and its generation as they were.
   - The transfer deletes last and carries the census as C(--max-delete). When the source loses more while it is read,
     rsync stops deleting, and the next try begins with a new census; what the tries deleted together is held against
     the limits.
+  - What it deletes or overwrites goes to the quarantine, where there is one. Each try has its own place there.
+  - After the transfer the marker is read again, and the files in the mirror are counted. Their number must be the
+    source's, unless O(filters) leave files in the mirror that the source is not asked for.
   - The generation is marked complete once the mirror's file system is flushed to the disk. Whatever happens before
     that, it stays C(writing), and M(labops.backup.borg_create) does not archive it.
   - Files that vanish on a live source while it is read (exit code 24) are a warning. The pull is then run once more,
@@ -44,6 +48,76 @@ options:
       - Where the generation of the mirror is written down. Without it there is no generation, and nothing is flushed to
         the disk; enough for a copy that is only looked at.
     type: path
+  root:
+    description:
+      - Refuse when the file system that holds the mirrors is not the one that was provisioned, or too small for what
+        the census found.
+    type: dict
+    suboptions:
+      path:
+        description: Where it is mounted; the C(.labops-backup-root) in it must be the one in O(root.document).
+        type: path
+        required: true
+      document:
+        description: The server's own copy of it, on another file system.
+        type: path
+        required: true
+      reserve_bytes:
+        description: How many bytes must stay free.
+        type: int
+        default: 0
+      reserve_percent:
+        description: Which share of the file system must stay free, in percent. The larger one of both counts.
+        type: float
+        default: 0.0
+  quarantine:
+    description:
+      - Where files go that the pull deletes from the mirror or overwrites there, and how many may wait.
+      - Needs O(generation_file) and O(run_id). Without it they are gone.
+    type: dict
+    suboptions:
+      directory:
+        description: The quarantine of this mirror alone, outside of it and on its file system.
+        type: path
+        required: true
+      max_files:
+        description: How many files may wait there, those of earlier pulls included.
+        type: int
+      max_bytes:
+        description: How many bytes may wait there.
+        type: int
+      max_percent:
+        description: How many bytes may wait there, in percent of the mirror. Judged like the shares in O(limits).
+        type: float
+  accept:
+    description:
+      - What is accepted once beyond O(limits), O(quarantine) and O(allow_empty), each as the refused pull named it. A
+        census that shows more than that stops the pull all the same.
+      - A missing marker, the marker of another dataset and a disk that is too small cannot be accepted.
+    type: dict
+    suboptions:
+      reason:
+        description: Why. It is returned, to be written down.
+        type: str
+        required: true
+      deleted_files:
+        description: So many files may be deleted.
+        type: int
+      changed_files:
+        description: So many files may be overwritten.
+        type: int
+      quarantine_files:
+        description: So many more files may go to the quarantine.
+        type: int
+      quarantine_bytes:
+        description: So many more bytes may go to the quarantine.
+        type: int
+      empty:
+        description: A source without any file is believed.
+        type: bool
+      marker:
+        description: The identifier of the tree that the mirror follows from now on.
+        type: str
   dump_set:
     description: The dump set that this pull belongs to, for the generation document.
     type: str
@@ -70,8 +144,8 @@ options:
         type: float
   allow_empty:
     description:
-      - Believe a source that holds no file at all. It is refused otherwise, because a file system that is not mounted
-        looks like that and is no error to rsync.
+      - Believe a source that holds no file at all, but for its marker. It is refused otherwise, because a file system
+        that is not mounted looks like that and is no error to rsync.
     type: bool
     default: false
   retries:
@@ -98,6 +172,14 @@ EXAMPLES = r"""
     generation_file: /srv/backup/mirror/tatchu/blobs.generation.json
     dump_set: 20261123T021500Z-3fa9c1
     run_id: 20261123T023000Z-77b0aa
+    marker: {source: tatchu, dataset: blobs}
+    root:
+      path: /srv/backup
+      document: /etc/labops-backup/backup-root.json
+      reserve_percent: 2
+    quarantine:
+      directory: /srv/backup/quarantine/tatchu/blobs
+      max_percent: 50
     limits:
       deleted_files: 1000
       deleted_percent: 10
@@ -165,6 +247,21 @@ deleted_files:
   returned: success, not in check mode
   type: int
   sample: 0
+quarantined_files:
+  description: Files that went to the quarantine.
+  returned: success, not in check mode
+  type: int
+  sample: 1
+quarantined_bytes:
+  description: Their size in bytes.
+  returned: success, not in check mode
+  type: int
+  sample: 70656
+accepted:
+  description: What O(accept) had to cover, with its reason; empty when nothing had to be.
+  returned: success
+  type: dict
+  sample: {}
 transferred_bytes:
   description: Size in bytes of the regular files that were read anew.
   returned: success, not in check mode
@@ -202,8 +299,15 @@ breaches:
   type: list
   elements: str
   sample: ["312 of 1000 files would be deleted, 31.2 % (limit deleted_percent: 10 %)"]
+acceptance:
+  description: What O(accept) would have to say for these limits, but for the reason.
+  returned: when a limit was broken
+  type: dict
+  sample: {"deleted_files": 312}
 kind:
-  description: The class of the failure, V(limits), V(delete_limit), V(partial), V(connection) or V(failed).
+  description:
+    - The class of the failure, V(limits), V(marker), V(root), V(space), V(recount), V(delete_limit), V(partial),
+      V(connection) or V(failed).
   returned: when it failed after the options were checked
   type: str
   sample: limits
@@ -212,11 +316,15 @@ kind:
 import typing as t
 
 from ansible.module_utils.basic import AnsibleModule
-from ansible_collections.labops.backup.plugins.module_utils._model._guard import Limits
+from ansible_collections.labops.backup.plugins.module_utils._host._root import Root
+from ansible_collections.labops.backup.plugins.module_utils._model._guard import Acceptance, Cap, Limits, acceptance
 from ansible_collections.labops.backup.plugins.module_utils._module import run_module
 from ansible_collections.labops.backup.plugins.module_utils._pull import (
+    MARKER_ARGUMENT,
     TRANSFER_ARGUMENTS,
+    Quarantine,
     Request,
+    marker_from,
     preview,
     pull,
     transfer_from,
@@ -224,6 +332,37 @@ from ansible_collections.labops.backup.plugins.module_utils._pull import (
 
 ARGUMENTS: dict[str, t.Any] = {
     **TRANSFER_ARGUMENTS,
+    "marker": MARKER_ARGUMENT,
+    "root": {
+        "type": "dict",
+        "options": {
+            "path": {"type": "path", "required": True},
+            "document": {"type": "path", "required": True},
+            "reserve_bytes": {"type": "int", "default": 0},
+            "reserve_percent": {"type": "float", "default": 0.0},
+        },
+    },
+    "quarantine": {
+        "type": "dict",
+        "options": {
+            "directory": {"type": "path", "required": True},
+            "max_files": {"type": "int"},
+            "max_bytes": {"type": "int"},
+            "max_percent": {"type": "float"},
+        },
+    },
+    "accept": {
+        "type": "dict",
+        "options": {
+            "reason": {"type": "str", "required": True},
+            "deleted_files": {"type": "int"},
+            "changed_files": {"type": "int"},
+            "quarantine_files": {"type": "int"},
+            "quarantine_bytes": {"type": "int"},
+            "empty": {"type": "bool"},
+            "marker": {"type": "str"},
+        },
+    },
     "lock": {"type": "path"},
     "generation_file": {"type": "path"},
     "dump_set": {"type": "str", "default": ""},
@@ -245,9 +384,14 @@ ARGUMENTS: dict[str, t.Any] = {
 def work(module: AnsibleModule) -> dict[str, t.Any]:
     """Pull, or in check mode say what would happen."""
     options = module.params
+    accept, quarantine = options["accept"], options["quarantine"]
     request = Request(
         transfer=transfer_from(options),
         limits=Limits(**(options["limits"] or {}), allow_empty=options["allow_empty"]),
+        acceptance=acceptance(accept, "accept") if accept else Acceptance(),
+        marker=marker_from(options),
+        root=Root(**options["root"]) if options["root"] else None,
+        quarantine=_quarantine(quarantine) if quarantine else None,
         lock=options["lock"],
         generation_file=options["generation_file"],
         dump_set=options["dump_set"] or None,
@@ -256,6 +400,10 @@ def work(module: AnsibleModule) -> dict[str, t.Any]:
         retry_wait=options["retry_wait"],
     )
     return preview(request) if module.check_mode else pull(request)
+
+
+def _quarantine(given: dict[str, t.Any]) -> Quarantine:
+    return Quarantine(given["directory"], Cap(**{name: given[name] for name in given if name != "directory"}))
 
 
 def main() -> None:

@@ -83,6 +83,9 @@ class RecordedBorg:
         for line in case["stderr"]:
             keywords["on_stderr_line"](line)
         stdout = case["stdout"].encode("utf-8", "surrogateescape")
+        if keywords.get("on_stdout") is not None:
+            keywords["on_stdout"](stdout)
+            stdout = b""
         return _command.Outcome(tuple(argv), case["rc"], stdout, "\n".join(case["stderr"][-40:]), 0.1, case["stalled"])
 
 

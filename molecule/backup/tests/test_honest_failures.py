@@ -127,6 +127,14 @@ def test_a_limit_is_refused(loki, ledger, playbook, limit):
     assert len(ledger(loki)) == before
 
 
+@pytest.mark.parametrize("words", [["--tags", "pull"], ["--skip-tags", "seal"], ["--check"]])
+@pytest.mark.parametrize("name", ["backup", "dump"])
+def test_what_hides_work_is_refused(playbook, name, words):
+    ended = playbook(name, *words)
+    assert ended.returncode == 2
+    assert "hide work from the verdict" in ended.stdout
+
+
 def test_an_unreachable_server_is_a_failure(playbook, tmp_path, lab_variables):
     inventory = _inventory(tmp_path, {**lab_variables, "ansible_port": 1})
     ended = playbook("backup", inventory=inventory)

@@ -43,13 +43,15 @@ def following(path: str) -> int:
     return 1 if document is None else int(document["generation"]) + 1
 
 
-def begin(path: str, *, started: str, dump_set: str | None, run_id: str | None) -> int:
-    """Make the next generation durable as ``writing``; returns its number. Only then may the mirror be touched."""
+def begin(path: str, *, started: str, dump_set: str | None, run_id: str | None, marker: str | None = None) -> int:
+    """Make the next generation durable as ``writing``; returns its number. Only then may the mirror be touched.
+
+    :param marker: the identifier of the tree that the mirror follows; without one, the known one stays.
+    """
+    marker = marker or (read(path) or {}).get("marker")
     number = following(path)
-    _document.write(
-        path,
-        {"generation": number, "state": WRITING, "started": started, "dump_set": dump_set, "run_id": run_id},
-    )
+    document = {"generation": number, "state": WRITING, "started": started, "dump_set": dump_set, "run_id": run_id}
+    _document.write(path, {**document, "marker": marker} if marker else document)
     return number
 
 

@@ -63,9 +63,12 @@ def begin(folder: str, run_id: str, *, job: str, sources: t.Sequence[str], relea
             untouched="The ledger was not changed",
             remedy="Give every run an identifier of its own",
         )
-    after = _run.start(run_id, job=job, sources=sources, release=release, where=here())
+    where = here()
+    after = _run.start(run_id, job=job, sources=sources, release=release, where=where)
     why = f"still counted as running when run {run_id} of the same job began"
-    return Change(None, after, [_run.died(run, why) for run in _left_running(folder, job, run_id)])
+    # Several scripts record the same job, each in a unit of its own, and may run side by side.
+    over = (run for run in _left_running(folder, job, run_id) if not _alive(run, where))
+    return Change(None, after, [_run.died(run, why) for run in over])
 
 
 def end(
@@ -150,6 +153,11 @@ def _left_running(folder: str, job: str, run_id: str) -> list[dict[str, t.Any]]:
         if run is not None and run["job"] == job and run["state"] == _run.RUNNING and other != run_id:
             found.append(run)
     return found
+
+
+def _alive(run: t.Mapping[str, t.Any], where: t.Mapping[str, str]) -> bool:
+    """Whether a run may still go on: same boot, another unit. A unit does not run twice at once."""
+    return run.get("boot_id") == where["boot_id"] and run.get("unit") != where["unit"]
 
 
 def _identifiers(folder: str) -> list[str]:

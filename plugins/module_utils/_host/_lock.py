@@ -43,3 +43,13 @@ def hold(path: str, purpose: str) -> t.Iterator[int]:
         yield descriptor
     finally:
         os.close(descriptor)
+
+
+@contextlib.contextmanager
+def hold_all(paths: t.Iterable[str | None], purpose: str) -> t.Iterator[list[int]]:
+    """Hold each of these locks, or none; None stands for no lock. Yields their descriptors.
+
+    :raises BackupError: when another process holds one of them.
+    """
+    with contextlib.ExitStack() as held:
+        yield [held.enter_context(hold(path, purpose)) for path in paths if path is not None]

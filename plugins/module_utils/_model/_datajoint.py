@@ -26,6 +26,7 @@ DEFAULT_SUBFOLDING = (2, 2)
 _COMMENT_0 = re.compile(r":(?:blob|attach|filepath)@([^:]+):")
 _COMMENT_2 = re.compile(r":<([^@>]+)@([^>]*)>:")
 _ANY_COMMENT = re.compile(r":(?:[a-z]\w*|<[^>]+>|(?:blob|attach|filepath)@[^:]+):")
+_LARGEST = 2**63 - 1
 _HIDDEN = ("~log", "~jobs", "~lineage")
 
 
@@ -147,17 +148,23 @@ def direct_file(use: DirectUse, value: bytes) -> DirectFile | None:
     """The file that a JSON value describes, None when it describes none that can be found."""
     try:
         described = json.loads(value)
-    except ValueError:
-        return None
-    if not isinstance(described, dict) or not isinstance(described.get("path"), str):
+        if not isinstance(described, dict) or not isinstance(described.get("path"), str):
+            return None
+        path = described["path"].encode("utf-8", "surrogateescape")
+        store = str(described.get("store") or use.store)
+        digest = described["hash"] if isinstance(described.get("hash"), str) else None
+        (store + (digest or "")).encode()  # refuses lone surrogates, which are no text
+    except (ValueError, RecursionError):
         return None
     size = described.get("size")
+    if isinstance(size, int) and not 0 <= size <= _LARGEST:
+        return None
     return DirectFile(
-        store=str(described.get("store") or use.store),
-        path=described["path"].encode("utf-8", "surrogateescape"),
+        store=store,
+        path=path,
         size=size if isinstance(size, int) else None,
         kind=use.codec,
-        hash=described["hash"] if isinstance(described.get("hash"), str) else None,
+        hash=digest,
         is_folder=described.get("is_dir") is True,
     )
 

@@ -93,8 +93,10 @@ def problems(manifest: t.Mapping[str, t.Any], folder_name: str) -> list[str]:
         found.append("it finished before it started")
     if manifest.get("engine") not in ("mariadb", "mysql"):
         found.append(f"unknown engine {manifest.get('engine')!r}")
-    if not manifest.get("version"):
+    if not isinstance(manifest.get("version"), str) or not manifest["version"]:
         found.append("the server's version is missing")
+    if not isinstance(manifest.get("references"), dict):
+        found.append("the count of references is missing")
     found += _file_problems(manifest.get("files"))
     found += _count_problems(manifest)
     return found
@@ -107,7 +109,7 @@ def _file_problems(files: object) -> list[str]:
     for name, facts in files.items():
         if not isinstance(name, str) or "/" in name or name.startswith("."):
             found.append(f"{name!r} is no file name of a dump set")
-        elif not isinstance(facts, dict) or not isinstance(facts.get("size"), int) or facts["size"] < 0:
+        elif not isinstance(facts, dict) or type(facts.get("size")) is not int or facts["size"] < 0:
             found.append(f"the size of {name} is missing")
         elif not _SHA256.fullmatch(str(facts.get("sha256"))):
             found.append(f"the sha256 of {name} is missing")
@@ -121,10 +123,13 @@ def _count_problems(manifest: t.Mapping[str, t.Any]) -> list[str]:
         return ["schemas and tables are missing"]
     if set(tables) != set(schemas):
         return ["schemas and tables disagree"]
+    broken = sorted(name for name, by_table in tables.items() if not isinstance(by_table, dict))
+    if broken:
+        return [f"the tables of {name} are missing" for name in broken]
     counts = [rows for by_table in tables.values() for rows in by_table.values()]
-    if any(not isinstance(rows, int) or rows < 0 for rows in counts):
+    if any(type(rows) is not int or rows < 0 for rows in counts):
         return ["a row count is no number"]
-    if sum(counts) != manifest.get("rows"):
+    if type(manifest.get("rows")) is not int or sum(counts) != manifest["rows"]:
         return [f"the row counts add up to {sum(counts)}, not to {manifest.get('rows')!r}"]
     return []
 

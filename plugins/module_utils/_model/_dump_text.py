@@ -30,7 +30,8 @@ _USE = re.compile(rb"USE " + _NAME + rb";")
 _VIEW = re.compile(rb"-- Final view structure for view " + _NAME)
 _TABLE = re.compile(rb"CREATE TABLE " + _NAME + rb" \(")
 _COLUMN = re.compile(rb"  " + _NAME + rb" (\S+)")
-_COMMENT = re.compile(rb" COMMENT '((?:[^'\\]|\\.|'')*)',?$")
+# MariaDB's JSON is text with a check, which it writes behind the comment.
+_COMMENT = re.compile(rb" COMMENT '((?:[^'\\]|\\.|'')*)'(?: CHECK \(.*\))?,?$")
 _FOREIGN_KEY = re.compile(
     rb"  CONSTRAINT " + _NAME + rb" FOREIGN KEY \((.+?)\) REFERENCES (?:" + _NAME + rb"\.)?" + _NAME + rb" \((.+?)\)"
 )
@@ -117,6 +118,7 @@ class Reader:
         self._take_row = take_row or (lambda _table, _row: None)
         self._buffer = b""
         self._delimiter = b";"
+        self._body_line = b""
         self._schema = ""
         self._create: list[bytes] = []
         self._last_line = b""
@@ -174,8 +176,11 @@ class Reader:
 
     def _take_line(self, line: bytes) -> None:
         if self._delimiter != b";":  # bodies of triggers, routines and events hold any text
-            if line.startswith(b"DELIMITER "):
-                self._delimiter = line[10:].strip()
+            # Only behind a finished statement: a string may hold the same line.
+            if line.startswith(b"DELIMITER ") and self._body_line.endswith(self._delimiter):
+                self._set_delimiter(line)
+            elif line.strip():
+                self._body_line = line.rstrip()
             return
         if line.strip():
             self._last_line = line
@@ -191,13 +196,17 @@ class Reader:
         elif match := _USE.match(line):
             self._schema = _name(match[1])
         elif line.startswith(b"DELIMITER "):
-            self._delimiter = line[10:].strip()
+            self._set_delimiter(line)
         elif match := _SCHEMA.match(line):
             charset, collation = _CHARSET.search(match[2]), _COLLATION.search(match[2])
             name = _name(match[1])
             self.schemas[name] = Schema(
                 name, charset[1].decode() if charset else "", collation[1].decode() if collation else ""
             )
+
+    def _set_delimiter(self, line: bytes) -> None:
+        self._delimiter = line[10:].strip()
+        self._body_line = self._delimiter  # no statement has begun
 
     def _take_comment(self, line: bytes) -> None:
         if match := _TOOL.match(line):

@@ -5,12 +5,15 @@
 
 from __future__ import annotations
 
+import hashlib
+import json
 import math
 import posixpath
 import re
 import typing as t
 
 from ansible_collections.labops.backup.plugins.module_utils._errors import BackupError
+from ansible_collections.labops.backup.plugins.module_utils._model import _content, _datajoint, _retention
 
 NAME = re.compile(r"[a-z][a-z0-9_-]{0,62}\Z")
 # A source's name becomes part of paths, of names of archives and of words in rsync's --rsh.
@@ -18,21 +21,34 @@ _HOST_NAME = re.compile(r"[A-Za-z0-9][A-Za-z0-9._-]*\Z")
 # Characters that would need quoting in rsync's --rsh, in a host:path word or in sshd's from= list.
 _ADDRESS = re.compile(r"[A-Za-z0-9_.:%-]+\Z")
 _ACCOUNT = re.compile(r"[a-z_][a-z0-9_-]{0,31}\Z")
+_HOST_KEY = re.compile(r"(ssh|ecdsa|sk)-[A-Za-z0-9@.-]+ [A-Za-z0-9+/]+={0,3}( .*)?\Z")
+# What borg help compression describes, as Borg's own parser takes it.
+_COMPRESSION = re.compile(
+    r"(obfuscate,([1-6]|11[0-9]|12[0-3]),)?"
+    r"((auto,)?(none|lz4|zstd(,([1-9]|1[0-9]|2[0-2]))?|zlib(,[0-9])?|lzma(,[0-9])?))\Z"
+)
+_BORG_VERSION = re.compile(r"1\.[24]\.[0-9]+\Z")
 _DATASET_FIELDS = {
     "name",
     "path",
     "kind",
+    "adopt_from",
     "allow_empty",
     "compression",
     "limit_deleted_files",
     "limit_deleted_percent",
     "limit_changed_percent",
+    "quarantine_days",
+    "quarantine_files",
+    "quarantine_bytes",
+    "quarantine_percent",
 }
 _LIMITS = ("deleted_files", "deleted_percent", "changed_percent")
 _RESERVED_NAMES = {"points"}
 # Dumps change in small scattered places: smaller chunks add 0.2 to 0.4 times as much to the repository
 # (measured with Borg 1.4.5 on an appended 365 MB dump); other trees keep Borg's default.
 _DATABASE_CHUNKER = "buzhash,16,20,18,4095"
+_QUARANTINE = {"max_files": "files", "max_bytes": "bytes", "max_percent": "percent"}
 _CONFIGURATION = "/etc/labops-backup"
 _STATE = "/var/lib/labops-backup"
 _LOCKS = "/run/labops-backup"
@@ -46,13 +62,17 @@ class Host(t.Protocol):
 
 
 def plan(
-    hosts: t.Mapping[str, Host], groups: t.Mapping[str, t.Sequence[str]], defaults: t.Mapping[str, t.Any]
+    hosts: t.Mapping[str, Host],
+    groups: t.Mapping[str, t.Sequence[str]],
+    defaults: t.Mapping[str, t.Any],
+    draft: bool = False,
 ) -> list[dict[str, t.Any]]:
     """One entry a source, in the order of the inventory group, with everything that a playbook needs to know.
 
     :param hosts: variables by host name.
     :param groups: host names by group; ``backup_servers`` and ``backup_sources`` count.
     :param defaults: what holds where a host does not say.
+    :param draft: accept addresses that are still placeholders. For documents about the inventory only.
     :raises BackupError: on the first thing in the inventory that cannot be right.
     """
     servers = list(groups.get("backup_servers", ()))
@@ -60,7 +80,10 @@ def plan(
     for group, members in (("backup_servers", servers), ("backup_sources", sources)):
         if not members:
             raise _bad(f"the inventory has no host in the group {group}")
-    plans = [_source(name, hosts, servers, defaults) for name in sources]
+    both = sorted({*servers} & {*sources})
+    if both:
+        raise _bad(f"{both[0]} is in both groups; one host cannot be a server and a source")
+    plans = [_source(name, hosts, servers, defaults, draft) for name in sources]
     idle = set(servers) - {entry["server"] for entry in plans}
     if idle:
         raise _bad(f"no source names {', '.join(sorted(idle))} as its backup_server")
@@ -68,7 +91,14 @@ def plan(
     for name in scripts:
         if scripts.count(name) > 1:
             raise _bad(f"two sources would share the script name {name!r}; rename one")
+    _check_apart(plans, servers)
     return plans
+
+
+def inventory_hash(sources: t.Sequence[t.Mapping[str, t.Any]]) -> str:
+    """The SHA-256 of the plan as canonical JSON: the same for the same inventory, wherever and whenever it is read."""
+    text = json.dumps(list(sources), sort_keys=True, separators=(",", ":"), ensure_ascii=True)
+    return hashlib.sha256(text.encode()).hexdigest()
 
 
 def datasets(sources: t.Sequence[t.Mapping[str, t.Any]]) -> list[dict[str, t.Any]]:
@@ -91,7 +121,7 @@ def _bad(what: str) -> BackupError:
 
 
 def _source(
-    name: str, hosts: t.Mapping[str, Host], servers: t.Sequence[str], defaults: t.Mapping[str, t.Any]
+    name: str, hosts: t.Mapping[str, Host], servers: t.Sequence[str], defaults: t.Mapping[str, t.Any], draft: bool
 ) -> dict[str, t.Any]:
     def of(host: str, variable: str) -> t.Any:
         value = hosts[host].get(variable)
@@ -107,27 +137,40 @@ def _source(
         raise _bad(
             f"{name!r} cannot name a source (letters, digits, dots, - and _, beginning with a letter or a digit)"
         )
+    if name == "known_hosts" or name.endswith(".pub"):
+        raise _bad(f"{name!r} cannot name a source: its identity would lie where another file lies")
     server = of(name, "backup_server")
     if server not in servers:
         raise _bad(f"{name}: backup_server is {server!r}, which is not in the group backup_servers")
     address = str(hosts[name].get("ansible_host") or name)
     if not _ADDRESS.match(address) or address.startswith("-"):
         raise _bad(f"{name}: ansible_host {address!r} is not an address")
-    if address.endswith(".invalid"):
+    if address.endswith(".invalid") and not draft:
         raise _bad(f"{name}: its address is still the placeholder {address!r}; set ansible_host")
     account = str(of(name, "backup_pull_account"))
     if not _ACCOUNT.match(account):
         raise _bad(f"{name}: backup_pull_account {account!r} is not an account name")
     root = _absolute(f"{server}: backup_root", of(server, "backup_root"))
+    version = str(of(server, "borg_version"))
+    if version and not _BORG_VERSION.match(version):
+        raise _bad(
+            f"{server}: borg_version is {version!r}; known are 1.2 and 1.4, such as 1.4.5, or empty for Debian's"
+        )
     base = f"{root}/borg/{name}"
     borg = {
         "passphrase_file": f"{_CONFIGURATION}/borg/{name}.passphrase",
         "base_dir": of(server, "borg_base_dir"),
-        "executable": borg_executable(str(of(server, "borg_version"))),
+        "executable": borg_executable(version),
     }
     rsync = {
         "identity_file": f"{_CONFIGURATION}/ssh/{name}",
         "known_hosts_file": f"{_CONFIGURATION}/ssh/known_hosts",
+    }
+    guard = {
+        "path": root,
+        "document": f"{_CONFIGURATION}/backup-root.json",
+        "reserve_bytes": int(_number(f"{server}: backup_reserve_bytes", of(server, "backup_reserve_bytes"))),
+        "reserve_percent": _number(f"{server}: backup_reserve_percent", of(server, "backup_reserve_percent")),
     }
     stores = of(name, "backup_datajoint_stores")
     if not isinstance(stores, t.Mapping):
@@ -143,23 +186,41 @@ def _source(
         "pull_addresses": listed("backup_pull_addresses") or [str(hosts[server].get("ansible_host") or server)],
         "host_keys": listed("backup_source_host_keys"),
         "root": root,
+        "root_guard": guard,
         "borg": borg,
         "rsync": rsync,
         "points_repository": f"{base}/points",
         "points_cache": f"{_STATE}/recovery_points/{name}",
+        "dump_max_age_hours": _number(f"{name}: backup_dump_max_age_hours", of(name, "backup_dump_max_age_hours")),
+        "retention": _rules(name, {rule: of(name, f"backup_{rule}") for rule in _retention.RULES}),
+        "retention_journal": f"{_STATE}/retention/{name}.json",
         "ledger": f"{_STATE}/ledger",
         "staging": f"{root}/staging/{name}",
-        "datajoint_stores": dict(stores),
+        "datajoint_stores": {str(store): str(location) for store, location in stores.items()},
     }
     for address_from in source["pull_addresses"]:
         if not _ADDRESS.match(str(address_from)):
             raise _bad(f"{name}: {address_from!r} in backup_pull_addresses is not an address")
+    for key in source["host_keys"]:
+        if not _HOST_KEY.match(str(key).strip()):
+            raise _bad(f"{name}: {str(key)!r} in backup_source_host_keys is not a public key of the form 'type base64'")
     for store, location in source["datajoint_stores"].items():
         _absolute(f"{name}: the DataJoint store {store!r}", location)
+    accepted = [str(text) for text in listed("backup_accept_content")]
+    for text in accepted:
+        if _content.acceptance(text) is None:
+            raise _bad(f"{name}: {text!r} in backup_accept_content is not SHA-256 and path")
+    rehash_percent = _share(f"{name}: backup_rehash_percent", of(name, "backup_rehash_percent"))
     raw = of(name, "backup_datasets")
     if not isinstance(raw, (list, tuple)) or not raw:
         raise _bad(f"{name}: backup_datasets is empty or not a list")
     source["datasets"] = [_dataset(name, number, entry, of) for number, entry in enumerate(raw)]
+    for dataset in source["datasets"]:
+        old = dataset["adopt_from"]
+        if old and (_overlap(old, f"{root}/mirror") or _overlap(old, f"{root}/borg") or old == f"{root}/staging"):
+            raise _bad(
+                f"{name}: dataset {dataset['name']}: adopt_from {old!r} overlaps with what lies below {root} already"
+            )
     _check_together(name, source["datasets"])
     for dataset in source["datasets"]:
         dataset.update(
@@ -169,11 +230,56 @@ def _source(
             url=f"{account}@{_bracketed(address)}::{dataset['name']}/",
             mirror=f"{root}/mirror/{name}/{dataset['name']}",
             generation_file=f"{root}/mirror/{name}/{dataset['name']}.generation.json",
+            content_manifest=f"{root}/mirror/{name}/{dataset['name']}.content",
+            content_stores=_content_stores(dataset, source["datajoint_stores"]),
+            accept_content=accepted,
+            rehash_percent=rehash_percent,
             repository=f"{base}/{dataset['name']}",
             lock=f"{_LOCKS}/{name}.{dataset['name']}.lock",
+            marker={"source": name, "dataset": dataset["name"]},
         )
+        if dataset["quarantine"]:  # the folder of dump sets changes every night by design
+            dataset["quarantine"]["directory"] = f"{root}/quarantine/{name}/{dataset['name']}"
     source["dump_directory"] = next((d["path"] for d in source["datasets"] if d["kind"] == "database"), None)
     return source
+
+
+def _content_stores(dataset: t.Mapping[str, t.Any], stores: t.Mapping[str, str]) -> list[str] | None:
+    """The folders of DataJoint stores in a dataset; None when the layout has to tell."""
+    found = []
+    for location in stores.values():
+        place = _datajoint.place(location, {dataset["name"]: dataset["path"]})
+        if place is not None:
+            found.append(place[1] or ".")
+        elif _datajoint.place(dataset["path"], {"store": location}) is not None:
+            return None
+    return found if stores else None
+
+
+def _share(where: str, value: t.Any) -> float:
+    share = _number(where, value)
+    if share > 100:
+        raise _bad(f"{where} {value!r} is no share in percent")
+    return share
+
+
+def _number(where: str, value: t.Any) -> float:
+    try:
+        number = float(value)
+    except (TypeError, ValueError, OverflowError):
+        number = math.nan
+    if not math.isfinite(number):
+        raise _bad(f"{where} {value!r} is not a number")
+    if number < 0:
+        raise _bad(f"{where} is negative")
+    return number
+
+
+def _rules(source: str, values: t.Mapping[str, t.Any]) -> dict[str, int]:
+    try:
+        return _retention.rules(values, "backup_")
+    except BackupError as error:
+        raise _bad(f"{source}: {error.what}") from None
 
 
 def _port(source: str, value: t.Any) -> int:
@@ -209,27 +315,49 @@ def _dataset(source: str, order: int, entry: t.Any, of: t.Callable[[str, str], t
     allow_empty = entry.get("allow_empty", False)
     if not isinstance(allow_empty, bool):
         raise _bad(f"{where}: allow_empty is {allow_empty!r}; true or false are meant")
+    compression = str(entry.get("compression") or of(source, "backup_compression"))
+    if not _COMPRESSION.match(compression):
+        raise _bad(
+            f"{where}: Borg has no compression {compression!r}; known are none, lz4, zstd,1 to zstd,22, zlib,0 to "
+            "zlib,9, lzma,0 to lzma,9, and auto, in front of one"
+        )
+    adopt_from = entry.get("adopt_from") or ""
+    if adopt_from and kind == "database":
+        raise _bad(
+            f"{where}: adopt_from cannot be given for a dataset of kind database, whose mirror holds one proven dump "
+            "set; name old dumps as a dataset of kind files"
+        )
     limits: dict[str, float] = {}
     for limit in _LIMITS:
         value = entry.get(f"limit_{limit}")
         value = of(source, f"backup_limit_{limit}") if value is None else value
-        try:
-            limits[limit] = int(value) if limit.endswith("_files") else float(value)
-        except (TypeError, ValueError, OverflowError):
-            limits[limit] = math.nan
-        if not math.isfinite(limits[limit]):
-            raise _bad(f"{where}: limit_{limit} {value!r} is not a number")
-        if limits[limit] < 0:
-            raise _bad(f"{where}: limit_{limit} is negative")
+        number = _number(f"{where}: limit_{limit}", value)
+        limits[limit] = int(number) if limit.endswith("_files") else number
+
+    def quarantined(what: str) -> float:
+        value = entry.get(f"quarantine_{what}")
+        value = of(source, f"backup_quarantine_{what}") if value is None else value
+        return _number(f"{where}: quarantine_{what}", value)
+
+    quarantine: dict[str, t.Any] = {option: quarantined(what) for option, what in _QUARANTINE.items()}
+    quarantine = {
+        option: value if option == "max_percent" else int(value) for option, value in quarantine.items() if value
+    }
+    days = int(quarantined("days"))
+    if days < 1:
+        raise _bad(f"{where}: quarantine_days is less than 1")
     return {
         "name": name,
         "order": order,
         "kind": kind,
         "path": _absolute(where, entry["path"]),
         "allow_empty": allow_empty,
-        "compression": str(entry.get("compression") or of(source, "backup_compression")),
+        "adopt_from": _absolute(f"{where}: adopt_from", adopt_from) if adopt_from else "",
+        "compression": compression,
         "chunker_params": _DATABASE_CHUNKER if kind == "database" else "",
         "limits": limits,
+        "quarantine": {"directory": "", **quarantine} if kind == "files" else {},
+        "quarantine_days": days,
     }
 
 
@@ -241,6 +369,32 @@ def _absolute(where: str, path: t.Any) -> str:
     if plain == "/":
         raise _bad(f"{where}: the whole file system cannot be meant")
     return plain
+
+
+def _overlap(one: str, other: str) -> bool:
+    return f"{one}/".startswith(f"{other}/") or f"{other}/".startswith(f"{one}/")
+
+
+def _check_apart(plans: t.Sequence[t.Mapping[str, t.Any]], servers: t.Sequence[str]) -> None:
+    """Two sources must not stand in each other's way."""
+    names = {*servers, *(source["name"] for source in plans)}
+    places: dict[tuple[str, int], str] = {}
+    adopted: list[tuple[str, str, str]] = []
+    for source in plans:
+        other = places.setdefault((source["address"].lower(), source["port"]), source["name"])
+        if other != source["name"]:
+            raise _bad(f"{other} and {source['name']} have the same address {source['address']!r} and port")
+        for pipeline in (source["night"], *(dataset["pipeline"] for dataset in source["datasets"])):
+            if pipeline in names:
+                raise _bad(f"the host {pipeline} bears the name that a part of {source['name']} gets; rename it")
+        for dataset in source["datasets"]:
+            old = dataset["adopt_from"]
+            if not old:
+                continue
+            for server, path, pipeline in adopted:
+                if server == source["server"] and _overlap(path, old):
+                    raise _bad(f"{pipeline} and {dataset['pipeline']} would both adopt {old}")
+            adopted.append((source["server"], old, dataset["pipeline"]))
 
 
 def _check_together(source: str, datasets: t.Sequence[t.Mapping[str, t.Any]]) -> None:
@@ -255,7 +409,7 @@ def _check_together(source: str, datasets: t.Sequence[t.Mapping[str, t.Any]]) ->
         raise _bad(f"{source}: the dataset of kind database must come first, as it does in a restore")
     for one in datasets:
         for other in datasets:
-            if one is not other and f"{other['path']}/".startswith(f"{one['path']}/"):
+            if one is not other and _overlap(one["path"], other["path"]):
                 raise _bad(
                     f"{source}: the paths of the datasets {one['name']} and {other['name']} overlap "
                     f"({one['path']} and {other['path']})"

@@ -12,7 +12,7 @@ from __future__ import annotations
 import typing as t
 
 from ansible_collections.labops.backup.plugins.module_utils._errors import BackupError
-from ansible_collections.labops.backup.plugins.module_utils._model import _run, _text
+from ansible_collections.labops.backup.plugins.module_utils._model import _guard, _run, _text
 from ansible_collections.labops.backup.plugins.module_utils._model._inventory import Host
 
 Document = dict[str, t.Any]
@@ -20,7 +20,11 @@ STAGES = ("pull", "archive", "seal")
 # rsync patterns: every folder that looks like a dump set, and one that is still being written.
 _ANY_DUMP_SET = "/" + "[0-9]" * 8 + "T" + "[0-9]" * 6 + "Z-??????/"
 _UNFINISHED = "/.*.partial/"
-_PULL_FACTS = ("files", "bytes", "created", "changed_files", "deleted", "transferred_bytes", "dump_set")
+_CONTENT_FACTS = ("hashed_files", "hashed_bytes", "rewritten")
+_PULL_FACTS = (
+    *("files", "bytes", "created", "changed_files", "deleted", "transferred_bytes", "dump_set"),
+    *("quarantined_files", "quarantined_bytes"),
+)
 _ARCHIVE_FACTS = (
     *("archive", "archive_id", "repository_id", "nfiles"),
     *("original_size", "compressed_size", "deduplicated_size", "dump_set"),
@@ -34,11 +38,14 @@ def run(
     only_sources: t.Sequence[str],
     only_datasets: t.Sequence[str],
     release: str,
+    accept: t.Mapping[str, t.Any] | None = None,
 ) -> Document:
     """What is to be done in this run: the plan, cut down to what was asked for.
 
+    :param accept: what an operator accepts for this run, by ``source/dataset``; see :class:`_guard.Acceptance`.
     :raises BackupError: when something that does not exist was asked for.
     """
+    only_sources, only_datasets = _names(only_sources), _names(only_datasets)
     if not _run.is_identifier(run_id):
         raise _refused(f"backup_run_id {run_id!r} does not look like 20261123T023000Z-77b0aa")
     allowed = [list(STAGES[:end]) for end in (1, 2, 3)] + [["archive"], ["archive", "seal"]]
@@ -58,6 +65,7 @@ def run(
         datasets = [entry for entry in source["datasets"] if not only_datasets or entry["name"] in only_datasets]
         if datasets:
             chosen.append({**source, "datasets": datasets})
+    chosen = _accepting(chosen, accept or {}, pulls="pull" in stages)
     servers: dict[str, list[str]] = {}
     for source in chosen:
         servers.setdefault(source["server"], []).append(source["name"])
@@ -70,6 +78,30 @@ def run(
         "servers": servers,
         "ledger": chosen[0]["ledger"],
     }
+
+
+def _names(given: str | t.Sequence[str]) -> list[str]:
+    """Names as a list; ``-e name=value`` on a command line gives one as text."""
+    return [given] if isinstance(given, str) and given else list(given)
+
+
+def _accepting(sources: t.Sequence[Document], accept: t.Any, *, pulls: bool) -> list[Document]:
+    """The sources with what an operator accepts beside each dataset."""
+    if not isinstance(accept, t.Mapping):
+        raise _refused(f"backup_accept is {accept!r}; a mapping is meant, with source/dataset as its keys")
+    datasets_by_key = {
+        f"{entry['source']}/{entry['name']}": entry for source in sources for entry in source["datasets"]
+    }
+    for key, given in accept.items():
+        if key not in datasets_by_key or not pulls:
+            raise _refused(f"backup_accept names {key!r}, which this run does not pull; write it as source/dataset")
+        _guard.acceptance(given, f"backup_accept for {key}")
+
+    def marked(entry: Document) -> Document:
+        key = f"{entry['source']}/{entry['name']}"
+        return {**entry, "accept": dict(accept[key])} if key in accept else entry
+
+    return [{**source, "datasets": [marked(entry) for entry in source["datasets"]]} for source in sources]
 
 
 def _refused(what: str) -> BackupError:
@@ -85,14 +117,17 @@ def pin(offered: t.Mapping[str, t.Any]) -> Document:
     :raises BackupError: when there is none.
     """
     sets = list(offered.get("dump_sets") or ())
+    skipped: list[str] = []
     for entry in sets:
-        if entry["valid"]:
+        if not entry["valid"]:
+            skipped.append(f"{entry['id']}: {', '.join(entry['problems'])}")
+        else:
             name = entry["id"]
             filters = [f"+ /{name}/", f"- {_ANY_DUMP_SET}", f"- {_UNFINISHED}"]
-            return {"id": name, "filters": filters, "started": entry["started"], "finished": entry["finished"]}
-    problems = "; ".join(f"{entry['id']}: {', '.join(entry['problems'])}" for entry in sets)
+            times = {"started": entry["started"], "finished": entry["finished"]}
+            return {"id": name, "filters": filters, "skipped": skipped, **times}
     raise BackupError(
-        "the source offers no finished dump set" + (f" ({problems})" if problems else ""),
+        "the source offers no finished dump set" + (f" ({'; '.join(skipped)})" if skipped else ""),
         remedy="Look at the dump job on the source: run its backup_and_notify script there",
     )
 
@@ -103,6 +138,7 @@ def outcome(
     dump: t.Mapping[str, t.Any],
     archive: t.Mapping[str, t.Any],
     proof: t.Mapping[str, t.Any],
+    content: t.Mapping[str, t.Any],
 ) -> Document:
     """What became of one dataset whose steps all ended well, from the results of its steps.
 
@@ -110,6 +146,7 @@ def outcome(
     :param dump: of ``db_dump_info``.
     :param archive: of ``borg_create``.
     :param proof: of ``borg_archive_info``.
+    :param content: of ``content_verify``.
     :raises BackupError: when a step did not really run.
     """
     result: Document = {
@@ -123,12 +160,15 @@ def outcome(
         "warnings": [],
         "seconds": {},
     }
-    steps = {"pull": pull, "dump": dump, "archive": archive, "proof": proof}
-    facts = {"pull": "generation", "dump": "dump_sets", "archive": "generation", "proof": "archives"}
+    steps = {"pull": pull, "dump": dump, "content": content, "archive": archive, "proof": proof}
+    facts = {
+        **{"pull": "generation", "dump": "dump_sets", "content": "manifest"},
+        **{"archive": "generation", "proof": "archives"},
+    }
     for name, step in steps.items():
         if not step.get("skipped") and (step.get("unreachable") or facts[name] not in step):
             raise BackupError(f"{name}: the server did not answer: {step.get('msg', 'no result')}")
-    for step, name in ((pull, "pull"), (archive, "archive")):
+    for step, name in ((pull, "pull"), (content, "content"), (archive, "archive")):
         if step.get("skipped"):
             continue
         result["seconds"][name] = step["seconds"]
@@ -136,6 +176,13 @@ def outcome(
         result["generation"] = step["generation"]
     if not pull.get("skipped"):
         result.update({key: pull[key] for key in _PULL_FACTS})
+        if pull.get("accepted"):
+            result["accepted"] = pull["accepted"]
+    if not content.get("skipped"):
+        result["content"] = dict(content["manifest"])
+        result["content_manifest"] = dataset["content_manifest"]
+        result["accepted_content"] = content["accepted"]
+        result.update({key: content[key] for key in _CONTENT_FACTS})
     if not archive.get("skipped"):
         result.update({key: archive[key] for key in _ARCHIVE_FACTS})
         proven = [entry for entry in proof.get("archives", ()) if entry["id"] == archive["archive_id"]]
@@ -161,9 +208,37 @@ def outcomes(hosts: t.Mapping[str, Host], source: Document) -> list[Document]:
     ]
 
 
+def retention_stop(hosts: t.Mapping[str, Host], source: Document) -> list[str]:
+    """Why nothing of this source may be removed in this run; empty when something may.
+
+    A dataset whose outcome says ``stop_retention`` stops it, also when all else is well: its content was not as it
+    must be, and older archives may be the only good ones.
+    """
+    point = hosts[source["night"]].get("backup_point") or {}
+    reasons = [] if point.get("state") == "complete" else ["this run sealed no complete recovery point"]
+    for entry in outcomes(hosts, source):
+        if entry.get("stop_retention"):
+            reasons.append(f"{entry['dataset']}: {entry.get('message') or 'its content did not pass'}")
+    return reasons
+
+
 def mirror_roots(datasets: t.Sequence[Document]) -> Document:
     """Where the files of each dataset are to be looked for."""
-    return {dataset["name"]: {"mirror": dataset["mirror"]} for dataset in datasets}
+    roots = {}
+    for dataset in datasets:
+        roots[dataset["name"]] = {"mirror": dataset["mirror"]}
+        if dataset["quarantine"]:
+            roots[dataset["name"]]["quarantine"] = dataset["quarantine"]["directory"]
+    return roots
+
+
+def content_manifests(outcomes: t.Sequence[Document]) -> Document:
+    """The content manifests that are to be sealed with the archives of these datasets: name, then path and sha256."""
+    return {
+        f"{entry['name']}.content": {"path": entry["content_manifest"], "sha256": entry["content"]["sha256"]}
+        for entry in outcomes
+        if "content" in entry
+    }
 
 
 def verdict(hosts: t.Mapping[str, Host], this_run: Document, server: str = "") -> Document:
@@ -189,16 +264,34 @@ def verdict(hosts: t.Mapping[str, Host], this_run: Document, server: str = "") -
         lines.append(f"{source['name']}:")
         for entry in (entry for entry in all_outcomes if entry["source"] == source["name"]):
             lines.append("  " + _outcome_line(entry))
+            if entry.get("accepted"):
+                lines.append("    " + _accepted_line(entry["accepted"]))
+            if "dump_set_facts" in entry:
+                line, too_old = _dump_line(entry["dump_set_facts"], this_run["id"], source["dump_max_age_hours"])
+                lines.append("    " + line)
+                if too_old:
+                    failures.append(f"{source['name']}: old dump set")
             lines.extend(f"    warning: {_text.plain(str(warning))}" for warning in entry.get("warnings", ()))
             if not entry["ok"]:
                 failures.append(f"{source['name']}/{entry['dataset']}")
+        pinned = hosts[source["night"]].get("backup_pin") if source["night"] in hosts else None
+        skipped = (pinned or {}).get("skipped") or ()
+        lines.extend(f"  warning: newer, but not valid: dump set {_text.plain(str(one))}" for one in skipped)
         if "seal" in this_run["stages"]:
             point = hosts[source["night"]].get("backup_point") or {"problem": "its sealing ended without a word"}
-            points.append({"source": source["name"], **point})
+            retention = hosts[source["night"]].get("backup_retention")
+            if not retention and point.get("state") == "complete":
+                retention = {"problem": "it ended without a word"}
+            points.append({"source": source["name"], **point} | ({"retention": retention} if retention else {}))
             lines.append("  " + _point_line(point))
             lines.extend(f"    {_text.plain(str(problem))}" for problem in point.get("problems", ()))
             if point.get("state") != "complete":
                 failures.append(f"{source['name']}: " + ("point " + point["state"] if "state" in point else "no point"))
+            if retention:
+                lines.append("  " + _retention_line(retention))
+                lines.extend(f"    {_text.plain(str(problem))}" for problem in retention.get("problems", ()))
+                if "problem" in retention or retention.get("problems"):
+                    failures.append(f"{source['name']}: retention")
     what = {"seal": "recovery point", "archive": "archives", "pull": "pull"}[this_run["stages"][-1]]
     names = ", ".join(source["name"] for source in sources)
     title = f"backup FAILED: {', '.join(dict.fromkeys(failures))}" if failures else f"backup good: {what} of {names}"
@@ -209,6 +302,16 @@ def verdict(hosts: t.Mapping[str, Host], this_run: Document, server: str = "") -
         "outcomes": all_outcomes,
         "points": points,
     }
+
+
+def _dump_line(dump_set: Document, run_id: str, max_hours: float) -> tuple[str, bool]:
+    """The dump set that a run took, and whether it was too old for it: the source's dump job may have stopped."""
+    begun = _run.began(dump_set["id"])
+    seconds = (_run.began(run_id) - begun).total_seconds()
+    line = f"dump set {dump_set['id']}, begun {_text.duration(max(seconds, 0))} before this run"
+    if seconds <= max_hours * 3600:
+        return line, False
+    return line + f": OLDER than {max_hours:g} h, look at the dump job on the source", True
 
 
 def _outcome_line(entry: Document) -> str:
@@ -222,12 +325,26 @@ def _outcome_line(entry: Document) -> str:
             f"{entry['created']} new, {entry['changed_files']} changed, {entry['deleted']} deleted "
             f"in {_text.duration(entry['seconds']['pull'])}"
         )
+        if entry["quarantined_files"]:
+            words.append(
+                f"{entry['quarantined_files']} files, {_text.size(entry['quarantined_bytes'])} to the quarantine"
+            )
+    if "content" in entry:
+        words.append(
+            f"{entry['hashed_files']} new or touched files read ({_text.size(entry['hashed_bytes'])}) in "
+            f"{_text.duration(entry['seconds']['content'])}"
+        )
     if "archive" in entry:
         words.append(
             f"archived {_text.size(entry['original_size'])}, {_text.size(entry['deduplicated_size'])} new in the "
             f"repository, in {_text.duration(entry['seconds']['archive'])}"
         )
     return name + "; ".join(words)
+
+
+def _accepted_line(accepted: Document) -> str:
+    what = ", ".join(f"{name} {value}" for name, value in accepted.items() if name != "reason")
+    return f"accepted by the operator: {what} ({_text.plain(str(accepted['reason']))})"
 
 
 def _point_line(point: Document) -> str:
@@ -237,8 +354,20 @@ def _point_line(point: Document) -> str:
     references = point.get("references") or {}
     if "checked" in references:
         line += f"; {references['checked']} references checked"
-        for kind in ("missing", "wrong_size", "unresolved"):
+        for kind in ("missing", "wrong_size", "unresolved", "in_quarantine"):
             count = references.get(kind) or 0
             if count:
                 line += f", {count} {kind.replace('_', ' ')}"
     return line
+
+
+def _retention_line(retention: Document) -> str:
+    if "problem" in retention:
+        return f"retention FAILED: {_text.plain(str(retention['problem']))}"
+    if "stopped" in retention:
+        return f"nothing was removed: {_text.plain('; '.join(map(str, retention['stopped'])))}"
+    archives = sum(map(len, retention["removed_archives"].values()))
+    unknown = sum(map(len, retention["unknown_archives"].values()))
+    line = f"recovery points kept: {len(retention['kept'])}, removed: {len(retention['removed'])}; "
+    line += f"archives removed: {archives}; freed: {_text.size(retention['freed_bytes'])}"
+    return line + (f"; archives that belong to no point: {unknown}" if unknown else "")

@@ -5,6 +5,7 @@
 
 from __future__ import annotations
 
+import re
 import typing as t
 from datetime import datetime
 
@@ -18,11 +19,18 @@ DOCUMENT = "point.json"
 DUMP_MANIFEST = "manifest.json"
 
 _PREFIX = "point-"
+_FILE_NAME = re.compile(r"[A-Za-z0-9_][A-Za-z0-9._-]*")
 _SHOWN = 10
 _NEEDED = ("name", "order", "archive", "archive_id", "repository", "repository_id", "generation", "dump_set")
-_MEASURED = ("files", "bytes", "nfiles", "original_size", "compressed_size", "deduplicated_size", "seconds")
+_MEASURED = ("files", "bytes", "nfiles", "original_size", "compressed_size", "deduplicated_size", "seconds", "content")
 _DUMP_SET = ("id", "started", "finished", "engine", "version", "rows")
-_REFERENCES = ("checked", "missing", "wrong_size", "unresolved", "ok")
+_REFERENCES = ("checked", "missing", "wrong_size", "unresolved", "in_quarantine", "ok")
+_LOOKED_UP = (
+    ("missing", "missing"),
+    ("wrong_size", "of a wrong size"),
+    ("unresolved", "unresolved"),
+    ("in_quarantine", "only in the quarantine; bring them back with quarantine_restore"),
+)
 
 Document = dict[str, t.Any]
 
@@ -52,6 +60,7 @@ def build(
     dump_set: t.Mapping[str, t.Any] | None,
     references: t.Mapping[str, t.Any] | None,
     dump_expected: bool = True,
+    files: t.Mapping[str, t.Any] | None = None,
 ) -> Document:
     """The content of a seal, with the state that follows from it.
 
@@ -62,6 +71,7 @@ def build(
     :param dump_set: what ``db_dump_info`` says of the pinned one; empty when none was pinned.
     :param references: the verdict of ``datajoint_verify_info``; empty when they were not looked up.
     :param dump_expected: whether the source has a database; without one, no dump set is no problem.
+    :param files: what else lies in the seal: name, then C(sha256) and C(bytes).
     :raises BackupError: when there is nothing to seal, or the parts contradict each other.
     """
     _run.began(point)
@@ -109,6 +119,7 @@ def build(
         "datasets": sorted(kept, key=lambda one: (one["order"], one["name"])),
         "missing": absent,
         "references": looked_up,
+        "files": dict(files or {}),
     }
 
 
@@ -118,6 +129,15 @@ def check_archived(outcome: t.Mapping[str, t.Any], what: str) -> None:
     :raises BackupError: naming what is missing.
     """
     _demand(outcome, _NEEDED, what)
+
+
+def check_file_name(name: str) -> None:
+    """Refuse a name that cannot be given to a further file in a seal.
+
+    :raises BackupError: naming it.
+    """
+    if not _FILE_NAME.fullmatch(name) or name in (DOCUMENT, DUMP_MANIFEST):
+        raise _refused(f"{name!r} cannot name a file in a seal", "Use letters, digits, dots, - and _")
 
 
 def _demand(outcome: t.Mapping[str, t.Any], keys: t.Sequence[str], what: str) -> None:
@@ -153,11 +173,7 @@ def _problems(
     if references is None:
         problems.append("the references of the dump were not checked")
     elif references.get("ok") is not True:
-        counts = [
-            f"{references[key]} {label}"
-            for key, label in (("missing", "missing"), ("wrong_size", "of a wrong size"), ("unresolved", "unresolved"))
-            if references.get(key)
-        ]
+        counts = [f"{references[key]} {label}" for key, label in _LOOKED_UP if references.get(key)]
         problems.append("the references of the dump did not pass: " + (", ".join(counts) or "no verdict"))
     return problems
 
@@ -187,7 +203,13 @@ def check(document: t.Mapping[str, t.Any], point: str) -> None:
     for number, dataset in enumerate(document["datasets"], 1):
         check_archived(dataset, f"dataset {number} in the seal of {point}")
     if document["state"] == COMPLETE:
-        _moment((document["dump_set"] or {}).get("started", "no dump set"))
+        _state_of(document)
+
+
+def _state_of(document: t.Mapping[str, t.Any]) -> datetime:
+    """The moment that a point brings back: when its dump began, or for a source without a database its run."""
+    dump_set = document["dump_set"]
+    return _moment(str(dump_set.get("started"))) if dump_set else _run.began(str(document["point"]))
 
 
 def newest_first(points: t.Iterable[Document]) -> list[Document]:
@@ -211,8 +233,8 @@ def select(points: t.Iterable[Document], wanted: str) -> Document:
         found, sought = [one for one in known if one["point"] == wanted], f"there is no recovery point {wanted}"
     else:
         moment = _moment(wanted)
-        before = [one for one in complete if _moment(one["dump_set"]["started"]) < moment]
-        found = sorted(before, key=lambda one: _moment(one["dump_set"]["started"]), reverse=True)[:1]
+        before = [one for one in complete if _state_of(one) < moment]
+        found = sorted(before, key=_state_of, reverse=True)[:1]
         sought = f"no complete recovery point has a dump that began before {_run.utc(moment)}"
     if found:
         return found[0]

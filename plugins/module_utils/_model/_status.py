@@ -50,8 +50,9 @@ def width(text: str) -> int:
 def document(hosts: t.Mapping[str, Host], servers: t.Sequence[str], now: str) -> Document:
     """The status of these servers, from what status.yml read on each.
 
-    :param hosts: variables by host name: ``backup_plan``, and the results ``status_runs`` (of ``run_record_info``)
-        and ``status_points`` (of ``recovery_point_info``, one a source). A server without them did not answer.
+    :param hosts: variables by host name: ``backup_plan``, and the results ``status_runs`` (of ``run_record_info``),
+        ``status_points`` (of ``recovery_point_info``, one a source) and ``status_quarantines`` (of
+        ``quarantine_info``, one a dataset). A server without them did not answer.
     :return: ``ok`` (everything could be read), ``problems``, and ``servers``.
     """
     entries = [_server(name, hosts[name]) for name in servers]
@@ -62,6 +63,9 @@ def document(hosts: t.Mapping[str, Host], servers: t.Sequence[str], now: str) ->
             where = f"recovery points of {source['source']} on {entry['server']}"
             problems += [f"{where}: {source['problem']}"] if source["problem"] else []
             problems += [f"{where}: {one['point']}: {one['reason']}" for one in source["unreadable"]]
+            for one in source["quarantines"]:
+                where = f"quarantine of {source['source']}/{one['dataset']} on {entry['server']}"
+                problems += [f"{where}: {one['problem']}"] if one["problem"] else []
     return {
         "schema_version": SCHEMA_VERSION,
         "generated": now,
@@ -75,23 +79,43 @@ def _server(name: str, variables: Host) -> Document:
     ledger = variables.get("status_runs") or {}
     results = (variables.get("status_points") or {}).get("results") or []
     by_source = {result["item"]["name"]: result for result in results}
+    quarantines: dict[str, list[Document]] = {}
+    for result in (variables.get("status_quarantines") or {}).get("results") or []:
+        quarantines.setdefault(result["item"]["source"], []).append(_quarantine(result))
     sources = [source["name"] for source in variables.get("backup_plan") or [] if source["server"] == name]
     answered = "runs" in ledger
     return {
         "server": name,
         "problem": "" if answered else _text_of(ledger),
-        "sources": [_source(source, by_source.get(source) or {}) for source in sources] if answered else [],
+        "sources": [_source(source, by_source.get(source) or {}, quarantines.get(source, [])) for source in sources]
+        if answered
+        else [],
         "runs": ledger.get("runs") or [],
         "unreadable_runs": ledger.get("unreadable") or [],
     }
 
 
-def _source(name: str, result: t.Mapping[str, t.Any]) -> Document:
+def _quarantine(result: t.Mapping[str, t.Any]) -> Document:
+    runs = result.get("runs") or []
+    unreadable = [run["problem"] for run in runs if run["problem"]]
+    return {
+        "dataset": result["item"]["name"],
+        "problem": "; ".join(unreadable) if "runs" in result else _text_of(result),
+        "runs": len(runs),
+        "files": result.get("files", 0),
+        "bytes": result.get("bytes", 0),
+        "oldest": min((run["run_id"] for run in runs), default=None),
+        "unproven": list(result.get("unproven") or []),
+    }
+
+
+def _source(name: str, result: t.Mapping[str, t.Any], quarantines: list[Document]) -> Document:
     return {
         "source": name,
         "problem": "" if "points" in result else _text_of(result),
         "points": result.get("points") or [],
         "unreadable": result.get("unreadable") or [],
+        "quarantines": quarantines,
     }
 
 
@@ -142,7 +166,20 @@ def _source_lines(source: t.Mapping[str, t.Any], server: str, now: datetime) -> 
         for point in points:
             text += [f"{_text.plain(point['point'])}: {_text.plain(problem)}." for problem in point["problems"]]
     text += [f"Unreadable: {_text.plain(one['point'])}: {_text.plain(one['reason'])}" for one in source["unreadable"]]
-    return text
+    return text + [_quarantine_line(source, one, now) for one in source["quarantines"]]
+
+
+def _quarantine_line(source: t.Mapping[str, t.Any], one: t.Mapping[str, t.Any], now: datetime) -> str:
+    name = f"Quarantine of {_text.plain(source['source'])}/{_text.plain(one['dataset'])}: "
+    if one["problem"]:
+        return f"{name}it could not be read: {_text.plain(one['problem'])}"
+    if not one["runs"]:
+        return f"{name}empty."
+    oldest = _text.duration(max((now - _run.began(one["oldest"])).total_seconds(), 0))
+    line = f"{name}{one['files']} files, {_text.size(one['bytes'])} of {one['runs']} runs, the oldest {oldest} old"
+    if one["unproven"]:
+        line += f"; no archive is known to hold what {', '.join(map(_text.plain, one['unproven']))} took away"
+    return line + "."
 
 
 def _point_rows(point: t.Mapping[str, t.Any], now: datetime) -> list[list[str]]:

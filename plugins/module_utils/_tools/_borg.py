@@ -28,6 +28,7 @@ MINIMUM_VERSION = (1, 2)
 BEYOND_VERSION = (2,)
 ENCRYPTIONS = ("repokey-blake2", "repokey")
 ARCHIVE_NAME = re.compile(r"[A-Za-z0-9][A-Za-z0-9._-]{0,199}\Z")
+CHECKS = {"repository": "--repository-only", "archives": "--archives-only", "data": "--verify-data"}
 
 _CHECKPOINT = re.compile(r"\.checkpoint(\.\d+)?\Z")
 _PATTERN = re.compile(r"(fm|sh|re|pp|pf):.", re.DOTALL)
@@ -41,6 +42,10 @@ _SETTINGS = {
 _MACHINE_ID = "/etc/machine-id"
 SMALLEST_RESERVE = 10_000_000
 _SECRET_BYTES = 4096
+_NAMES_AT_ONCE = 200
+_PRUNED = re.compile(r"Would prune:.* \[([0-9a-f]{64})\]\Z")
+# What was reached, by the msgid of progress records (docs/internals/frontends.rst, "Operations").
+_REACHES = {"repository.check": "segments", "check.verify_data": "chunks", "check.rebuild_refcounts": "archives"}
 _MESSAGES_KEPT = 20
 
 Kind = t.Literal["success", "warning", "error", "signal"]
@@ -152,6 +157,11 @@ _WARNED = Cause(
     "it warned, and over a quiet folder there is nothing to warn of",
     "Mend what the warning names, then archive again under a new name",
 )
+_FOUND = Cause(
+    "it found damage",
+    "Start no backup into it and remove nothing from it; copy the repository as it is, look at the disk below it, then "
+    "read the chapter on borg check in Borg's manual",
+)
 _NO_SUCH_PATH = Cause("the archive does not hold that path", "List the archive and use a path from there")
 
 # Modern codes of 1.4 (docs/usage/general/return-codes.rst.inc), for an end without a message.
@@ -194,10 +204,14 @@ _CODES = {
 
 
 _UNTOUCHED = {
+    "check": "The repository was not changed",
+    "compact": "No archive was removed",
     "create": "This run wrote no archive",
+    "delete": "Archives that it had not come to are still there",
     "extract": "The repository was not changed",
     "info": "The repository was not changed",
     "list": "The repository was not changed",
+    "prune": "Archives that it had not come to are still there",
 }
 
 
@@ -345,6 +359,8 @@ class Log:
         self.errors: deque[str] = deque(maxlen=_MESSAGES_KEPT)
         self.warnings: deque[str] = deque(maxlen=_MESSAGES_KEPT)
         self.progress: dict[str, t.Any] = {}
+        self.reached: dict[str, dict[str, int]] = {}
+        self.listed: list[str] = []
         self._on_progress = on_progress
 
     def take(self, line: str) -> None:
@@ -366,10 +382,14 @@ class Log:
             self.progress = {name: record[name] for name in ("nfiles", "original_size", "path") if name in record}
             if self._on_progress is not None:
                 self._on_progress(record)
+        elif record.get("type") == "progress_percent" and record.get("msgid") in _REACHES and "current" in record:
+            self.reached[_REACHES[record["msgid"]]] = {"reached": record["current"], "total": record["total"]}
 
     def _take_message(self, record: dict[str, t.Any]) -> None:
         text = str(record.get("message", "")).strip()
-        if record.get("levelname") == "WARNING":
+        if record.get("name") == "borg.output.list":
+            self.listed.append(text)
+        elif record.get("levelname") == "WARNING":
             self.warnings.append(text)
         elif record.get("levelname") in ("ERROR", "CRITICAL"):
             self.msgid = str(record.get("msgid") or self.msgid)
@@ -543,6 +563,151 @@ class Repository:
         places = [place for place, name in enumerate(names, 1) if not _CHECKPOINT.search(name)]
         return places[:wanted][-1] if places else 1
 
+    def contents(self, glob: str = "*") -> dict[str, t.Any]:
+        """The repository's id, and the archives and the checkpoints whose names match, newest first."""
+        found = self._json("list", "--json", "--consider-checkpoints", "--glob-archives", glob, self.path)
+        entries = [
+            {"name": entry["name"], "id": entry["id"], "start": parse_time(entry["start"])}
+            for entry in reversed(found["archives"])
+        ]
+        return {
+            "repository_id": found["repository"]["id"],
+            "archives": [entry for entry in entries if not _CHECKPOINT.search(entry["name"])],
+            "checkpoints": [entry for entry in entries if _CHECKPOINT.search(entry["name"])],
+        }
+
+    def remove(self, names: t.Sequence[str], *, stall_seconds: float | None, pass_fds: t.Sequence[int] = ()) -> None:
+        """Remove archives and checkpoints of exactly these names, and see that they, and no others, are gone.
+
+        Borg 1.2 takes no offence at a name that it does not know; what is not there before is not asked for.
+
+        :raises BorgError: when Borg ended badly.
+        :raises BackupError: when one is still there afterwards, or another one is not, or nothing would be left.
+        """
+        before = self._names()
+        doomed = [name for name in dict.fromkeys(names) if name in before]
+        for name in doomed:
+            check_archive_name(_CHECKPOINT.sub("", name))
+        if not doomed:
+            return
+        if len(doomed) == len(before):
+            raise BackupError(
+                f"that would remove everything that {self.path} holds",
+                untouched="Nothing was removed",
+                remedy="Name what is to be kept; an unwanted repository is removed by hand",
+            )
+        for start in range(0, len(doomed), _NAMES_AT_ONCE):
+            # The first name is part of the repository's word: without any name, borg delete removes the repository.
+            first, *others = doomed[start : start + _NAMES_AT_ONCE]
+            self._run(
+                *("--progress", "delete", f"{self.path}::{first}", *others),
+                stall_seconds=stall_seconds,
+                pass_fds=pass_fds,
+            )
+        after = self._names()
+        still, lost = sorted(after & set(doomed)), sorted(before - after - set(doomed))
+        if still or lost:
+            parts = [f"{', '.join(still)} is still there"] if still else []
+            parts += [f"{', '.join(lost)} is gone too"] if lost else []
+            raise BackupError(
+                f"borg delete on {self.path} ended well, but {' and '.join(parts)}",
+                remedy="Find out who else works on the repository, and run borg check on it",
+            )
+
+    def prune(
+        self,
+        glob: str,
+        windows: t.Mapping[str, int],
+        *,
+        dry_run: bool,
+        stall_seconds: float | None,
+        pass_fds: t.Sequence[int] = (),
+    ) -> dict[str, list[str]]:
+        """What ``borg prune`` says that it would remove, and unless ``dry_run``, removes; and the archives it keeps.
+
+        :param windows: ``daily``, ``weekly``, ``monthly`` and so on, each with how many are kept.
+        :raises BackupError: when it removed something else than it said before.
+        """
+        if not any(windows.values()) or any(count < 0 for count in windows.values()):
+            said = ", ".join(f"keep_{name} {count}" for name, count in windows.items())
+            raise BackupError(
+                f"borg prune with {said} says nothing about what is kept",
+                untouched="Nothing was removed",
+                remedy="Give at least one number above 0, and none below",
+            )
+        rules = [word for name, count in windows.items() if count for word in (f"--keep-{name}", str(count))]
+        before = self.contents(glob)
+        log = Log()
+        self._run("prune", "--dry-run", "--list", "--glob-archives", glob, *rules, self.path, log=log)
+        found = [_PRUNED.match(line) for line in log.listed]
+        ids = {match[1] for match in found if match}
+        doomed = [entry["name"] for entry in (*before["archives"], *before["checkpoints"]) if entry["id"] in ids]
+        if not dry_run and doomed:
+            self._run(
+                *("--progress", "prune", "--glob-archives", glob, *rules, self.path),
+                stall_seconds=stall_seconds,
+                pass_fds=pass_fds,
+            )
+            after = self.contents(glob)
+            there = {entry["name"] for kind in ("archives", "checkpoints") for entry in after[kind]}
+            was = {entry["name"] for kind in ("archives", "checkpoints") for entry in before[kind]}
+            if was - there != set(doomed):
+                raise BackupError(
+                    f"borg prune on {self.path} said it would remove {', '.join(doomed)} and removed "
+                    f"{', '.join(sorted(was - there)) or 'nothing'}",
+                    remedy="Find out who else works on the repository",
+                )
+        return {
+            "removed": doomed,
+            "kept": [entry["name"] for entry in before["archives"] if entry["name"] not in doomed],
+        }
+
+    def compact(self, *, stall_seconds: float | None, pass_fds: t.Sequence[int] = ()) -> dict[str, int]:
+        """Give the space of removed archives back to the file system; bytes of the repository before and after."""
+        before = self._size()
+        self._run("--progress", "compact", self.path, stall_seconds=stall_seconds, pass_fds=pass_fds)
+        return {"bytes_before": before, "bytes_after": self._size()}
+
+    def check(
+        self,
+        what: str,
+        *,
+        glob: str | None = None,
+        last: int | None = None,
+        max_duration: int | None = None,
+        stall_seconds: float | None = None,
+        pass_fds: t.Sequence[int] = (),
+    ) -> dict[str, dict[str, int]]:
+        """Look for damage; how many segments, chunks and archives were reached, of how many.
+
+        :param what: a key of :data:`CHECKS`.
+        :param max_duration: end after so many seconds; the next one goes on from there. Borg does that for segments
+            only.
+        :raises BorgError: on any end but success: Borg ends with 1, a warning, when it found damage.
+        """
+        argv = ["--progress", "--info", "check", CHECKS[what]]
+        if glob is not None:
+            argv += ["--glob-archives", glob]
+        if last is not None:
+            argv += ["--last", str(last)]
+        if max_duration is not None:
+            argv += ["--max-duration", str(max_duration)]
+        log = Log()
+        self._run(*argv, self.path, log=log, stall_seconds=stall_seconds, pass_fds=pass_fds)
+        return log.reached
+
+    def _names(self) -> set[str]:
+        found = self.contents()
+        return {entry["name"] for kind in ("archives", "checkpoints") for entry in found[kind]}
+
+    def _size(self) -> int:
+        return sum(
+            os.lstat(os.path.join(folder, name)).st_size
+            for folder, _, names in os.walk(self.path)
+            for name in names
+            if os.path.lexists(os.path.join(folder, name))
+        )
+
     def create(
         self,
         name: str,
@@ -639,6 +804,16 @@ class Repository:
         """
         return self._run("extract", "--stdout", f"{self.path}::{check_archive_name(archive)}", f"pp:{path}")
 
+    def file_digest(self, archive: str, path: str) -> str:
+        """The sha256 of one file of an archive, of any size; as :meth:`read_file` for a file that has one name there.
+
+        :raises BorgError: when archive or path do not exist.
+        """
+        digest = hashlib.sha256()
+        words = ("extract", "--stdout", f"{self.path}::{check_archive_name(archive)}", f"pp:{path}")
+        self._run(*words, on_stdout=digest.update)
+        return digest.hexdigest()
+
     def _find_version(self) -> str:
         outcome = _command.run([self._executable, "--version"], env=self._environment)
         if outcome.rc != 0:
@@ -679,6 +854,8 @@ class Repository:
                 cause, untouched = _WARNED, "The archive was written in spite of that and is not to be trusted"
             elif verb == "extract":
                 cause = _NO_SUCH_PATH
+            elif verb == "check":
+                cause = _FOUND
         where = f" into {self._passphrase_file}" if msgid == "PassphraseWrong" else ""
         facts = {"progress": log.progress} if log.progress else {}
         return BorgError(

@@ -190,7 +190,8 @@ def inventory(connection: Connection, names: t.Sequence[str]) -> dict[str, dict[
         f" FROM information_schema.EVENTS WHERE EVENT_SCHEMA IN ({chosen});",
     )
     for kind, schema, name in query(connection, "\n".join(questions)):
-        found[schema][kind].append(name)
+        if schema in found:  # the server compares without regard to case
+            found[schema][kind].append(name)
     for schema in found.values():
         for entries in schema.values():
             entries.sort()
@@ -225,10 +226,10 @@ def data_bytes(connection: Connection, names: t.Sequence[str]) -> int:
     chosen = ",".join(quote_string(name) for name in names)
     rows = query(
         connection,
-        "SELECT JSON_ARRAY(CAST(COALESCE(SUM(DATA_LENGTH + INDEX_LENGTH), 0) AS UNSIGNED))"
+        "SELECT JSON_ARRAY(TABLE_SCHEMA, COALESCE(DATA_LENGTH + INDEX_LENGTH, 0))"
         f" FROM information_schema.TABLES WHERE TABLE_SCHEMA IN ({chosen});",
     )
-    return int(rows[0][0])
+    return sum(int(size) for schema, size in rows if schema in names)
 
 
 def dump(

@@ -13,6 +13,10 @@ Why these flags (rsync 3.2.7 and 3.5.0, ``man rsync``):
   the census counted, so a source that is emptied between census and pull stops the pull.
 * ``--partial-dir`` is absolute and beside the mirror. A relative one lies in the mirror, can stay there when its
   file is gone from the source, and makes rsync skip a source directory of that name.
+* ``--backup --backup-dir`` for each try of a pull, where it is asked for: what is deleted or overwritten, of whatever
+  kind, is moved there with all its attributes (a hard link or rename within one file system). A second try with the
+  same directory would overwrite the versions of the first. Directories appear there only around files; a change of
+  attributes alone leaves nothing there.
 * no ``--fsync``: it waits for the disk once a file. The caller flushes the whole file system once, at the end.
 * ``-8`` with ``LC_ALL=C.UTF-8``: names come out as their own bytes, only control characters as ``\\#ooo``.
 * no ``--ignore-errors``, no ``--inplace``: a read error on the source stops deletions, a cut line leaves whole files.
@@ -45,6 +49,8 @@ _ESCAPED = re.compile(rb"\\#([0-7]{3})")
 _VANISHED = re.compile(r'file has vanished: "(.*)"')
 _SKIPPED = re.compile(r"Deletions stopped due to --max-delete limit \((\d+) skipped\)")
 _STATISTIC = re.compile(rb"(Number of files|Total file size|Total transferred file size|Literal data): (\d+)([^\n]*)")
+_ABSENT = re.compile(r'link_stat ".*" (\(in .*\) )?failed: No such file or directory')
+_FETCH_BYTES = 1 << 16
 _KINDS = re.compile(rb"(reg|dir|link|dev|special): (\d+)")
 
 Kind = t.Literal["ok", "vanished", "delete_limit", "partial", "connection", "failed"]
@@ -140,6 +146,10 @@ class Items:
 
     :param mirror: when given, what rsync calls new is looked up there: rsync says ``cL+++++++++`` also for a
         symbolic link that takes the place of a file, which is a loss and not a creation.
+    :param leaving_files: with ``mirror``, the files in it that would be deleted or overwritten.
+    :param leaving_bytes: their size, each file of several names once; what a quarantine would take.
+    :param old_bytes: their size, each name by itself, as ``total_bytes`` counts.
+    :param new_bytes: the size of what is created or takes the place of something else.
     """
 
     mirror: bytes | None = None
@@ -152,41 +162,65 @@ class Items:
     files_to_directories: int = 0
     examples_deleted: list[str] = field(default_factory=list)
     examples_changed: list[str] = field(default_factory=list)
+    leaving_files: int = 0
+    leaving_bytes: int = 0
+    old_bytes: int = 0
+    new_bytes: int = 0
+    _linked: set[tuple[int, int]] = field(default_factory=set, repr=False)
 
     def take(self, line: bytes) -> None:
         """Count one line of ``--out-format='|%i|%l|%n'``."""
-        _empty, what, _length, escaped = line.split(b"|", 3)
+        _empty, what, length, escaped = line.split(b"|", 3)
         if what.startswith(b"*deleting"):
             self.deleted += 1
             if not escaped.endswith(b"/"):
                 self.deleted_files += 1
+                self._leaves(self._look(escaped))
                 _keep(self.examples_deleted, escaped)
-        elif what[2:3] == b"+":
-            self._take_new(what[1:2] == b"d", escaped)
-        elif what[:1] == b".":
+            return
+        if what[:1] == b"." and what[2:3] != b"+":
             self.metadata += 1
+            return
+        if what[1:2] in (b"f", b"L"):
+            self.new_bytes += int(length)
+        if what[2:3] == b"+":
+            self._take_new(what[1:2] == b"d", escaped)
         else:
             self.changed += 1
+            self._leaves(self._look(escaped))
             _keep(self.examples_changed, escaped)
 
     def _take_new(self, directory: bool, escaped: bytes) -> None:
-        if self._replaces_a_file(escaped):
+        replaced = self._look(escaped)
+        if replaced is not None and not stat.S_ISDIR(replaced.st_mode):
             self.changed += 1
             self.files_to_directories += directory
+            self._leaves(replaced)
             _keep(self.examples_changed, escaped)
         elif directory:
             self.created_directories += 1
         else:
             self.created += 1
 
-    def _replaces_a_file(self, escaped: bytes) -> bool:
+    def _look(self, escaped: bytes) -> os.stat_result | None:
         if self.mirror is None:
-            return False
+            return None
         try:
-            found = os.lstat(os.path.join(self.mirror, unescape(escaped).rstrip(b"/")))
+            return os.lstat(os.path.join(self.mirror, unescape(escaped).rstrip(b"/")))
         except (FileNotFoundError, NotADirectoryError):
-            return False
-        return not stat.S_ISDIR(found.st_mode)
+            return None
+
+    def _leaves(self, found: os.stat_result | None) -> None:
+        if found is None:
+            return
+        size = found.st_size if stat.S_ISREG(found.st_mode) or stat.S_ISLNK(found.st_mode) else 0
+        self.leaving_files += 1
+        self.old_bytes += size
+        if found.st_nlink > 1:
+            if (found.st_dev, found.st_ino) in self._linked:
+                return
+            self._linked.add((found.st_dev, found.st_ino))
+        self.leaving_bytes += size
 
 
 @dataclass
@@ -361,7 +395,9 @@ def check(transfer: Transfer) -> None:
             refuse(f"{name} {path} does not exist", "Run site.yml for this server")
 
 
-def arguments(transfer: Transfer, *, dry_run: bool, max_delete: int | None = None) -> list[str]:
+def arguments(
+    transfer: Transfer, *, dry_run: bool, max_delete: int | None = None, backup_dir: str | None = None
+) -> list[str]:
     """The whole command line."""
     words = [
         _command.find("rsync"),
@@ -380,6 +416,8 @@ def arguments(transfer: Transfer, *, dry_run: bool, max_delete: int | None = Non
         words.append("--dry-run")
     if max_delete is not None:
         words.append(f"--max-delete={max_delete}")
+    if backup_dir is not None:
+        words += ["--backup", f"--backup-dir={backup_dir}"]
     if transfer.delete_excluded:
         words.append("--delete-excluded")
     if transfer.prune_empty_dirs:
@@ -416,9 +454,37 @@ def census(transfer: Transfer) -> Run:
     return _run(arguments(transfer, dry_run=True), Items(mirror=os.fsencode(transfer.destination)))
 
 
-def pull(transfer: Transfer, *, max_delete: int, pass_fds: t.Sequence[int] = ()) -> Run:
-    """Bring the mirror to the source's state, deleting at most ``max_delete`` entries."""
-    return _run(arguments(transfer, dry_run=False, max_delete=max_delete), Items(), pass_fds)
+def pull(transfer: Transfer, *, max_delete: int, backup_dir: str | None = None, pass_fds: t.Sequence[int] = ()) -> Run:
+    """Bring the mirror to the source's state, deleting at most ``max_delete`` entries.
+
+    :param backup_dir: an empty directory on the mirror's file system that takes what is deleted or overwritten.
+    """
+    return _run(arguments(transfer, dry_run=False, max_delete=max_delete, backup_dir=backup_dir), Items(), pass_fds)
+
+
+def fetch(transfer: Transfer, name: str, target: str) -> tuple[Run, bool]:
+    """Read one small regular file at the root of the source into the new file ``target``.
+
+    :return: how it went, and whether the source said that there is no such file. What is no regular file, or larger
+        than 64 KiB, is not taken: then rsync ends well and ``target`` does not exist.
+    """
+    words = [_command.find("rsync"), "-8", f"--timeout={transfer.timeout}", f"--max-size={_FETCH_BYTES}"]
+    if transfer.remote:
+        words += ["-e", " ".join(_ssh(transfer))]
+    run = _run([*words, "--", f"{transfer.source.rstrip('/')}/{name}", target], Items())
+    return run, run.rc == 23 and any(_ABSENT.search(line) for line in run.messages.serious)
+
+
+def copy(places: t.Sequence[str], target: str) -> Run:
+    """Copy one file, or the content of directories on top of each other, within this host, with all attributes.
+
+    Of a name that several of them hold, the first one wins. Nothing that exists is overwritten.
+
+    :param places: absolute paths; those of directories end with a slash, and so does then ``target``.
+    """
+    words = ["-aHAXS", "--numeric-ids", "--modify-window=-1", "-8", "--ignore-existing", "--stats"]
+    words += ["--no-human-readable", f"--out-format={_ITEM}"]
+    return _run([_command.find("rsync"), *words, "--", *places, target], Items())
 
 
 def flush(directory: str) -> None:

@@ -44,7 +44,7 @@ def hostvars(folder: pathlib.Path, **variables: str) -> HostVars:
 
 
 def loki(hosts: HostVars, *names: str) -> dict[str, t.Any]:
-    document = job_inventory.job_inventory(hosts, PLAN, "loki", names)
+    document = job_inventory.job_inventory(hosts, PLAN, "loki", names, "labops.backup 0.1.0")
     return document["all"]["children"]["backup_servers"]["hosts"]["loki"]
 
 

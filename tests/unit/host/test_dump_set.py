@@ -35,6 +35,7 @@ def make(directory: pathlib.Path, identifier: str, text: bytes = TEXT) -> pathli
         "schemas": {"s": {}},
         "tables": {"s": {"t": 2}},
         "rows": 2,
+        "references": {"files": 0},
         "files": files,
     }
     return pathlib.Path(_dump_set.publish(str(directory), partial, identifier, manifest))

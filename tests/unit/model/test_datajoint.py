@@ -63,6 +63,23 @@ def test_what_json_says_about_a_file() -> None:
 
 
 @pytest.mark.parametrize(
+    "value",
+    [
+        b'{"path": "a\\ud800"}',
+        b'{"path": "a", "store": "\\ud800"}',
+        b'{"path": "a", "hash": "\\udc80"}',
+        b'{"path": "a", "size": 9223372036854775808}',
+        b'{"path": "a", "size": -1}',
+        b'{"path": "a", "size": ' + b"9" * 5000 + b"}",
+        b'{"path": ' + b"[" * 200_000,
+        b"\xff",
+    ],
+)
+def test_odd_json_describes_no_file(value: bytes) -> None:
+    assert _datajoint.direct_file(_datajoint.DirectUse("a", "object", "raw"), value) is None
+
+
+@pytest.mark.parametrize(
     ("location", "expected"),
     [
         ("/data", ("data", "")),

@@ -18,6 +18,7 @@ MANIFEST: dict[str, t.Any] = {
     "schemas": {"lab": {}},
     "tables": {"lab": {"scan": 3, "log": 4}},
     "rows": 7,
+    "references": {"files": 0},
     "files": {name: {"size": 1, "sha256": "0" * 64} for name in _dump_manifest.FILES},
 }
 
@@ -41,7 +42,22 @@ def test_a_sound_manifest_has_no_problem() -> None:
         ({"rows": 8}, "add up to 7"),
         ({"tables": {"lab": {"scan": "3"}}}, "no number"),
         ({"tables": {"other": {}}}, "disagree"),
+        ({"tables": {"lab": None}}, "tables of lab are missing"),
+        ({"tables": {"lab": {"scan": True}}}, "no number"),
+        ({"rows": None}, "add up to 7"),
+        ({"version": 10}, "version is missing"),
+        ({"references": None}, "count of references is missing"),
+        ({"references": []}, "count of references is missing"),
+        ({"files": MANIFEST["files"] | {"databases.sql": None}}, "size of databases.sql is missing"),
     ],
 )
 def test_a_manifest_that_cannot_be_believed(change: dict[str, t.Any], problem: str) -> None:
     assert any(problem in found for found in _dump_manifest.problems(copy.deepcopy(MANIFEST) | change, ID))
+
+
+def test_an_empty_manifest_is_only_reported() -> None:
+    assert _dump_manifest.problems({}, ID)
+    assert _dump_manifest.problems(dict.fromkeys(MANIFEST), ID)
+    for name in MANIFEST:
+        without = {key: value for key, value in MANIFEST.items() if key != name}
+        assert _dump_manifest.problems(without, ID), name

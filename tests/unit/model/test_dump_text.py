@@ -7,7 +7,7 @@ import typing as t
 
 import pytest
 from ansible_collections.labops.backup.plugins.module_utils._errors import BackupError
-from ansible_collections.labops.backup.plugins.module_utils._model import _dump_text
+from ansible_collections.labops.backup.plugins.module_utils._model import _datajoint, _dump_text
 
 RECORDED = pathlib.Path(__file__).parent.parent / "fixtures" / "mariadb-10.11.19.databases.sql"
 RECORDED_MYSQL = RECORDED.with_name("mysql-9.7.4.databases.sql")
@@ -131,6 +131,38 @@ def test_text_in_the_body_of_a_trigger_is_no_row() -> None:
     reader, _rows = read(HEAD + body + b"DELIMITER ;\n" + TAIL)
     assert (counts(reader), reader.problems()) == ({"s": {"t": 0}}, [])
     assert read(HEAD + body)[0].problems()
+
+
+def test_a_change_of_delimiter_in_a_string_of_a_body_is_no_end_of_it() -> None:
+    body = (
+        b"DELIMITER ;;\nCREATE TRIGGER x BEGIN\nSET @a = '\nDELIMITER ;\nINSERT INTO `t` VALUES\n(1);\n';\nEND ;;\n"
+        b"DELIMITER //\nCREATE EVENT y DO SELECT ';;' //\n\n"
+    )
+    reader, _rows = read(HEAD + body + b"DELIMITER ;\n" + TAIL)
+    assert (counts(reader), reader.problems()) == ({"s": {"t": 0}}, [])
+    reader, _rows = read(HEAD + b"DELIMITER ;;\nDELIMITER ;\nINSERT INTO `t` VALUES\n(1,NULL,'');\n" + TAIL)
+    assert (counts(reader), reader.problems()) == ({"s": {"t": 1}}, [])
+
+
+def test_a_comment_before_the_check_that_mariadb_adds_to_json_is_read() -> None:
+    head = HEAD.replace(
+        b"  `c` varchar(9)\n",
+        b"  `f` longtext CHARACTER SET utf8mb4 COLLATE utf8mb4_bin DEFAULT NULL COMMENT ':<blob@ext>:'"
+        b" CHECK (json_valid(`f`)),\n"
+        b"  `g` longtext COMMENT ':<object@raw>:it''s' CHECK (json_valid(`g`))\n",
+    )
+    rows: list[_dump_text.Row] = []
+    reader = _dump_text.Reader(_datajoint.wanted_columns, lambda _table, row: rows.append(row))
+    reader.feed(head + b'INSERT INTO `t` VALUES\n(1,0x00,\'{\\"path\\": \\"s/x\\", \\"size\\": 5}\',NULL);\n' + TAIL)
+    table = reader.schemas["s"].tables["t"]
+    assert [column.comment for column in table.columns] == ["", "", ":<blob@ext>:", ":<object@raw>:it's"]
+    assert _datajoint.is_datajoint([table])
+    assert _datajoint.wanted_columns(table) == ("f", "g")
+    use = _datajoint.uses(table)[0]
+    assert isinstance(use, _datajoint.DirectUse)
+    assert rows[0][0] is not None
+    assert rows[0][1] is None
+    assert _datajoint.direct_file(use, rows[0][0]) == _datajoint.DirectFile("ext", b"s/x", 5, "blob", None, False)
 
 
 @pytest.mark.parametrize("step", [1, 2, 5, 1 << 16])

@@ -2,6 +2,7 @@
 # SPDX-License-Identifier: GPL-3.0-or-later
 from __future__ import annotations
 
+import json
 import pathlib
 import typing as t
 
@@ -66,6 +67,12 @@ def test_every_path_of_the_documented_default() -> None:
         "pull_addresses": ["192.0.2.8"],
         "host_keys": [],
         "root": "/srv/backup",
+        "root_guard": {
+            "path": "/srv/backup",
+            "document": "/etc/labops-backup/backup-root.json",
+            "reserve_bytes": 2 << 30,
+            "reserve_percent": 2.0,
+        },
         "borg": {
             "passphrase_file": "/etc/labops-backup/borg/tatchu.passphrase",
             "base_dir": "/var/lib/labops-backup/borg",
@@ -77,6 +84,15 @@ def test_every_path_of_the_documented_default() -> None:
         },
         "points_repository": "/srv/backup/borg/tatchu/points",
         "points_cache": "/var/lib/labops-backup/recovery_points/tatchu",
+        "dump_max_age_hours": 36.0,
+        "retention": {
+            "keep_daily": 14,
+            "keep_weekly": 8,
+            "keep_monthly": 24,
+            "keep_complete": 3,
+            "keep_partial_days": 30,
+        },
+        "retention_journal": "/var/lib/labops-backup/retention/tatchu.json",
         "ledger": "/var/lib/labops-backup/ledger",
         "staging": "/srv/backup/staging/tatchu",
         "datajoint_stores": {},
@@ -89,22 +105,59 @@ def test_every_path_of_the_documented_default() -> None:
         "kind": "database",
         "path": "/datajoint-db/dumps",
         "allow_empty": False,
+        "adopt_from": "",
         "compression": "zstd,22",
         "chunker_params": "buzhash,16,20,18,4095",
         "limits": {"deleted_files": 1000, "deleted_percent": 10.0, "changed_percent": 50.0},
+        "quarantine": {},
+        "quarantine_days": 30,
+        "marker": {"source": "tatchu", "dataset": "database"},
         "source": "tatchu",
         "server": "loki",
         "pipeline": "tatchu.database",
         "url": "labops-pull@192.0.2.9::database/",
         "mirror": "/srv/backup/mirror/tatchu/database",
         "generation_file": "/srv/backup/mirror/tatchu/database.generation.json",
+        "content_manifest": "/srv/backup/mirror/tatchu/database.content",
+        "content_stores": None,
+        "accept_content": [],
+        "rehash_percent": 0.0,
         "repository": "/srv/backup/borg/tatchu/database",
         "lock": "/run/labops-backup/tatchu.database.lock",
     }
+    assert (datasets[1]["marker"], datasets[1]["quarantine"]) == (
+        {"source": "tatchu", "dataset": "blobs"},
+        {"directory": "/srv/backup/quarantine/tatchu/blobs", "max_percent": 50.0},
+    )
     assert [(entry["kind"], entry["path"], entry["chunker_params"]) for entry in datasets[1:]] == [
         ("files", "/datajoint-db/blobs", ""),
         ("files", "/datajoint-data", ""),
     ]
+
+
+@pytest.mark.parametrize(
+    ("stores", "blobs", "data"),
+    [
+        ({}, None, None),
+        ({"external": "/datajoint-db/blobs"}, ["."], []),
+        ({"external": "/datajoint-db/blobs/external/", "raw": "/datajoint-data"}, ["external"], ["."]),
+        ({"all": "/datajoint-data/a", "more": "/datajoint-data/b"}, [], ["a", "b"]),
+        ({"above": "/datajoint-db"}, None, []),
+    ],
+)
+def test_the_stores_of_each_dataset(stores: dict[str, str], blobs: t.Any, data: t.Any) -> None:
+    (source,) = plan({"backup_datajoint_stores": stores})
+    assert [dataset["content_stores"] for dataset in source["datasets"][1:]] == [blobs, data]
+
+
+def test_how_content_is_verified() -> None:
+    accepted = "ab" * 32 + "  lab/with space"
+    (source,) = plan({"backup_rehash_percent": "2.5", "backup_accept_content": [accepted]})
+    assert {(entry["rehash_percent"], *entry["accept_content"]) for entry in source["datasets"]} == {(2.5, accepted)}
+    for wrong in (-1, 101, "x", "nan", [1]):
+        assert "backup_rehash_percent" in refusal({"backup_rehash_percent": wrong})
+    assert "'x' in backup_accept_content is not SHA-256 and path" in refusal({"backup_accept_content": ["x"]})
+    assert "backup_accept_content is not a list" in refusal({"backup_accept_content": accepted})
 
 
 def test_what_a_host_says_goes_before_the_defaults() -> None:
@@ -195,6 +248,20 @@ def test_an_empty_group_is_refused(group: str) -> None:
 def test_an_absent_group_is_refused() -> None:
     with pytest.raises(BackupError, match="no host in the group backup_servers"):
         _inventory.plan({}, {}, DEFAULTS)
+
+
+def test_windows_that_keep_nothing_are_refused() -> None:
+    zero = {"backup_keep_daily": 0, "backup_keep_weekly": 0, "backup_keep_monthly": 0}
+    assert refusal(zero) == (
+        "tatchu: backup_keep_daily, backup_keep_weekly, backup_keep_monthly are all 0, so that no recovery point would "
+        "last; at least one must be above 0"
+    )
+
+
+def test_a_retention_that_cannot_be_meant_is_refused() -> None:
+    assert refusal({"backup_keep_daily": -1}) == "tatchu: backup_keep_daily is -1; at least 0 is needed"
+    assert refusal({"backup_keep_complete": 0}) == "tatchu: backup_keep_complete is 0; at least 1 is needed"
+    assert refusal({"backup_keep_weekly": "many"}) == ("tatchu: backup_keep_weekly is 'many'; a whole number is needed")
 
 
 @pytest.mark.parametrize("server", ["", "tatchu", "nobody"])
@@ -301,9 +368,45 @@ def test_an_entry_that_is_no_mapping_is_refused() -> None:
 @pytest.mark.parametrize("field", ["pth", 7])
 def test_an_unknown_field_is_refused(field: t.Any) -> None:
     assert dataset_refusal({"name": "a", "path": "/a", field: 1, "zzz": 2}) == (
-        f"tatchu: dataset a has the unknown field '{field}'; known are allow_empty, compression, kind, "
-        "limit_changed_percent, limit_deleted_files, limit_deleted_percent, name, path"
+        f"tatchu: dataset a has the unknown field '{field}'; known are adopt_from, allow_empty, compression, kind, "
+        "limit_changed_percent, limit_deleted_files, limit_deleted_percent, name, path, quarantine_bytes, "
+        "quarantine_days, quarantine_files, quarantine_percent"
     )
+
+
+def test_the_quarantine_of_a_dataset_goes_before_the_one_of_its_source() -> None:
+    (source,) = plan(
+        {
+            "backup_quarantine_files": 7,
+            "backup_quarantine_bytes": "1000",
+            "backup_datasets": [
+                {"name": "a", "path": "/a", "quarantine_percent": 0, "quarantine_days": 3},
+                {"name": "b", "path": "/b", "quarantine_files": 0, "quarantine_percent": 12.5},
+            ],
+        },
+        {"backup_reserve_bytes": 5, "backup_reserve_percent": "7.5"},
+    )
+    one, other = source["datasets"]
+    assert (one["quarantine_days"], other["quarantine_days"]) == (3, 30)
+    assert {**one["quarantine"], "directory": ""} == {"directory": "", "max_files": 7, "max_bytes": 1000}
+    assert {**other["quarantine"], "directory": ""} == {"directory": "", "max_bytes": 1000, "max_percent": 12.5}
+    assert (source["root_guard"]["reserve_bytes"], source["root_guard"]["reserve_percent"]) == (5, 7.5)
+
+
+@pytest.mark.parametrize(
+    ("field", "value", "reason"),
+    [
+        ("quarantine_days", 0, "quarantine_days is less than 1"),
+        ("quarantine_files", -1, "quarantine_files is negative"),
+        ("quarantine_percent", "much", "quarantine_percent 'much' is not a number"),
+    ],
+)
+def test_a_quarantine_that_cannot_be_is_refused(field: str, value: t.Any, reason: str) -> None:
+    assert dataset_refusal({"name": "a", "path": "/a", field: value}) == f"tatchu: dataset a: {reason}"
+
+
+def test_a_reserve_that_is_no_number_is_refused() -> None:
+    assert refusal({}, {"backup_reserve_bytes": "2G"}) == "loki: backup_reserve_bytes '2G' is not a number"
 
 
 def test_a_missing_field_is_refused() -> None:
@@ -390,3 +493,104 @@ def test_whether_a_tree_may_be_empty_is_said_with_yes_or_no(value: t.Any) -> Non
     assert dataset_refusal({"name": "a", "path": "/a", "allow_empty": value}) == (
         f"tatchu: dataset a: allow_empty is {value!r}; true or false are meant"
     )
+
+
+def test_there_are_names_that_no_source_can_have() -> None:
+    for name in ("known_hosts", "tatchu.pub"):
+        assert refusal(name=name) == f"{name!r} cannot name a source: its identity would lie where another file lies"
+
+
+@pytest.mark.parametrize(
+    "compression",
+    ["gzip", "zstd,23", "zstd,0", "lz4,9", "auto", "zlib,10", "ZSTD", "zstd,3\n", "--list", "obfuscate,3"],
+)
+def test_a_compression_that_borg_does_not_have_is_refused(compression: str) -> None:
+    message = dataset_refusal({"name": "a", "path": "/a", "compression": compression})
+    assert message.startswith(
+        f"tatchu: dataset a: Borg has no compression {compression!r}; known are none, lz4, zstd,1"
+    )
+    assert refusal({"backup_compression": compression}).startswith("tatchu: dataset database: Borg has no compression")
+
+
+@pytest.mark.parametrize(
+    "compression",
+    ["none", "lz4", "zstd", "zstd,1", "zstd,22", "zlib,0", "lzma,9", "auto,zstd,10", "obfuscate,3,auto,lz4"],
+)
+def test_every_compression_that_borg_has_is_taken(compression: str) -> None:
+    (entry,) = with_datasets({"name": "a", "path": "/a", "compression": compression})
+    assert entry["compression"] == compression
+
+
+@pytest.mark.parametrize("version", ["2.0.0", "1.1.18", "1.3.0", "1.4", "latest", "1.4.5b1"])
+def test_a_borg_that_is_not_supported_is_refused(version: str) -> None:
+    assert refusal(server={"borg_version": version}) == (
+        f"loki: borg_version is {version!r}; known are 1.2 and 1.4, such as 1.4.5, or empty for Debian's"
+    )
+
+
+@pytest.mark.parametrize(
+    "key", ["AAAA", "ssh-ed25519", "tatchu ssh-ed25519 AAAA", "ssh-ed25519 A A\nssh-rsa B", "ssh-rsa !"]
+)
+def test_what_is_no_host_key_is_refused(key: str) -> None:
+    assert refusal({"backup_source_host_keys": ["ssh-ed25519 AAAA tatchu", key]}) == (
+        f"tatchu: {key!r} in backup_source_host_keys is not a public key of the form 'type base64'"
+    )
+
+
+# ---------------------------------------------------------------------------------------------------------- adopted
+
+
+def test_an_old_tree_is_named_by_its_dataset() -> None:
+    (entry,) = with_datasets({"name": "a", "path": "/a", "adopt_from": "/srv/old/blobs/"})
+    assert entry["adopt_from"] == "/srv/old/blobs"
+
+
+@pytest.mark.parametrize(
+    "old",
+    [
+        "/srv",
+        "/srv/backup",
+        "/srv/backup/mirror/tatchu/a",
+        "/srv/backup/borg/x",
+        "/srv/backup/mirror",
+        "/srv/backup/staging",
+    ],
+)
+def test_an_old_tree_lies_apart_from_what_is_ours(old: str) -> None:
+    assert dataset_refusal({"name": "a", "path": "/a", "adopt_from": old}) == (
+        f"tatchu: dataset a: adopt_from {old!r} overlaps with what lies below /srv/backup already"
+    )
+
+
+def test_an_old_tree_may_lie_beside_ours_on_the_same_file_system() -> None:
+    (entry,) = with_datasets({"name": "a", "path": "/a", "adopt_from": "/srv/backup/tatchu_blobs"})
+    assert entry["adopt_from"] == "/srv/backup/tatchu_blobs"
+
+
+def test_an_old_tree_must_be_an_absolute_path() -> None:
+    assert dataset_refusal({"name": "a", "path": "/a", "adopt_from": "old"}) == (
+        "tatchu: dataset a: adopt_from: 'old' is not an absolute path"
+    )
+
+
+def test_old_dumps_are_not_adopted_as_the_mirror_of_a_database() -> None:
+    assert dataset_refusal({"name": "a", "path": "/a", "kind": "database", "adopt_from": "/old"}) == (
+        "tatchu: dataset a: adopt_from cannot be given for a dataset of kind database, whose mirror holds one proven "
+        "dump set; name old dumps as a dataset of kind files"
+    )
+
+
+@pytest.mark.parametrize("other", ["/old", "/old/deep", "/"])
+def test_no_tree_is_adopted_twice(other: str) -> None:
+    first = {"name": "a", "path": "/a", "adopt_from": "/old/deep" if other == "/" else "/old"}
+    second = {"name": "b", "path": "/b", "adopt_from": "/old" if other == "/" else other}
+    assert dataset_refusal(first, second) == (f"tatchu.a and tatchu.b would both adopt {second['adopt_from']}")
+
+
+# ------------------------------------------------------------------------------------------------------------- hash
+
+
+def test_the_hash_tells_inventories_apart_and_nothing_else() -> None:
+    same = {_inventory.inventory_hash(plan()), _inventory.inventory_hash(json.loads(json.dumps(plan())))}
+    assert len(same) == 1 and len(same.pop()) == 64
+    assert _inventory.inventory_hash(plan({"backup_compression": "lz4"})) != _inventory.inventory_hash(plan())

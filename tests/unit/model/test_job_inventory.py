@@ -21,7 +21,13 @@ NAMES = ["backup_root", "backup_server", "backup_datasets", "database_dump_keep"
 
 def source(name: str, server: str = "loki", *datasets: str) -> dict[str, t.Any]:
     script = name.replace("-", "_")
-    return {"name": name, "script_name": script, "server": server, "datasets": [{"name": d} for d in datasets]}
+    return {
+        "name": name,
+        "script_name": script,
+        "server": server,
+        "datasets": [{"name": d} for d in datasets],
+        "dump_directory": "/dumps" if "database" in datasets else None,
+    }
 
 
 PLAN = [source("tatchu", "loki", "database", "blobs"), source("other", "thor", "data")]
@@ -41,7 +47,7 @@ HOSTS: dict[str, dict[str, t.Any]] = {
 
 def inventory(host: str, secrets: dict[str, list[str]] | None = None, **changes: t.Any) -> dict[str, t.Any]:
     hosts = {**HOSTS, "tatchu": {**HOSTS["tatchu"], **changes}}
-    return _job_inventory.job_inventory(hosts, PLAN, host, NAMES, secrets or {})["all"]["children"]
+    return _job_inventory.job_inventory(hosts, PLAN, host, NAMES, secrets or {}, "it")["all"]["children"]
 
 
 def test_a_server_gets_itself_locally_and_its_own_sources_as_data() -> None:
@@ -66,6 +72,11 @@ def test_a_source_gets_itself_locally_and_its_server_as_data() -> None:
     children = inventory("tatchu")
     assert children["backup_sources"]["hosts"]["tatchu"]["ansible_connection"] == "local"
     assert children["backup_servers"]["hosts"]["loki"] == {"ansible_host": "192.0.2.8", "backup_root": "/srv/b"}
+
+
+def test_it_says_what_it_was_generated_by() -> None:
+    document = _job_inventory.job_inventory(HOSTS, PLAN, "loki", NAMES, {}, "labops.backup 0.1.0 from inventory 0123")
+    assert document["all"]["vars"] == {"backup_generated_by": "labops.backup 0.1.0 from inventory 0123"}
 
 
 def test_a_host_without_a_part_in_it_is_refused() -> None:
@@ -152,12 +163,16 @@ def test_scripts_of_a_source() -> None:
     assert (script["name"], script["playbook"], script["job"]) == ("backup_and_notify_on_tatchu.sh", "dump.yml", "dump")
 
 
+def test_a_source_without_a_database_has_no_job_of_its_own() -> None:
+    assert _job_inventory.job_scripts(PLAN, "other") == []
+
+
 @pytest.mark.parametrize(
     "plan",
     [
         [source("tatchu", "loki", "a-b", "a_b")],
         [source("a", "loki", "b_c"), source("a_b", "loki", "c")],
-        [source("loki", "loki", "data")],
+        [source("loki", "loki", "database")],
     ],
 )
 def test_two_scripts_never_share_a_name(plan: list[dict[str, t.Any]]) -> None:

@@ -51,6 +51,8 @@ PULL = {
     "created": 3,
     "changed_files": 2,
     "deleted": 1,
+    "quarantined_files": 0,
+    "quarantined_bytes": 0,
     "transferred_bytes": 4096,
     "dump_set": DUMP,
     "generation": 7,
@@ -70,14 +72,31 @@ ARCHIVE = {
     "seconds": 4.25,
 }
 PROOF = {"archives": [{"id": "ab" * 32, "nfiles": 12}]}
+CONTENT = {
+    "manifest": {"sha256": "ef" * 32, "files": 12, "bytes": 2048},
+    "generation": 7,
+    "hashed_files": 5,
+    "hashed_bytes": 1024,
+    "accepted": 0,
+    "rewritten": 0,
+    "seconds": 2.5,
+}
 FACTS = {"id": DUMP, "valid": True, "rows": 5}
 OFFER = {"dump_sets": [FACTS]}
 SKIPPED: dict[str, t.Any] = {"skipped": True, "changed": False}
+RETENTION: dict[str, t.Any] = {
+    "kept": [{"point": RUN, "state": "complete", "reason": "daily #1"}],
+    "removed": [{"point": "20261101T023000Z-000000", "state": "complete", "reason": "no window needs it"}],
+    "removed_archives": {"database": ["a", "b"], "blobs": ["c"]},
+    "unknown_archives": {},
+    "problems": [],
+    "freed_bytes": 2048,
+}
 
 
 def good(source: str, dataset: str) -> dict[str, t.Any]:
     entry = next(d for d in _inventory.datasets(make_plan()) if d["pipeline"] == f"{source}.{dataset}")
-    return _night.outcome(entry, PULL, SKIPPED, ARCHIVE, PROOF)
+    return _night.outcome(entry, PULL, SKIPPED, ARCHIVE, PROOF, CONTENT if entry["kind"] == "files" else SKIPPED)
 
 
 def failed(source: str, dataset: str, message: str = "no space") -> dict[str, t.Any]:
@@ -88,7 +107,10 @@ def good_hosts() -> Hosts:
     hosts: Hosts = {"loki": {}, "thor": {}}
     for source, dataset in (("tatchu", "database"), ("tatchu", "blobs"), ("odin", "raw"), ("freya", "blobs")):
         hosts[f"{source}.{dataset}"] = {"backup_outcome": good(source, dataset)}
-        hosts[f"{source}.points"] = {"backup_point": {"source": source, "point": RUN, "state": "complete"}}
+        hosts[f"{source}.points"] = {
+            "backup_point": {"source": source, "point": RUN, "state": "complete"},
+            "backup_retention": RETENTION,
+        }
     return hosts
 
 
@@ -210,7 +232,7 @@ def dataset(pipeline: str = "tatchu.blobs") -> dict[str, t.Any]:
 
 def test_an_outcome_joins_its_steps() -> None:
     pull, archive = {**PULL, "warnings": ["a vanished"]}, {**ARCHIVE, "warnings": ["b"]}
-    result = _night.outcome(dataset("tatchu.database"), pull, OFFER, archive, PROOF)
+    result = _night.outcome(dataset("tatchu.database"), pull, OFFER, archive, PROOF, SKIPPED)
     expected = {key: PULL[key] for key in PULL if key not in ("seconds", "warnings")}
     expected |= {key: ARCHIVE[key] for key in ARCHIVE if key != "seconds"}
     assert result == {
@@ -229,10 +251,18 @@ def test_an_outcome_joins_its_steps() -> None:
 
 
 def test_an_outcome_of_one_step_says_nothing_of_the_others() -> None:
-    pulled = _night.outcome(dataset(), PULL, SKIPPED, SKIPPED, SKIPPED)
+    pulled = _night.outcome(dataset(), PULL, SKIPPED, SKIPPED, SKIPPED, SKIPPED)
     assert "archive" not in pulled and "dump_set_facts" not in pulled and pulled["seconds"] == {"pull": 61.0}
-    archived = _night.outcome(dataset(), SKIPPED, SKIPPED, ARCHIVE, PROOF)
+    archived = _night.outcome(dataset(), SKIPPED, SKIPPED, ARCHIVE, PROOF, SKIPPED)
     assert "files" not in archived and archived["generation"] == 7 and archived["seconds"] == {"archive": 4.25}
+
+
+def test_the_content_manifests_of_the_archived_are_sealed() -> None:
+    outcomes = [good("tatchu", "database"), good("tatchu", "blobs")]
+    assert outcomes[1]["content"] == CONTENT["manifest"] and outcomes[1]["seconds"]["content"] == 2.5
+    assert "content" not in outcomes[0]
+    path = "/srv/backup/mirror/tatchu/blobs.content"
+    assert _night.content_manifests(outcomes) == {"blobs.content": {"path": path, "sha256": "ef" * 32}}
 
 
 GONE = {"unreachable": True, "changed": False, "msg": "Connection refused"}
@@ -245,6 +275,7 @@ GONE = {"unreachable": True, "changed": False, "msg": "Connection refused"}
         ({"dump": GONE}, "dump: the server did not answer: Connection refused."),
         ({"archive": GONE}, "archive: the server did not answer: Connection refused."),
         ({"proof": GONE}, "proof: the server did not answer: Connection refused."),
+        ({"content": GONE}, "content: the server did not answer: Connection refused."),
         ({"pull": {}}, "pull: the server did not answer: no result."),
         (
             {"proof": {"archives": []}},
@@ -255,7 +286,7 @@ GONE = {"unreachable": True, "changed": False, "msg": "Connection refused"}
     ],
 )
 def test_a_step_that_did_not_really_run_is_a_failure(steps: dict[str, t.Any], message: str) -> None:
-    given = {"pull": PULL, "dump": OFFER, "archive": ARCHIVE, "proof": PROOF, **steps}
+    given = {"pull": PULL, "dump": OFFER, "archive": ARCHIVE, "proof": PROOF, "content": CONTENT, **steps}
     with pytest.raises(BackupError) as caught:
         _night.outcome(dataset(), **given)
     assert caught.value.message.startswith(message)
@@ -275,10 +306,58 @@ def test_the_outcomes_of_a_source_include_the_silent() -> None:
     assert spoken == good("tatchu", "blobs")
 
 
+# ------------------------------------------------------------------------------------------------------- acceptance
+
+
+def accepting(accept: t.Any, stages: t.Sequence[str] = ALL) -> list[t.Any]:
+    run = _night.run(make_plan(), RUN, stages, [], [], "0.1.0", accept)
+    return [(entry["pipeline"], entry["accept"]) for entry in _inventory.datasets(run["sources"]) if "accept" in entry]
+
+
+def test_an_acceptance_reaches_its_dataset_and_no_other() -> None:
+    given = {"reason": "old sessions moved", "deleted_files": 4121}
+    assert accepting({"tatchu/blobs": given}) == [("tatchu.blobs", given)]
+    assert accepting({}) == []
+
+
+@pytest.mark.parametrize(
+    ("accept", "stages", "reason"),
+    [
+        ({"tatchu/blob": {"reason": "r", "empty": True}}, ALL, "names 'tatchu/blob', which this run does not pull"),
+        ({"blobs": {"reason": "r", "empty": True}}, ALL, "names 'blobs', which this run does not pull"),
+        ({"tatchu/blobs": {"reason": "r", "empty": True}}, ["archive"], "which this run does not pull"),
+        ({"tatchu/blobs": "wanted"}, ALL, "backup_accept for tatchu/blobs: 'wanted' is no acceptance"),
+        ({"tatchu/blobs": {"deleted_files": 1}}, ALL, "backup_accept for tatchu/blobs: the acceptance has no reason"),
+        ("tatchu/blobs", ALL, "backup_accept is 'tatchu/blobs'; a mapping is meant"),
+    ],
+)
+def test_an_acceptance_of_nothing_that_runs_is_refused(accept: t.Any, stages: list[str], reason: str) -> None:
+    with pytest.raises(BackupError, match="Nothing was changed") as caught:
+        accepting(accept, stages)
+    assert reason in caught.value.message
+
+
+def test_what_was_accepted_and_quarantined_is_told_and_kept() -> None:
+    (entry,) = (d for d in _inventory.datasets(make_plan()) if d["pipeline"] == "tatchu.blobs")
+    accepted = {"reason": "moved\x1b[2J", "deleted_files": 4121}
+    pull = {**PULL, "quarantined_files": 4121, "quarantined_bytes": 2048, "accepted": accepted}
+    outcome = _night.outcome(entry, pull, SKIPPED, ARCHIVE, PROOF, SKIPPED)
+    assert (outcome["accepted"], outcome["quarantined_files"]) == (accepted, 4121)
+    hosts = good_hosts()
+    hosts["tatchu.blobs"] = {"backup_outcome": outcome}
+    lines = _night.verdict(hosts, settle())["lines"]
+    assert "    accepted by the operator: deleted_files 4121 (moved\\x1b[2J)" in lines
+    assert any("4121 files, 2.0 KiB to the quarantine" in line for line in lines)
+    assert "accepted" not in good("tatchu", "blobs")
+
+
 def test_mirror_roots() -> None:
     assert _night.mirror_roots(make_plan()[0]["datasets"]) == {
         "database": {"mirror": "/srv/backup/mirror/tatchu/database"},
-        "blobs": {"mirror": "/srv/backup/mirror/tatchu/blobs"},
+        "blobs": {
+            "mirror": "/srv/backup/mirror/tatchu/blobs",
+            "quarantine": "/srv/backup/quarantine/tatchu/blobs",
+        },
     }
 
 
@@ -289,13 +368,14 @@ def test_a_good_night() -> None:
     verdict = _night.verdict(good_hosts(), settle())
     assert verdict["ok"] is True
     assert verdict["title"] == f"backup good: recovery point of tatchu, odin, freya (run {RUN})"
-    assert verdict["lines"][:4] == [
+    assert verdict["lines"][:5] == [
         "tatchu:",
         "  database   12 files, 3.0 MiB; 3 new, 2 changed, 1 deleted in 1 min; archived 2.0 KiB, 512 B new in the "
         "repository, in 4.2 s",
-        "  blobs      12 files, 3.0 MiB; 3 new, 2 changed, 1 deleted in 1 min; archived 2.0 KiB, 512 B new in the "
-        "repository, in 4.2 s",
+        "  blobs      12 files, 3.0 MiB; 3 new, 2 changed, 1 deleted in 1 min; 5 new or touched files read (1.0 KiB) "
+        "in 2.5 s; archived 2.0 KiB, 512 B new in the repository, in 4.2 s",
         f"  recovery point {RUN} is complete",
+        "  recovery points kept: 1, removed: 1; archives removed: 3; freed: 2.0 KiB",
     ]
     assert [(entry["source"], entry["dataset"]) for entry in verdict["outcomes"]] == [
         ("tatchu", "database"),
@@ -303,7 +383,7 @@ def test_a_good_night() -> None:
         ("odin", "raw"),
         ("freya", "blobs"),
     ]
-    assert verdict["points"][0] == {"source": "tatchu", "point": RUN, "state": "complete"}
+    assert verdict["points"][0] == {"source": "tatchu", "point": RUN, "state": "complete", "retention": RETENTION}
 
 
 @pytest.mark.parametrize(
@@ -325,12 +405,14 @@ def test_one_dataset_fails() -> None:
         "state": "partial",
         "problems": ["blobs is missing"],
     }
+    hosts["tatchu.points"]["backup_retention"] = {"stopped": ["this run sealed no complete recovery point"]}
     verdict = _night.verdict(hosts, settle())
     assert verdict["ok"] is False
     assert verdict["title"] == f"backup FAILED: tatchu/blobs, tatchu: point partial (run {RUN})"
     assert "  blobs      FAILED in step 'Pull': no space" in verdict["lines"]
     assert f"  recovery point {RUN} is partial" in verdict["lines"]
     assert "    blobs is missing" in verdict["lines"]
+    assert "  nothing was removed: this run sealed no complete recovery point" in verdict["lines"]
 
 
 def test_every_dataset_fails() -> None:
@@ -390,6 +472,59 @@ def test_a_server_is_judged_by_its_own_sources() -> None:
     assert loki["title"] == f"backup FAILED: loki, tatchu/blobs (run {RUN})"
 
 
+# ------------------------------------------------------------------------------------------------------- retention
+
+
+def test_something_may_be_removed_behind_a_complete_point_of_this_run_only() -> None:
+    hosts, source = good_hosts(), make_plan()[0]
+    assert _night.retention_stop(hosts, source) == []
+    points: list[t.Any] = [{"point": RUN, "state": "partial"}, {"problem": "no dataset"}, None]
+    for point in points:
+        hosts["tatchu.points"]["backup_point"] = point
+        assert _night.retention_stop(hosts, source) == ["this run sealed no complete recovery point"]
+
+
+def test_a_dataset_can_stop_the_retention_of_its_source() -> None:
+    hosts = good_hosts()
+    hosts["tatchu.blobs"]["backup_outcome"] |= {"stop_retention": True, "message": "3 blobs do not match their names"}
+    stopped, other = make_plan()[:2]
+    assert _night.retention_stop(hosts, stopped) == ["blobs: 3 blobs do not match their names"]
+    assert _night.retention_stop(hosts, other) == []
+
+
+def test_a_stopped_retention_is_said_and_is_no_failure_of_its_own() -> None:
+    hosts = good_hosts()
+    hosts["tatchu.points"]["backup_retention"] = {"stopped": ["blobs: bit rot"]}
+    verdict = _night.verdict(hosts, settle())
+    assert verdict["ok"] is True
+    assert "  nothing was removed: blobs: bit rot" in verdict["lines"]
+
+
+@pytest.mark.parametrize(
+    ("retention", "line"),
+    [
+        ({"problem": "Remove recovery points: locked"}, "  retention FAILED: Remove recovery points: locked"),
+        (None, "  retention FAILED: it ended without a word"),
+        ({**RETENTION, "problems": ["the point x promises y"]}, "    the point x promises y"),
+    ],
+)
+def test_a_retention_that_failed_fails_the_night_and_leaves_its_point(
+    retention: dict[str, t.Any] | None, line: str
+) -> None:
+    hosts = good_hosts()
+    hosts["tatchu.points"]["backup_retention"] = retention
+    verdict = _night.verdict(hosts, settle())
+    assert verdict["title"] == f"backup FAILED: tatchu: retention (run {RUN})"
+    assert line in verdict["lines"] and f"  recovery point {RUN} is complete" in verdict["lines"]
+    assert verdict["points"][0]["state"] == "complete"
+
+
+def test_archives_without_a_point_are_told() -> None:
+    hosts = good_hosts()
+    hosts["tatchu.points"]["backup_retention"] = {**RETENTION, "unknown_archives": {"blobs": ["x", "y"]}}
+    assert "freed: 2.0 KiB; archives that belong to no point: 2" in "".join(_night.verdict(hosts, settle())["lines"])
+
+
 def test_nothing_to_judge_is_not_good() -> None:
     with pytest.raises(BackupError, match=r"^run .* has nothing to do on the server 'odin'\."):
         _night.verdict(good_hosts(), settle(), "odin")
@@ -419,3 +554,22 @@ def test_nothing_in_a_message_can_command_a_terminal_or_forge_a_line() -> None:
     assert f"  no recovery point: {shown}" in lines
     assert f"    {shown}" in lines
     assert not [line for line in lines if not line.isprintable()]
+
+
+def test_an_old_dump_set_fails_the_night_and_a_skipped_one_is_told() -> None:
+    run = settle()
+    hosts = good_hosts()
+    old = {"id": "20261101T021500Z-3fa9c1"}
+    hosts["tatchu.database"]["backup_outcome"]["dump_set_facts"] = old
+    hosts["tatchu.points"]["backup_pin"] = {"id": old["id"], "skipped": ["20261123T021500Z-aaaaaa: no trailer"]}
+    verdict = _night.verdict(hosts, run)
+    assert not verdict["ok"]
+    assert "tatchu: old dump set" in verdict["title"]
+    text = "\n".join(verdict["lines"])
+    assert "begun 22 d before this run: OLDER than 36 h" in text
+    assert "not valid: dump set 20261123T021500Z-aaaaaa: no trailer" in text
+
+
+@pytest.mark.parametrize("given", ["tatchu", ["tatchu"]])
+def test_one_name_may_be_given_as_text(given: t.Any) -> None:
+    assert [source["name"] for source in settle(sources=given)["sources"]] == ["tatchu"]

@@ -81,7 +81,7 @@ def test_a_seal_holds_what_it_needs_and_no_more() -> None:
         *("files", "bytes"),
     }
     assert set(seal["dump_set"]) == {"id", "started", "finished", "engine", "version", "rows"}
-    assert set(seal["references"]) == {"checked", "missing", "wrong_size", "unresolved", "ok"}
+    assert set(seal["references"]) == {"checked", "missing", "wrong_size", "unresolved", "in_quarantine", "ok"}
 
 
 @pytest.mark.parametrize(
@@ -117,6 +117,11 @@ def test_a_seal_holds_what_it_needs_and_no_more() -> None:
         (
             {"references": {"checked": 9, "missing": 2, "wrong_size": 0, "unresolved": 1, "ok": False}},
             "the references of the dump did not pass: 2 missing, 1 unresolved",
+        ),
+        (
+            {"references": {"checked": 9, "missing": 1, "in_quarantine": 3, "ok": False}},
+            "the references of the dump did not pass: 1 missing, 3 only in the quarantine; bring them back with "
+            "quarantine_restore",
         ),
         ({"references": {"checked": 9}}, "the references of the dump did not pass: no verdict"),
     ],
@@ -162,7 +167,7 @@ def test_seals_are_told_from_other_archives_by_name() -> None:
         ({"state": "perfect"}, "unknown state 'perfect'"),
         ({"datasets": "none", "problems": None}, "lacks or misspells datasets, problems"),
         ({"datasets": [{"name": "blobs"}]}, "dataset 1 in the seal .* lacks order, archive"),
-        ({"dump_set": None}, "'no dump set' is neither"),
+        ({"dump_set": {"id": DUMP}}, "'None' is neither"),
     ],
 )
 def test_a_document_that_is_no_seal_of_the_point_is_refused(change: dict[str, t.Any], message: str) -> None:
@@ -242,3 +247,18 @@ def test_a_long_list_is_cut() -> None:
     many = [point(f"202611{day:02}T023000Z-000000", state="partial") for day in range(1, 16)]
     with pytest.raises(BackupError, match=r"20261106T023000Z-000000 .* and 5 older"):
         _point.select(many, "latest")
+
+
+def test_a_point_of_a_source_without_a_database_is_read_back_and_found_by_its_time() -> None:
+    document = build(
+        expected=["blobs"],
+        datasets=[archived("blobs", dump_set="")],
+        dump_set=None,
+        references=None,
+        dump_expected=False,
+    )
+    assert document["state"] == "complete"
+    _point.check(document, POINT)
+    assert _point.select([document], "2026-11-24T00:00:00Z") == document
+    with pytest.raises(BackupError, match="no complete recovery point"):
+        _point.select([document], "2026-11-23T02:00:00Z")

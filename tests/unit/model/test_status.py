@@ -44,6 +44,7 @@ def server(points: t.Sequence[t.Any] = (), runs: t.Sequence[t.Any] = (), **more:
         "problem": more.pop("source_problem", ""),
         "points": list(points),
         "unreadable": more.pop("unreadable", []),
+        "quarantines": more.pop("quarantines", []),
     }
     return {"server": "loki", "problem": "", "sources": [source], "runs": list(runs), "unreadable_runs": [], **more}
 
@@ -209,3 +210,70 @@ def test_a_status_that_lacks_something_is_not_ok(change: dict[str, t.Any], probl
     status = _status.document({"loki": variables(**change)}, ["loki"], "2026-11-23T08:00:00Z")
     assert (status["ok"], status["problems"]) == (False, [problem])
     assert _status.lines(status)
+
+
+# ------------------------------------------------------------------------------------------------------ quarantines
+
+
+def quarantine(**more: t.Any) -> dict[str, t.Any]:
+    return {
+        "dataset": "blobs",
+        "problem": "",
+        "runs": 0,
+        "files": 0,
+        "bytes": 0,
+        "oldest": None,
+        "unproven": [],
+        **more,
+    }
+
+
+@pytest.mark.parametrize(
+    ("one", "line"),
+    [
+        (quarantine(), "empty."),
+        (
+            quarantine(runs=3, files=12, bytes=1536, oldest="20261113T080000Z-77b0aa"),
+            "12 files, 1.5 KiB of 3 runs, the oldest 10 d old.",
+        ),
+        (
+            quarantine(
+                runs=1, files=1, bytes=1, oldest="20261123T070000Z-77b0aa", unproven=["20261123T070000Z-77b0aa"]
+            ),
+            "1 files, 1 B of 1 runs, the oldest 60 min old; "
+            "no archive is known to hold what 20261123T070000Z-77b0aa took away.",
+        ),
+        (quarantine(problem="not\x07there"), "it could not be read: not\\x07there"),
+    ],
+)
+def test_a_quarantine_is_one_line(one: dict[str, t.Any], line: str) -> None:
+    line = line.replace("60 min", "1 h")
+    assert lines([point()], quarantines=[one])[4] == f"Quarantine of tatchu/blobs: {line}"
+
+
+def test_what_quarantine_info_said_becomes_part_of_the_status() -> None:
+    waiting = {"run_id": "20261123T023000Z-77b0aa", "problem": ""}
+    older = {"run_id": "20261101T023000Z-000001", "problem": "it has no quarantine.json"}
+    results = [
+        {"item": {"source": "tatchu", "name": "blobs"}, "runs": [waiting], "files": 2, "bytes": 3, "unproven": []},
+        {"item": {"source": "tatchu", "name": "data"}, "runs": [waiting, older], "unproven": ["x"]},
+        {"item": {"source": "tatchu", "name": "raw"}, "msg": "permission denied"},
+    ]
+    variables = {
+        "backup_plan": [{"name": "tatchu", "server": "loki"}],
+        "status_runs": {"runs": []},
+        "status_points": {"results": [{"item": {"name": "tatchu"}, "points": []}]},
+        "status_quarantines": {"results": results},
+    }
+    document = _status.document({"loki": variables}, ["loki"], "2026-11-23T08:00:00Z")
+    blobs, data, raw = document["servers"][0]["sources"][0]["quarantines"]
+    assert blobs == quarantine(runs=1, files=2, bytes=3, oldest=waiting["run_id"])
+    assert (data["oldest"], data["unproven"]) == (older["run_id"], ["x"])
+    assert raw["problem"] == "permission denied"
+    assert (document["ok"], document["problems"]) == (
+        False,
+        [
+            "quarantine of tatchu/data on loki: it has no quarantine.json",
+            "quarantine of tatchu/raw on loki: permission denied",
+        ],
+    )

@@ -4,14 +4,17 @@
 
 from __future__ import annotations
 
+import hashlib
 import json
 import os
 import pathlib
+import re
 import typing as t
 
 import pytest
 from ansible.module_utils import basic
 from ansible_collections.labops.backup.plugins.module_utils._errors import BackupError
+from ansible_collections.labops.backup.plugins.module_utils._host import _legacy
 from ansible_collections.labops.backup.plugins.module_utils._tools import _borg
 
 POINT = "20261123T023000Z-77b0aa"
@@ -26,6 +29,8 @@ class Repositories:
         self.comments: list[str] = []
         self.reads: list[str] = []
         self.damage = b""
+        self.removals: list[tuple[str, list[str]]] = []
+        self.removals_until_crash = 1000
 
     def of(self, options: dict[str, t.Any]) -> Repository:
         return Repository(self, options["repository"])
@@ -44,6 +49,22 @@ class Repository:
         archives = [{"name": name, "id": f"id of {name}"} for name in reversed(self._archives())]
         return {"repository_id": f"id of {self.path}", "archives": archives}
 
+    def contents(self) -> dict[str, t.Any]:
+        found = self.describe()
+        entries = [{**entry, "start": _start(entry["name"])} for entry in found["archives"]]
+        return {
+            "repository_id": found["repository_id"],
+            "archives": [entry for entry in entries if ".checkpoint" not in entry["name"]],
+            "checkpoints": [entry for entry in entries if ".checkpoint" in entry["name"]],
+        }
+
+    def remove(self, names: t.Sequence[str], *, stall_seconds: float | None, pass_fds: t.Sequence[int]) -> None:
+        self.all.removals.append((self.path, list(names)))
+        if len(self.all.removals) > self.all.removals_until_crash:
+            raise BackupError("the power went")
+        for name in names:
+            del self._archives()[name]
+
     def create(self, name: str, path: str, *, compression: str, comment: str) -> _borg.Created:
         files = {entry: pathlib.Path(path, entry).read_bytes() for entry in os.listdir(path)}
         self._archives()[name] = files
@@ -56,6 +77,9 @@ class Repository:
             return self._archives()[archive][path] + self.all.damage
         except KeyError:
             raise BackupError(f"{path} is not in {archive}") from None
+
+    def file_digest(self, archive: str, path: str) -> str:
+        return hashlib.sha256(self.read_file(archive, path)).hexdigest()
 
 
 @pytest.fixture
@@ -105,6 +129,12 @@ def point_options(point_connection: dict[str, t.Any], tmp_path: pathlib.Path) ->
     }
 
 
+def _start(archive: str) -> str:
+    """When an archive was begun, from the identifier in its name."""
+    moment = re.search(r"(\d{4})(\d\d)(\d\d)T(\d\d)(\d\d)(\d\d)Z", archive)
+    return "{}-{}-{}T{}:{}:{}Z".format(*moment.groups()) if moment else "2026-01-01T00:00:00Z"
+
+
 def outcome(name: str, order: int) -> dict[str, t.Any]:
     return {
         "name": name,
@@ -116,3 +146,40 @@ def outcome(name: str, order: int) -> dict[str, t.Any]:
         "generation": 3,
         "dump_set": DUMP,
     }
+
+
+@pytest.fixture
+def legacy_host(tmp_path: pathlib.Path, monkeypatch: pytest.MonkeyPatch) -> pathlib.Path:
+    """A host with a past, below a temporary folder."""
+    old, script = "10.1.2.3", f"{tmp_path}/opt/scripts/backup_tatchu_data.sh"
+    wrapper = f"{tmp_path}/usr/local/sbin/backup_and_notify_on_loki.sh"
+    files = {
+        "etc/cron.d/lab": f"# rsync {old}\n5 * * * * root rsync {old}:/x /y\n",
+        "etc/hosts": f"127.0.0.1 localhost\n{old} tatchu\n",
+        "etc/ssh/sshd_config": f"Port 22\nAllowUsers backup@{old}\n",
+        "etc/systemd/system/night.service": f"[Service]\nExecStart={script}\n",
+        "etc/systemd/system/night.timer": "[Timer]\nOnCalendar=daily\n",
+        "home/anna/.config/systemd/user/mine.service": f"[Service]\nExecStart={script}\n",
+        "home/anna/.ssh/known_hosts": f"{old} ssh-ed25519 AAAA\ntatchu ssh-ed25519 BBBB\n",
+        "home/anna/bin/pull": f"#!/bin/sh\nRSYNC_PASSWORD=hunter2 rsync {old}::data /b\udcff\n",
+        "opt/scripts/backup_tatchu_data.sh": f"#!/bin/sh\nrsync -a root@{old}:/datajoint-data/ /srv/old/\n",
+        "root/.ssh/authorized_keys": f'from="{old}" ssh-ed25519 AAAA backup\nssh-ed25519 BBBB anna\n',
+        "root/.ssh/config": f"# backup\nHost past\n  HostName {old}\n",
+        "usr/local/sbin/backup_and_notify_on_loki.sh": f"#!/bin/sh\n{script}\n",
+        "var/spool/cron/crontabs/root": f"MAILTO=root\n0 1 * * * {wrapper}\n0 2 * * * /bin/true\n",
+    }
+    for name, content in files.items():
+        path = tmp_path / name
+        path.parent.mkdir(parents=True, exist_ok=True)
+        path.write_bytes(os.fsencode(content))
+        path.chmod(0o700 if "/bin/" in name or "sbin" in name else 0o600)
+    (tmp_path / "etc/cron.daily").mkdir()
+    (tmp_path / "etc/cron.daily/night").symlink_to(script)
+    (tmp_path / "usr/local/bin").mkdir()
+    (tmp_path / "usr/local/bin/linked").symlink_to(script)
+    monkeypatch.setattr(_legacy, "_TREES", tuple(f"{tmp_path}{tree}" for tree in _legacy._TREES))
+    monkeypatch.setattr(_legacy, "_OURS", tuple(f"{tmp_path}{path}" for path in _legacy._OURS))
+    places = tuple((kind, tuple(f"{tmp_path}{pattern}" for pattern in patterns)) for kind, patterns in _legacy._FILES)
+    monkeypatch.setattr(_legacy, "_FILES", places)
+    monkeypatch.setattr(_legacy, "_homes", lambda: [f"{tmp_path}/root", f"{tmp_path}/home/anna"])
+    return tmp_path

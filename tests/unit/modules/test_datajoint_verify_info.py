@@ -27,8 +27,9 @@ def verify(
         (mirror / name).write_bytes(b"xx" if name == "short" else b"xxx")
     (mirror / "folder" / "in").mkdir(parents=True, exist_ok=True)
     (mirror / "folder" / "in" / "a").write_bytes(b"xxx")
-    quarantine.mkdir(exist_ok=True)
-    (quarantine / "deleted").write_bytes(b"xxx")
+    for run, name in (("20261101T023000Z-000001", "deleted"), ("20261123T023000Z-77b0aa", "younger")):
+        (quarantine / run / "1").mkdir(parents=True, exist_ok=True)
+        (quarantine / run / "1" / name).write_bytes(b"xxx")
     options = {
         "references_file": str(file),
         "roots": {"blobs": {"mirror": str(mirror), "quarantine": str(quarantine)}, "data": {"mirror": "/nonexistent"}},
@@ -40,8 +41,47 @@ def verify(
 
 def test_files_that_are_there_are_fine_in_check_mode(run_module_main: RunModule, tmp_path: pathlib.Path) -> None:
     lines = [reference("here"), reference("sub/é"), reference("here", None), reference("folder", 3, is_folder=True)]
-    result = verify(run_module_main, tmp_path, *lines, reference("deleted"))
-    assert (result["ok"], result["checked"], result["in_quarantine"], result["examples"]) == (True, 5, 1, [])
+    result = verify(run_module_main, tmp_path, *lines)
+    assert (result["ok"], result["checked"], result["in_quarantine"], result["examples"]) == (True, 4, 0, [])
+
+
+def test_a_file_that_is_only_in_the_quarantine_is_in_no_archive(
+    run_module_main: RunModule, tmp_path: pathlib.Path
+) -> None:
+    result = verify(run_module_main, tmp_path, reference("deleted"), reference("here"), reference("younger"))
+    assert (result["ok"], result["in_quarantine"], result["missing"]) == (False, 2, 0)
+    found = [(one["finding"], one["path"], one["quarantine_run"]) for one in result["examples"]]
+    assert found == [
+        ("in_quarantine", "deleted", "20261101T023000Z-000001"),
+        ("in_quarantine", "younger", "20261123T023000Z-77b0aa"),
+    ]
+    result = verify(run_module_main, tmp_path, reference("deleted", used=False))
+    assert (result["ok"], result["in_quarantine"], result["unused"]["in_quarantine"]) == (True, 0, 1)
+
+
+def test_a_link_that_leads_out_of_the_dataset_is_not_the_file(
+    run_module_main: RunModule, tmp_path: pathlib.Path
+) -> None:
+    mirror, outside = tmp_path / "mirror", tmp_path / "outside"
+    for folder in (mirror / "linked", outside):
+        folder.mkdir(parents=True)
+    (outside / "file").write_bytes(b"xxx")
+    (mirror / "file").symlink_to(outside / "file")
+    (mirror / "above").symlink_to(outside)
+    (mirror / "inside").symlink_to("here")
+    (mirror / "dangling").symlink_to("nowhere")
+    (mirror / "linked" / "file").symlink_to(outside / "file")
+    (mirror / "linked" / "dangling").symlink_to("nowhere")
+    lines = [
+        reference("inside"),
+        reference("file"),
+        reference("above/file"),
+        reference("above", is_folder=True),
+        reference("dangling"),
+        reference("linked", 3, is_folder=True),
+    ]
+    result = verify(run_module_main, tmp_path, *lines)
+    assert (result["missing"], result["wrong_size"], result["ok"]) == (4, 1, False)
 
 
 def test_each_kind_of_finding_is_counted(run_module_main: RunModule, tmp_path: pathlib.Path) -> None:
@@ -69,7 +109,7 @@ def test_each_kind_of_finding_is_counted(run_module_main: RunModule, tmp_path: p
 def test_files_that_no_row_uses_are_no_failure(run_module_main: RunModule, tmp_path: pathlib.Path) -> None:
     result = verify(run_module_main, tmp_path, reference("gone", used=False), reference("short", used=False))
     assert (result["ok"], result["missing"], result["tracked_only"]) == (True, 0, 2)
-    assert result["unused"] == {"missing": 1, "wrong_size": 1, "unresolved": 0}
+    assert result["unused"] == {"missing": 1, "wrong_size": 1, "unresolved": 0, "in_quarantine": 0}
 
 
 def test_values_that_could_not_be_read_are_unresolved(run_module_main: RunModule, tmp_path: pathlib.Path) -> None:

@@ -61,7 +61,7 @@ class Server:
             "'triggers'": [["triggers", "odd`name", "tr"]],
             "'routines'": [["routines", "odd`name", "p"]],
             "'events'": [["events", "odd`name", "e"]],
-            "DATA_LENGTH": [[328704]],
+            "DATA_LENGTH": [["lab_core", 328704]],
             "mysql.user": [["root", "localhost"], ["labrole", ""]],
         }
         return next(answer for part, answer in answers.items() if part in sql)

@@ -2,6 +2,7 @@
 # SPDX-License-Identifier: GPL-3.0-or-later
 from __future__ import annotations
 
+import json
 import os
 import pathlib
 import typing as t
@@ -78,3 +79,14 @@ def test_a_set_that_is_asked_for_has_to_be_there(run_module_main: RunModule, dir
     asked = {"directory": str(directory), "dump_set": "20260101T000000Z-000000"}
     assert "no finished dump set" in run_module_main(db_dump_info, asked)["msg"]
     assert "does not exist" in run_module_main(db_dump_info, {"directory": str(directory / "gone")})["msg"]
+
+
+@pytest.mark.parametrize("change", [{"tables": {"s": None}}, {"references": None}, {"version": None}])
+def test_an_unbelievable_manifest_makes_its_set_unproven_and_hides_no_other(
+    run_module_main: RunModule, directory: pathlib.Path, change: dict[str, t.Any]
+) -> None:
+    manifest = directory / NEW / _dump_manifest.MANIFEST
+    manifest.write_text(json.dumps(json.loads(manifest.read_bytes()) | change))
+    listed = run_module_main(db_dump_info, {"directory": str(directory), "verify": "full"})
+    assert [entry["id"] for entry in listed["dump_sets"]] == [OLD]
+    assert listed["unproven"] == [NEW]

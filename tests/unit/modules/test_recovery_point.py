@@ -2,6 +2,8 @@
 # SPDX-License-Identifier: GPL-3.0-or-later
 from __future__ import annotations
 
+import errno
+import hashlib
 import json
 import os
 import pathlib
@@ -107,6 +109,77 @@ def test_the_manifest_has_to_be_that_of_the_pinned_dump_set(
     del point_options["manifest_file"]
     result = run_module_main(recovery_point, point_options)
     assert result["failed"] and "Name it as manifest_file" in result["msg"]
+    assert borg_in_memory.archives["/borg/points"] == {}
+
+
+@pytest.fixture
+def content_manifest(point_options: dict[str, t.Any], tmp_path: pathlib.Path) -> pathlib.Path:
+    path = tmp_path / "mirror" / "blobs.content"
+    path.parent.mkdir()
+    path.write_bytes(b"manifest")
+    digest = hashlib.sha256(b"manifest").hexdigest()
+    point_options["datasets"][1]["content"] = {"sha256": digest, "files": 1, "bytes": 2}
+    point_options["files"] = {"blobs.content": {"path": str(path), "sha256": digest}}
+    point_options["staging_dir"] = str(tmp_path / "staging")
+    return path
+
+
+def test_the_content_manifests_are_sealed_along(
+    run_module_main: RunModule,
+    borg_in_memory: t.Any,
+    point_options: dict[str, t.Any],
+    content_manifest: pathlib.Path,
+    monkeypatch: pytest.MonkeyPatch,
+    tmp_path: pathlib.Path,
+) -> None:
+    predicted = run_module_main(recovery_point, point_options, check_mode=True)
+    assert not (tmp_path / "staging").exists()
+    result = run_module_main(recovery_point, point_options)
+    assert borg_in_memory.archives["/borg/points"][SEAL]["blobs.content"] == b"manifest"
+    (meant,) = point_options["files"].values()
+    files = {"blobs.content": {"sha256": meant["sha256"], "bytes": 8}}
+    assert result["document"]["files"] == predicted["document"]["files"] == files
+    assert result["document"]["datasets"][1]["content"] == {"sha256": meant["sha256"], "files": 1, "bytes": 2}
+    assert (os.listdir(tmp_path / "staging"), content_manifest.stat().st_nlink) == ([], 1)
+
+
+def test_a_manifest_is_copied_where_it_cannot_be_linked(
+    run_module_main: RunModule,
+    borg_in_memory: t.Any,
+    point_options: dict[str, t.Any],
+    content_manifest: pathlib.Path,
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    def refuse(source: str, target: str) -> None:
+        raise OSError(errno.EXDEV, "Invalid cross-device link", source, None, target)
+
+    monkeypatch.setattr(os, "link", refuse)
+    run_module_main(recovery_point, point_options)
+    assert borg_in_memory.archives["/borg/points"][SEAL]["blobs.content"] == b"manifest"
+
+
+def test_a_content_manifest_that_is_another_one_is_left_out(
+    run_module_main: RunModule,
+    borg_in_memory: t.Any,
+    point_options: dict[str, t.Any],
+    content_manifest: pathlib.Path,
+    module_warnings: list[str],
+) -> None:
+    content_manifest.write_bytes(b"of the next generation")
+    point_options["files"]["data.content"] = {"path": "/nonexistent"}
+    result = run_module_main(recovery_point, point_options)
+    assert (result["state"], result["document"]["files"]) == ("complete", {})
+    assert sorted(borg_in_memory.archives["/borg/points"][SEAL]) == ["manifest.json", "point.json"]
+    assert "blobs.content is another one than when it was verified. The seal lacks blobs.content." in module_warnings[0]
+    assert "/nonexistent could not be sealed: No such file or directory" in module_warnings[1]
+
+
+@pytest.mark.parametrize("name", ["point.json", "manifest.json", "a/b", "..", ".x", "", "a b", "-x"])
+def test_names_that_no_file_in_a_seal_can_have(
+    run_module_main: RunModule, borg_in_memory: t.Any, point_options: dict[str, t.Any], name: str
+) -> None:
+    result = run_module_main(recovery_point, {**point_options, "files": {name: {"path": "/etc/hostname"}}})
+    assert result["failed"] and f"{name!r} cannot name a file in a seal" in result["msg"]
     assert borg_in_memory.archives["/borg/points"] == {}
 
 

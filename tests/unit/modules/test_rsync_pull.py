@@ -12,7 +12,7 @@ import typing as t
 import pytest
 from ansible.module_utils.basic import AnsibleModule
 from ansible_collections.labops.backup.plugins.module_utils import _pull
-from ansible_collections.labops.backup.plugins.module_utils._host import _lock
+from ansible_collections.labops.backup.plugins.module_utils._host import _lock, _tree
 from ansible_collections.labops.backup.plugins.module_utils._tools import _command
 from ansible_collections.labops.backup.plugins.modules import rsync_pull
 
@@ -29,7 +29,7 @@ def answer(items: bytes = b"", *, rc: int = 0, stderr: str = "", files: int = 30
     statistics = (
         b"Number of files: %d (reg: %d, dir: 2)\n" % (files + 2, files) if files else b"Number of files: 1 (dir: 1)\n"
     )
-    return {"stdout": items + statistics + b"Total file size: 150 bytes\n", "rc": rc, "stderr": stderr}
+    return {"stdout": items + statistics + b"Total file size: 150 bytes\n", "rc": rc, "stderr": stderr, "files": files}
 
 
 class Rsync:
@@ -39,12 +39,14 @@ class Rsync:
         self.root = root
         self.answers: list[dict[str, t.Any]] = []
         self.calls: list[dict[str, t.Any]] = []
+        self.files = 0
 
     def __call__(self, argv: t.Sequence[str], **keywords: t.Any) -> _command.Outcome:
         if os.path.basename(argv[0]) == "sync":
             self.calls.append({"sync": argv[-1], "state": self.generation()["state"]})
             return _command.Outcome(tuple(argv), 0, b"", "", 0.0)
         given = self.answers.pop(0)
+        self.files = given["files"]
         self.calls.append(
             {
                 "dry_run": "--dry-run" in argv,
@@ -69,6 +71,7 @@ def rsync(monkeypatch: pytest.MonkeyPatch, tmp_path: pathlib.Path) -> Rsync:
     fake = Rsync(tmp_path)
     monkeypatch.setattr(_command, "run", fake)
     monkeypatch.setattr(_command, "find", lambda program: f"/usr/bin/{program}")
+    monkeypatch.setattr(_tree, "count", lambda _directory: fake.files)
     return fake
 
 
@@ -185,10 +188,69 @@ def test_a_limit_stops_it_before_anything_is_written(
     result = run_module_main(rsync_pull, options)
     assert result["failed"]
     assert reason in result["msg"]
-    for part in ("The mirror was not changed", "Look at the source", "raise that limit"):
+    for part in ("The mirror was not changed", "Look at the source", "accept it for one run with the option accept="):
         assert part in result["msg"]
     assert (result["kind"], len(result["breaches"]), len(rsync.calls)) == ("limits", 1, 1)
     assert sorted(os.listdir(tmp_path)) == ["lock", "source"]
+
+
+def test_a_mirror_with_other_files_than_the_source_is_not_complete(
+    run_module_main: RunModule, rsync: Rsync, options: dict[str, t.Any], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(_tree, "count", lambda _directory: 31)
+    rsync.answers = [answer(NEW), answer(NEW)]
+    result = run_module_main(rsync_pull, options)
+    assert (result["failed"], result["kind"], rsync.generation()["state"]) == (True, "recount", "writing")
+    assert "holds 31 files after the pull" in result["msg"]
+
+
+def test_the_refusal_says_how_to_accept_it_and_the_acceptance_is_returned(
+    run_module_main: RunModule, rsync: Rsync, options: dict[str, t.Any]
+) -> None:
+    rsync.answers = [answer(GONE * 11, files=1000)]
+    assert run_module_main(rsync_pull, options)["acceptance"] == {"deleted_files": 11}
+    rsync.answers = [answer(GONE * 11, files=1000), answer(GONE * 11, files=1000)]
+    accept = {"deleted_files": 11, "reason": "old sessions moved"}
+    assert run_module_main(rsync_pull, {**options, "accept": accept})["accepted"] == accept
+    assert rsync.calls[-2]["max_delete"] == "--max-delete=11"
+
+
+def test_an_acceptance_is_bound_by_its_number_over_all_tries(
+    run_module_main: RunModule, rsync: Rsync, options: dict[str, t.Any], waits: list[float]
+) -> None:
+    rsync.answers = [
+        answer(GONE * 11, files=1000),
+        answer(GONE * 6, rc=25, stderr=SKIPPED, files=1000),
+        answer(GONE * 6, files=1000),
+    ]
+    result = run_module_main(rsync_pull, {**options, "accept": {"deleted_files": 11, "reason": "moved"}})
+    assert (result["failed"], result["acceptance"]) == (True, {"deleted_files": 12})
+
+
+def test_overwritten_files_add_up_over_all_tries(
+    run_module_main: RunModule, rsync: Rsync, options: dict[str, t.Any], waits: list[float]
+) -> None:
+    rewritten = b"|>f.st......|5|x\n"
+    rsync.answers = [answer(rewritten * 15), answer(rewritten * 8, rc=12, stderr=CUT), answer(rewritten * 8)]
+    result = run_module_main(rsync_pull, options)
+    assert (result["failed"], result["kind"], waits) == (True, "limits", [7])
+    assert "16 of 30 files would be overwritten, 53.3 %" in result["msg"]
+    assert "The mirror was not changed any further" in result["msg"]
+
+
+def test_an_acceptance_that_was_not_needed_is_not_returned(
+    run_module_main: RunModule, rsync: Rsync, options: dict[str, t.Any]
+) -> None:
+    rsync.answers = [answer(), answer()]
+    assert run_module_main(rsync_pull, {**options, "accept": {"empty": True, "reason": "moved"}})["accepted"] == {}
+
+
+def test_a_quarantine_needs_a_run_and_a_generation(
+    run_module_main: RunModule, rsync: Rsync, options: dict[str, t.Any], tmp_path: pathlib.Path
+) -> None:
+    result = run_module_main(rsync_pull, {**options, "quarantine": {"directory": str(tmp_path / "q")}})
+    assert "a quarantine needs generation_file and a run_id" in result["msg"]
+    assert (rsync.calls, sorted(os.listdir(tmp_path))) == ([], ["source"])
 
 
 def test_an_empty_source_is_believed_on_demand(

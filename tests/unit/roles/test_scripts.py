@@ -21,6 +21,7 @@ from ansible_collections.labops.backup.plugins.module_utils._model import _inven
 
 REPOSITORY = pathlib.Path(__file__).parents[3]
 ROLE = REPOSITORY / "roles" / "runner"
+STAMP = "labops.backup 0.1.0 from inventory 0123456789ab"
 RUN = "20261123T023000Z-77b0aa"
 
 
@@ -34,7 +35,7 @@ def render(template: str, search_path: str = "/usr/sbin:/usr/bin:/sbin:/bin", **
     environment = jinja2.Environment(trim_blocks=True, keep_trailing_newline=True, undefined=jinja2.StrictUndefined)
     environment.filters.update(FilterModule().filters())
     values = yaml.safe_load((ROLE / "defaults/main.yml").read_text())
-    values.update(_runner_path=search_path, inventory_hostname="loki", **variables)
+    values.update(_runner_path=search_path, inventory_hostname="loki", backup_stamp=STAMP, **variables)
     return environment.from_string((ROLE / "templates" / template).read_text()).render(values)
 
 

@@ -4,6 +4,7 @@
 
 from __future__ import annotations
 
+import hashlib
 import os
 import pathlib
 import typing as t
@@ -408,6 +409,13 @@ def test_a_path_that_is_not_in_the_archive_is_a_failure(recorded_borg: t.Any, re
         repository.read_file(FIRST, "nosuch")
 
 
+def test_the_digest_of_a_file(recorded_borg: t.Any, repository: _borg.Repository) -> None:
+    recorded_borg.will("extract_file", "extract_file")
+    content = repository.read_file(FIRST, "point.json")
+    assert repository.file_digest(FIRST, "point.json") == hashlib.sha256(content).hexdigest()
+    assert recorded_borg.verbs[1] == recorded_borg.verbs[0]
+
+
 def test_a_killed_borg(recorded_borg: t.Any, repository: _borg.Repository) -> None:
     recorded_borg.will("create_killed")
     with pytest.raises(
@@ -442,3 +450,112 @@ def test_a_crash_at_start_shows_its_last_line() -> None:
     for line in ("Traceback (most recent call last):", '  File "/usr/bin/borg", line 33', "ImportError: no liblz4"):
         log.take(line)
     assert list(log.errors) == ["ImportError: no liblz4"]
+
+
+# --------------------------------------------------------------------------------------- removing, compacting, checking
+
+ALL = [
+    "tatchu-blobs-20261121T023000Z-1f3a01",
+    "tatchu-blobs-20261122T023000Z-9be210",
+    "tatchu-blobs-20261122T123000Z-dead00.checkpoint",
+    "tatchu-blobs-20261123T023000Z-77b0aa",
+    "tatchu-blobs-20261124T023000Z-0c41d2",
+]
+OLD = ALL[:3]
+LISTING = ["list", "--json", "--consider-checkpoints", "--glob-archives", "*", PATH]
+
+
+def test_contents_tell_archives_from_checkpoints(recorded_borg: t.Any, repository: _borg.Repository) -> None:
+    recorded_borg.will("contents_before")
+    found = repository.contents("tatchu-*")
+    assert [entry["name"] for entry in found["archives"]] == [ALL[4], ALL[3], ALL[1], ALL[0]]
+    assert [entry["name"] for entry in found["checkpoints"]] == [ALL[2]]
+    assert recorded_borg.verbs == [[*LISTING[:4], "tatchu-*", PATH]]
+
+
+def test_archives_go_by_name_and_are_looked_up_again(recorded_borg: t.Any, repository: _borg.Repository) -> None:
+    recorded_borg.will("contents_before", "delete", "contents_after")
+    repository.remove([*OLD, "unknown"], stall_seconds=60, pass_fds=[7])
+    assert recorded_borg.verbs == [LISTING, ["--progress", "delete", f"{PATH}::{ALL[0]}", *ALL[1:3]], LISTING]
+    call = recorded_borg.calls[1]
+    assert (call["stall_seconds"], call["pass_fds"]) == (60, [7])
+
+
+def test_without_a_name_borg_is_not_asked_to_delete(recorded_borg: t.Any, repository: _borg.Repository) -> None:
+    for names in ([], ["unknown"]):
+        recorded_borg.will("contents_before")
+        repository.remove(names, stall_seconds=None)
+    assert recorded_borg.verbs == [LISTING, LISTING]
+
+
+def test_what_is_still_there_afterwards_is_a_failure(recorded_borg: t.Any, repository: _borg.Repository) -> None:
+    recorded_borg.will("contents_before", "delete", "contents_before")
+    with pytest.raises(BackupError, match=f"ended well, but {ALL[0]} is still there"):
+        repository.remove(ALL[:1], stall_seconds=None)
+
+
+def test_what_is_gone_besides_is_a_failure(recorded_borg: t.Any, repository: _borg.Repository) -> None:
+    recorded_borg.will("contents_before", "delete", "contents_after")
+    with pytest.raises(BackupError, match=f"{ALL[1]}, {ALL[2]} is gone too"):
+        repository.remove(ALL[:1], stall_seconds=None)
+
+
+def test_a_repository_is_not_emptied(recorded_borg: t.Any, repository: _borg.Repository) -> None:
+    recorded_borg.will("contents_before")
+    with pytest.raises(BackupError, match="would remove everything"):
+        repository.remove(ALL, stall_seconds=None)
+    assert recorded_borg.verbs == [LISTING]
+
+
+def test_a_delete_that_fails_says_what_is_left(recorded_borg: t.Any, repository: _borg.Repository) -> None:
+    recorded_borg.will("contents_before", "locked")
+    with pytest.raises(_borg.BorgError, match=r"borg delete on .*Archives that it had not come to are still there"):
+        repository.remove(OLD, stall_seconds=None)
+
+
+def test_prune_removes_what_it_said_before(recorded_borg: t.Any, repository: _borg.Repository) -> None:
+    recorded_borg.will("contents_before", "prune_dry_run", "prune", "contents_pruned")
+    windows = {"daily": 2, "weekly": 0, "monthly": 0}
+    result = repository.prune("tatchu-blobs-*", windows, dry_run=False, stall_seconds=60, pass_fds=[7])
+    assert (sorted(result["removed"]), result["kept"]) == (OLD, [ALL[4], ALL[3]])
+    rules = ["--glob-archives", "tatchu-blobs-*", "--keep-daily", "2", PATH]
+    assert recorded_borg.verbs[1:3] == [["prune", "--dry-run", "--list", *rules], ["--progress", "prune", *rules]]
+
+
+def test_prune_that_removed_something_else_is_a_failure(recorded_borg: t.Any, repository: _borg.Repository) -> None:
+    recorded_borg.will("contents_before", "prune_dry_run", "prune", "contents_before")
+    with pytest.raises(BackupError, match=r"said it would remove .* and removed nothing"):
+        repository.prune("*", {"daily": 2}, dry_run=False, stall_seconds=None)
+
+
+@pytest.mark.parametrize("windows", [{"daily": 0, "weekly": 0}, {"daily": 3, "weekly": -1}, {}])
+def test_prune_without_a_window_is_refused(
+    recorded_borg: t.Any, repository: _borg.Repository, windows: dict[str, int]
+) -> None:
+    with pytest.raises(BackupError, match="says nothing about what is kept"):
+        repository.prune("*", windows, dry_run=True, stall_seconds=None)
+    assert recorded_borg.calls == []
+
+
+def test_check_reaches(recorded_borg: t.Any, repository: _borg.Repository) -> None:
+    recorded_borg.will("check_repository", "check_archives", "check_data")
+    assert list(repository.check("repository", max_duration=60)) == ["segments"]
+    assert repository.check("archives", glob="tatchu-*", last=1) == {"archives": {"reached": 1, "total": 1}}
+    reach = repository.check("data")
+    assert list(reach) == ["segments", "chunks", "archives"]
+    assert all(one["reached"] == one["total"] > 0 for one in reach.values())
+    front = ["--progress", "--info", "check"]
+    assert recorded_borg.verbs == [
+        [*front, "--repository-only", "--max-duration", "60", PATH],
+        [*front, "--archives-only", "--glob-archives", "tatchu-*", "--last", "1", PATH],
+        [*front, "--verify-data", PATH],
+    ]
+
+
+@pytest.mark.parametrize("case", ["check_damaged", "check_data_damaged"])
+def test_a_warning_of_check_is_damage(recorded_borg: t.Any, repository: _borg.Repository, case: str) -> None:
+    recorded_borg.will(case)
+    with pytest.raises(_borg.BorgError, match=r"it found damage .*errors found") as caught:
+        repository.check("data")
+    assert caught.value.rc == 1
+    assert "remove nothing from it" in caught.value.remedy

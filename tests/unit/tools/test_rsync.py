@@ -168,6 +168,64 @@ def test_the_arguments_of_a_pull(remote: _rsync.Transfer) -> None:
     ]
 
 
+def test_what_a_pull_takes_away_goes_to_the_quarantine(remote: _rsync.Transfer) -> None:
+    plain = _rsync.arguments(remote, dry_run=False, max_delete=3)
+    words = _rsync.arguments(remote, dry_run=False, max_delete=3, backup_dir="/q/run/1")
+    assert [word for word in words if word not in plain] == ["--backup", "--backup-dir=/q/run/1"]
+
+
+# rsync 3.5.0, a daemon and a local directory.
+ABSENT = """rsync: [sender] link_stat "/.labops-backup-dataset" (in blobs) failed: No such file or directory (2)
+rsync error: some files/attrs were not transferred (see previous errors) (code 23) at main.c(1956) [Receiver=3.5.0]"""
+ABSENT_LOCAL = """rsync: [sender] link_stat "/data/.labops-backup-dataset" failed: No such file or directory (2)
+rsync error: some files/attrs were not transferred (see previous errors) (code 23) at main.c(1394) [sender=3.5.0]"""
+
+
+@pytest.mark.parametrize(
+    ("rc", "text", "kind", "absent"),
+    [
+        (0, "", "ok", False),
+        (23, ABSENT, "partial", True),
+        (23, ABSENT_LOCAL, "partial", True),
+        (23, UNREADABLE, "partial", False),
+        (12, CUT, "connection", False),
+    ],
+)
+def test_the_marker_is_read_alone_and_its_absence_is_no_other_failure(
+    remote: _rsync.Transfer, monkeypatch: pytest.MonkeyPatch, rc: int, text: str, kind: str, absent: bool
+) -> None:
+    said: list[t.Sequence[str]] = []
+
+    def answer(argv: t.Sequence[str], **keywords: t.Any) -> _command.Outcome:
+        said.append(argv)
+        for line in text.splitlines():
+            keywords["on_stderr_line"](line)
+        return _command.Outcome(tuple(argv), rc, b"", text, 0.1)
+
+    monkeypatch.setattr(_command, "run", answer)
+    monkeypatch.setattr(_command, "find", lambda program: f"/usr/bin/{program}")
+    run, found_absent = _rsync.fetch(remote, ".labops-backup-dataset", "/tmp/marker")
+    assert (run.kind, found_absent) == (kind, absent)
+    (argv,) = said
+    assert argv[:5] == ["/usr/bin/rsync", "-8", f"--timeout={remote.timeout}", "--max-size=65536", "-e"]
+    assert argv[5].startswith("/usr/bin/ssh -F /dev/null -i ")
+    assert argv[6:] == ["--", f"{remote.source.rstrip('/')}/.labops-backup-dataset", "/tmp/marker"]
+
+
+def test_a_copy_overwrites_nothing(monkeypatch: pytest.MonkeyPatch) -> None:
+    said: list[t.Sequence[str]] = []
+
+    def answer(argv: t.Sequence[str], **_keywords: t.Any) -> _command.Outcome:
+        said.append(argv)
+        return _command.Outcome(tuple(argv), 0, b"", "", 0.1)
+
+    monkeypatch.setattr(_command, "run", answer)
+    monkeypatch.setattr(_command, "find", lambda program: f"/usr/bin/{program}")
+    assert _rsync.copy(["/q/1/a/", "/q/2/a/"], "/out/").kind == "ok"
+    assert {"-aHAXS", "--numeric-ids", "--ignore-existing"} < set(said[0])
+    assert said[0][-4:] == ["--", "/q/1/a/", "/q/2/a/", "/out/"]
+
+
 def test_a_census_changes_nothing_and_counts_all_deletions() -> None:
     words = _rsync.arguments(_rsync.Transfer(source="/data", destination="/mirror/data"), dry_run=True)
     assert "--dry-run" in words

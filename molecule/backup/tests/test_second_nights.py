@@ -1,0 +1,82 @@
+# Copyright: (c) 2026, the labops.backup contributors
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""Every awkward file, and every way in which a tree can change from one night to the next."""
+
+import pytest
+
+testinfra_hosts = ["ansible://loki"]
+FOLDER = "/datajoint-data/awkward"
+NIGHT = "/usr/local/sbin/backup_and_notify_on_loki.sh"
+
+
+@pytest.fixture(scope="module")
+def quiet(tatchu):
+    """The worker stands still; the awkward tree is gone afterwards."""
+    tatchu.check_output("systemctl stop datajoint-worker")
+    tatchu.check_output(f"rm -rf {FOLDER}")
+    yield
+    tatchu.check_output(f"rm -rf {FOLDER}")
+    tatchu.check_output("systemctl start datajoint-worker")
+
+
+@pytest.fixture(scope="module")
+def first_night(loki, tatchu, ledger, program, quiet):
+    program(tatchu, "awkward.py", "make", FOLDER, "2000")
+    tatchu.check_output("/usr/local/sbin/backup_and_notify_on_tatchu.sh")
+    loki.check_output(NIGHT)
+    return ledger(loki)[-1]
+
+
+@pytest.fixture(scope="module")
+def second_night(loki, tatchu, ledger, program, first_night):
+    program(tatchu, "awkward.py", "change", FOLDER)
+    accepted = '{"backup_accept": {"tatchu/data": {"deleted_files": 5000, "reason": "test"}}}'
+    told = loki.run(NIGHT)
+    return told, ledger(loki)[-1], accepted
+
+
+def archived(night):
+    return next(entry["archive"] for entry in night["outcomes"] if entry["dataset"] == "data")
+
+
+def assert_equal(here, there):
+    assert set(here) == set(there)
+    for path, entry in here.items():
+        assert entry == there[path]
+
+
+def test_everything_awkward_comes_through(loki, tatchu, first_night, extract, tree, kept_by_borg):
+    assert first_night["state"] == "success"
+    there = tree(tatchu, "/datajoint-data")
+    assert sum(path.startswith("./awkward") for path in there) > 2000
+    assert_equal(tree(loki, extract("data", archived(first_night))), kept_by_borg(there))
+
+
+def test_changes_that_break_a_limit_stop_before_the_mirror(loki, tatchu, second_night, tree):
+    """2000 files in a renamed folder are 2000 deletions; nothing of that dataset is touched until they are accepted."""
+    told, night, _accepted = second_night
+    assert told.rc == 2
+    outcome = next(entry for entry in night["outcomes"] if entry["dataset"] == "data")
+    assert not outcome["ok"]
+    assert "backup_accept" in outcome["message"]
+    assert "./awkward/many/000001" in tree(loki, "/srv/backup/mirror/tatchu/data")
+
+
+def test_once_accepted_the_archive_equals_the_changed_source(
+    loki, tatchu, second_night, playbook, ledger, extract, tree, kept_by_borg
+):
+    ended = playbook("backup", "--extra-vars", second_night[2])
+    assert ended.returncode == 0, ended.stdout
+    night = ledger(loki)[-1]
+    assert night["points"][0]["state"] == "complete"
+    assert_equal(tree(loki, extract("data", archived(night))), kept_by_borg(tree(tatchu, "/datajoint-data")))
+
+
+def test_what_was_removed_waits_in_the_quarantine(loki, second_night):
+    found = loki.check_output("find /srv/backup/quarantine/tatchu/data -name 'to be removed'")
+    assert loki.file(found).content_string == "content\n"
+
+
+def test_the_first_archive_still_holds_the_first_state(loki, first_night, extract, tree):
+    here = tree(loki, extract("data", archived(first_night)))
+    assert "./awkward/to be removed" in here and "./awkward/{{ new }}" not in here

@@ -1,0 +1,57 @@
+# Copyright: (c) 2026, the labops.backup contributors
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""What is refused; tests/unit/tools/test_pull_real.py brings files back."""
+
+from __future__ import annotations
+
+import os
+import pathlib
+import typing as t
+
+import pytest
+from ansible_collections.labops.backup.plugins.modules import quarantine_restore
+
+RunModule = t.Callable[..., dict[str, t.Any]]
+RUN = "20241123T023000Z-77b0aa"
+
+
+@pytest.fixture
+def options(tmp_path: pathlib.Path) -> dict[str, t.Any]:
+    folder = tmp_path / "q" / RUN / "1" / "sub"
+    folder.mkdir(parents=True)
+    (folder / "a").write_text("123")
+    return {"directory": str(tmp_path / "q"), "run_id": RUN, "path": "sub/a", "destination": str(tmp_path / "out")}
+
+
+def test_check_mode_copies_nothing(
+    run_module_main: RunModule, options: dict[str, t.Any], tmp_path: pathlib.Path
+) -> None:
+    result = run_module_main(quarantine_restore, {**options, "lock": str(tmp_path / "lock")}, check_mode=True)
+    assert (result["changed"], result["places"]) == (True, [str(tmp_path / "q" / RUN / "1" / "sub" / "a")])
+    assert os.listdir(tmp_path) == ["q"]
+
+
+@pytest.mark.parametrize(
+    ("change", "reason"),
+    [
+        ({"run_id": "20241124T023000Z-000000"}, "holds nothing of run 20241124T023000Z-000000"),
+        ({"run_id": "../q"}, "holds nothing of run ../q"),
+        ({"path": "sub/b"}, "took nothing away from 'sub/b'"),
+        ({"path": "sub/a/b"}, "took nothing away from 'sub/a/b'"),
+        ({"path": "../2"}, "is not a path inside the mirror"),
+        ({"destination": "out"}, "is not a plain absolute path"),
+        ({"generation_file": "/nonexistent"}, "the mirror of /nonexistent is not complete"),
+    ],
+)
+def test_what_cannot_be_is_refused(
+    run_module_main: RunModule,
+    options: dict[str, t.Any],
+    tmp_path: pathlib.Path,
+    change: dict[str, t.Any],
+    reason: str,
+) -> None:
+    result = run_module_main(quarantine_restore, {**options, **change})
+    assert result["failed"]
+    assert reason in result["msg"]
+    assert "Nothing was changed" in result["msg"]
+    assert os.listdir(tmp_path) == ["q"]
