@@ -51,7 +51,7 @@ lint: venv ## every linter
 	git -c safe.directory=$(CURDIR) ls-files -z '*.sh' .ci/run | xargs -0 -r shellcheck
 
 unit: venv ## unit tests, under a minute
-	PYTHONPATH=$(CURDIR)/.venv/collections $(BIN)/pytest tests/unit
+	PYTHONPATH=$(CURDIR)/.venv/collections $(BIN)/pytest -m "not long" tests/unit
 
 lab: venv ## the hosts loki and tatchu, with a live DataJoint pipeline on tatchu
 	$(PLAYBOOK) tests/lab/create.yml
@@ -69,7 +69,7 @@ molecule: venv ## the scenarios on real hosts
 test: lint unit molecule ## everything that CI runs
 
 test-all: test ## and what takes long
-	RETENTION_FACTOR=6 PYTHONPATH=$(CURDIR)/.venv/collections $(BIN)/pytest tests/unit/model/test_retention_real.py
+	PYTHONPATH=$(CURDIR)/.venv/collections $(BIN)/pytest -m long tests/unit
 
 docs: venv ## check the documentation of modules and roles, renew the generated pages
 	$(BIN)/ansible-doc -t module -l labops.backup

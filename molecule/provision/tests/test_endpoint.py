@@ -2,9 +2,11 @@
 # SPDX-License-Identifier: GPL-3.0-or-later
 """What the server's pull identity can do on the source: read the datasets, and nothing else."""
 
+import os
+
 import pytest
 
-ADDRESS = "10.98.65.17"
+ADDRESS = f"10.98.{65 + int(os.environ.get('LAB_NUMBER', '0'))}.17"
 ACCOUNT = f"labops-pull@{ADDRESS}"
 # ssh ends with 255 when it is refused, which testinfra would take for its own line being cut; hence "; true" below.
 SSH = (

@@ -213,6 +213,7 @@ def test_a_file_with_several_names_is_read_once(mirror: Mirror) -> None:
     assert mirror.verify()["hashed_files"] == 1
 
 
+@pytest.mark.long
 def test_many_files(mirror: Mirror, capsys: pytest.CaptureFixture[str]) -> None:
     """100,000 entries in one folder; how fast that goes is told and not judged."""
     (mirror.path / "flat").mkdir()
