@@ -401,3 +401,42 @@ def _keep(path: str, document: Document, own: t.Mapping[str, str]) -> list[str]:
     except OSError as error:
         return [f"{path} could not be written: {error.strerror}. The recovery point itself is not affected."]
     return []
+
+
+def unpack(
+    points: _borg.Repository, document: t.Mapping[str, t.Any], directory: str, *, dry: bool
+) -> tuple[dict[str, str], list[str]]:
+    """Lay the files of a seal into a folder: where each lies, and the names of those that had to be read.
+
+    :param document: the point, as :func:`read` gives it.
+    :raises BackupError: when a file comes back with other bytes than were sealed.
+    """
+    point, archive = document["point"], document["seal"]["archive"]
+    sealed = {name: facts["sha256"] for name, facts in document.get("files", {}).items()}
+    wanted: dict[str, str | None] = {_point.DOCUMENT: None, **sealed}
+    if document["dump_set"]:
+        wanted[_point.DUMP_MANIFEST] = None
+    paths = {name: os.path.join(directory, name) for name in wanted}
+    absent = [name for name, sha256 in wanted.items() if not _is(paths[name], sha256)]
+    if dry or not absent:
+        return paths, absent
+    os.makedirs(directory, mode=0o700, exist_ok=True)
+    for name in absent:
+        partial = f"{paths[name]}.partial"
+        with contextlib.suppress(FileNotFoundError):
+            os.unlink(partial)
+        found = points.save_file(archive, name, partial)
+        if wanted[name] not in (None, found):
+            os.unlink(partial)
+            raise BackupError(
+                f"{name} in the seal of {point} has the SHA-256 {found}; {wanted[name]} was sealed",
+                untouched="Nothing was changed",
+                remedy=f"Run borg check --verify-data on {points.path}, or restore from another point",
+            )
+        os.replace(partial, paths[name])
+    return paths, absent
+
+
+def _is(path: str, sha256: str | None) -> bool:
+    """Whether a file is there already. Without a digest to compare it is read again."""
+    return sha256 is not None and os.path.isfile(path) and _content_manifest.sha256(path) == sha256

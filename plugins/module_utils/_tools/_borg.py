@@ -814,6 +814,20 @@ class Repository:
         self._run(*words, on_stdout=digest.update)
         return digest.hexdigest()
 
+    def save_file(self, archive: str, path: str, target: str) -> str:
+        """Write one file of an archive to ``target``, 0600, and give its SHA-256."""
+        digest = hashlib.sha256()
+        with open(target, "xb", opener=lambda name, flags: os.open(name, flags, 0o600)) as stream:
+
+            def take(chunk: bytes) -> None:
+                digest.update(chunk)
+                stream.write(chunk)
+
+            self._run(
+                "extract", "--stdout", f"{self.path}::{check_archive_name(archive)}", f"pp:{path}", on_stdout=take
+            )
+        return digest.hexdigest()
+
     def _find_version(self) -> str:
         outcome = _command.run([self._executable, "--version"], env=self._environment)
         if outcome.rc != 0:

@@ -1,0 +1,22 @@
+# Copyright: (c) 2026, the labops.backup contributors
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""Filters that settle, plan and judge a restore."""
+
+from __future__ import annotations
+
+import typing as t
+
+from ansible_collections.labops.backup.plugins.module_utils._model import _restoration
+from ansible_collections.labops.backup.plugins.plugin_utils._filters import filters
+
+
+class FilterModule:
+    """Filters over a restore."""
+
+    def filters(self) -> dict[str, t.Callable[..., t.Any]]:
+        """Name to function."""
+        return filters(
+            *(_restoration.restoration, _restoration.incident, _restoration.restore_datasets),
+            *(_restoration.fence_state, _restoration.restore_plan, _restoration.restore_plan_lines),
+            *(_restoration.restore_ready,),
+        )

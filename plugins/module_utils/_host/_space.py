@@ -1,0 +1,27 @@
+# Copyright: (c) 2026, the labops.backup contributors
+# SPDX-License-Identifier: GPL-3.0-or-later
+# PRIVATE to labops.backup: no stable interface.
+"""How much room there is where something is to be written."""
+
+from __future__ import annotations
+
+import os
+import typing as t
+
+
+def look(path: str) -> dict[str, t.Any]:
+    """The file system that holds ``path``, or would hold it if it were made."""
+    existing = os.path.realpath(path)
+    while not os.path.isdir(existing):
+        existing = os.path.dirname(existing)
+    status = os.statvfs(existing)
+    return {
+        "path": path,
+        "present": os.path.isdir(path),
+        "existing": existing,
+        "device": os.stat(existing).st_dev,
+        "total_bytes": status.f_blocks * status.f_frsize,
+        "free_bytes": status.f_bavail * status.f_frsize,
+        "free_inodes": status.f_favail,
+        "writable": os.access(existing, os.W_OK) and not status.f_flag & os.ST_RDONLY,
+    }

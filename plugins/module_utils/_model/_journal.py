@@ -1,0 +1,115 @@
+# Copyright: (c) 2026, the labops.backup contributors
+# SPDX-License-Identifier: GPL-3.0-or-later
+# PRIVATE to labops.backup: no stable interface.
+"""The journal of an incident: what was confirmed, which steps are done, what happened when."""
+
+from __future__ import annotations
+
+import statistics
+import typing as t
+from datetime import datetime
+
+from ansible_collections.labops.backup.plugins.module_utils._errors import BackupError
+from ansible_collections.labops.backup.plugins.module_utils._model import _run
+
+OPEN, RESTORED, RELEASED, ACCEPTED = "open", "restored", "released", "accepted"
+STATES = (OPEN, RESTORED, RELEASED, ACCEPTED)
+STARTED, FINISHED, FAILED = "started", "finished", "failed"
+STEP_STATES = (STARTED, FINISHED, FAILED)
+
+Document = dict[str, t.Any]
+
+
+def begin(incident: str, source: str, server: str) -> Document:
+    """The journal of an incident that nobody wrote about yet."""
+    return {
+        "incident": incident,
+        "source": source,
+        "server": server,
+        "began": _run.utc(_run.began(incident)),
+        "state": OPEN,
+        "confirmed": None,
+        "plan": None,
+        "steps": {},
+        "events": [],
+    }
+
+
+def note(
+    journal: t.Mapping[str, t.Any],
+    *,
+    now: datetime,
+    event: str = "",
+    step: str = "",
+    step_state: str = "",
+    result: t.Mapping[str, t.Any] | None = None,
+    state: str = "",
+    confirmed: t.Mapping[str, t.Any] | None = None,
+    plan: t.Mapping[str, t.Any] | None = None,
+) -> Document:
+    """The journal after one more entry.
+
+    :raises BackupError: when what was confirmed is to be changed, or a finished step is to begin again.
+    """
+    time = _run.utc(now)
+    after: Document = {**journal, "steps": dict(journal["steps"]), "events": list(journal["events"])}
+    if confirmed is not None:
+        before = journal["confirmed"]
+        if before is not None and before != dict(confirmed):
+            differing = sorted(key for key in {*before, *confirmed} if before.get(key) != confirmed.get(key))
+            raise BackupError(
+                f"the incident {journal['incident']} was confirmed with other settings of {', '.join(differing)}",
+                untouched="Nothing was changed",
+                remedy="Resume it with the same settings, or release it and begin another one",
+            )
+        after["confirmed"] = dict(confirmed)
+    if plan is not None:
+        after["plan"] = dict(plan)
+    if step:
+        known = dict(journal["steps"].get(step, {}))
+        if known.get("state") == FINISHED and step_state != FINISHED:
+            raise BackupError(f"the step {step} of the incident {journal['incident']} is finished already")
+        if step_state == STARTED:
+            known = {"state": STARTED, "started": time, "attempts": known.get("attempts", 0) + 1}
+        else:
+            known = {**known, "state": step_state, "ended": time, "result": dict(result or {})}
+        after["steps"][step] = known
+        event = event or f"{step} {step_state}"
+    if state:
+        after["state"] = state
+        event = event or state
+    if event:
+        after["events"].append({"time": time, "what": event})
+    return after
+
+
+def finished(journal: t.Mapping[str, t.Any]) -> list[str]:
+    """The names of the steps that are done."""
+    return [name for name, step in journal["steps"].items() if step["state"] == FINISHED]
+
+
+def rates(journals: t.Iterable[t.Mapping[str, t.Any]]) -> dict[str, float]:
+    """Bytes a second by kind of work, as earlier restores measured them (the median)."""
+    seen: dict[str, list[float]] = {}
+    for journal in journals:
+        for name, step in journal["steps"].items():
+            result = step.get("result") or {}
+            size, seconds = result.get("bytes"), result.get("seconds")
+            if step["state"] == FINISHED and size and seconds:
+                seen.setdefault(name.rpartition(".")[2], []).append(float(size) / float(seconds))
+    return {kind: round(statistics.median(values)) for kind, values in sorted(seen.items())}
+
+
+def check(journal: t.Mapping[str, t.Any], name: str) -> None:
+    """Refuse a document that is no journal.
+
+    :raises BackupError: naming what is wrong.
+    """
+    wanted: dict[str, type] = {"incident": str, "source": str, "state": str, "steps": dict, "events": list}
+    wrong = [key for key, kind in wanted.items() if not isinstance(journal.get(key), kind)]
+    if wrong or journal["state"] not in STATES:
+        raise BackupError(
+            f"{name} is not the journal of an incident ({', '.join(wrong) or 'unknown state'})",
+            untouched="Nothing was changed",
+            remedy="Move it away, and give the same restore_incident again to begin a new journal",
+        )

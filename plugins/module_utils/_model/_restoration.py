@@ -1,0 +1,494 @@
+# Copyright: (c) 2026, the labops.backup contributors
+# SPDX-License-Identifier: GPL-3.0-or-later
+# PRIVATE to labops.backup: no stable interface.
+"""A restore: what was asked for, what is missing on the source, what would be done about it, and in which order."""
+
+from __future__ import annotations
+
+import posixpath
+import typing as t
+
+from ansible_collections.labops.backup.plugins.module_utils._errors import BackupError
+from ansible_collections.labops.backup.plugins.module_utils._model import _point, _run
+
+AUTO = "auto"
+STAGES = ("fence", "release", "accept")
+CAUSES = ("accident", "hardware", "intrusion")
+INTACT, DAMAGED, LOST = "intact", "damaged", "lost"
+# Where the old state of a dataset waits until it is accepted that the new one is right; nights leave it out.
+ASIDE = ".labops-aside-"
+# Bytes a second where nothing was measured yet: one spinning disk, and the load of a dump by one client.
+ASSUMED_RATES = {"extract": 40e6, "push": 60e6, "load": 10e6, "check": 150e6}
+_JOURNALS = "/var/lib/labops-backup/journal"
+_INCIDENT = "/var/lib/labops-backup/incident"
+_HOLDS = "/var/lib/labops-backup/hold"
+_EXAMPLES = 5
+
+Document = dict[str, t.Any]
+
+
+def restoration(
+    plan: t.Sequence[t.Mapping[str, t.Any]], options: t.Mapping[str, t.Any], tags: t.Sequence[str]
+) -> Document:
+    """What was asked for, compared with the inventory, before any host is asked.
+
+    :param plan: of the inventory.
+    :param options: the variables of C(restore.yml) by their names without C(restore_).
+    :param tags: C(ansible_run_tags).
+    :raises BackupError: when the request cannot be meant so.
+    """
+    stage = _stage(tags)
+    source = _source(plan, str(options.get("source") or ""))
+    names = [str(dataset["name"]) for dataset in source["datasets"]]
+    incident = str(options.get("incident") or "")
+    if incident:
+        _run.began(incident)
+    confirm = str(options.get("confirm") or "")
+    if confirm and not _run.is_identifier(confirm):
+        raise _refused(
+            f"restore_confirm is {confirm!r}; it must be the identifier of the recovery point that the plan showed",
+            "Run without restore_confirm first, read the plan, then copy the identifier from it",
+        )
+    cause = str(options.get("cause") or "")
+    if cause and cause not in CAUSES:
+        raise _refused(f"restore_cause is {cause!r}; known are {', '.join(CAUSES)}")
+    scope = _words(options.get("scope") or AUTO)
+    unknown = sorted(set(scope) - {AUTO, *names})
+    if unknown:
+        raise _refused(
+            f"restore_scope names {', '.join(unknown)}; the datasets of {source['name']} are {', '.join(names)}"
+        )
+    target = str(options.get("target") or "")
+    paths = [_path(one, names) for one in _words(options.get("paths") or [])]
+    if paths:
+        scope = [name for name in names if any(path["dataset"] == name for path in paths)]
+    schemas = _words(options.get("schemas") or [])
+    if schemas and not _database(source):
+        raise _refused(f"restore_schemas was given, but {source['name']} has no dataset of kind database")
+    if schemas:
+        scope = [_database(source)]
+    if target:
+        target = _target(target, source)
+    beside = bool(options.get("beside"))
+    if beside and not schemas:
+        raise _refused("restore_beside needs restore_schemas: which schemas are to be laid beside the live ones?")
+    return {
+        "stage": stage,
+        "source": source["name"],
+        "server": source["server"],
+        "point": str(options.get("point") or _point.LATEST),
+        "scope": scope,
+        "paths": paths,
+        "schemas": schemas,
+        "beside": beside,
+        "target": target,
+        "exact": _flag("restore_exact", options.get("exact")),
+        "safety_copy": _flag("restore_safety_copy", options.get("safety_copy", True)),
+        "confirm": confirm,
+        "cause": cause,
+        "incident": incident,
+        # What is laid beside the live data replaces nothing, so nobody has to be kept from writing.
+        "needs_fence": not target and not beside,
+        "entry": dict(source),
+        "journals": f"{_JOURNALS}/{source['name']}",
+        "hold": f"{_HOLDS}/{source['name']}.json",
+        "records": _INCIDENT,
+    }
+
+
+def incident(
+    wanted: t.Mapping[str, t.Any], holds: t.Mapping[str, t.Sequence[t.Mapping[str, t.Any]] | None], fresh: str
+) -> Document:
+    """Which incident this is: the one that holds the hosts, or a new one.
+
+    :param holds: by host what it says of a hold on the source; None when the host did not answer.
+    :param fresh: an identifier for a new incident.
+    :raises BackupError: when the hosts disagree, or another incident than the named one is under way.
+    """
+    there = {host: str(found[0]["incident"]) for host, found in holds.items() if found}
+    if len(set(there.values())) > 1:
+        told = ", ".join(f"{name} on {host}" for host, name in sorted(there.items()))
+        raise _refused(
+            f"the hosts are held by different incidents: {told}",
+            "Find out which restore is under way; release the other one with its restore_incident",
+        )
+    held = next(iter(there.values()), "")
+    if wanted["incident"] and held and wanted["incident"] != held:
+        raise _refused(
+            f"restore_incident is {wanted['incident']}, but {wanted['source']} is held by the incident {held}; "
+            "a second restore beside the first would undo its work",
+            f"Go on with restore_incident={held}, or release that one first",
+        )
+    if wanted["stage"] in ("release", "accept") and not (held or wanted["incident"]):
+        raise _refused(
+            f"no incident holds {wanted['source']}, so there is nothing to {wanted['stage']}",
+            "Name one with restore_incident; the journals lie on the server in " + str(wanted["journals"]),
+        )
+    name = wanted["incident"] or held or fresh
+    return {
+        **wanted,
+        "incident": name,
+        "held": held,
+        "held_on": sorted(there),
+        "silent": sorted(host for host, found in holds.items() if found is None),
+        "journal": f"{wanted['journals']}/{name}.json",
+        "work": f"{wanted['entry']['staging']}/restore/{name}",
+        "aside": ASIDE + name,
+    }
+
+
+def restore_datasets(wanted: t.Mapping[str, t.Any], point: t.Mapping[str, t.Any]) -> list[Document]:
+    """The datasets of the point that the request speaks of, in the order of a restore.
+
+    :param wanted: of :func:`incident`.
+    :param point: its seal.
+    :raises BackupError: when the point lacks one of them.
+    """
+    entry = wanted["entry"]
+    sealed = {one["name"]: one for one in point["datasets"]}
+    named = [one["name"] for one in entry["datasets"]]
+    chosen = [name for name in named if AUTO in wanted["scope"] or name in wanted["scope"]]
+    absent = [name for name in chosen if name not in sealed]
+    if absent and AUTO not in wanted["scope"]:
+        reasons = "; ".join(f"{one['dataset']}: {one['reason']}" for one in point["missing"])
+        raise _refused(
+            f"the recovery point {point['point']} does not hold {', '.join(absent)} ({reasons or 'no reason given'})",
+            "Choose another point, or leave that dataset out of restore_scope",
+        )
+    found = []
+    for dataset in entry["datasets"]:
+        name = dataset["name"]
+        if name not in chosen or name in absent:
+            continue
+        there = sealed[name]
+        destination = posixpath.join(wanted["target"], name) if wanted["target"] else dataset["path"]
+        found.append(
+            {
+                "name": name,
+                "kind": dataset["kind"],
+                "order": dataset["order"],
+                "destination": destination,
+                "mirror": dataset["mirror"],
+                "generation_file": dataset["generation_file"],
+                "generation": there["generation"],
+                "lock": dataset["lock"],
+                "repository": there["repository"],
+                "archive": there["archive"],
+                "archive_id": there["archive_id"],
+                "files": there.get("files"),
+                "bytes": there.get("bytes"),
+                "manifest": f"{name}.content" if f"{name}.content" in point.get("files", {}) else "",
+                "paths": [path["path"] for path in wanted["paths"] if path["dataset"] == name],
+            }
+        )
+    return sorted(found, key=lambda one: one["order"])
+
+
+def restore_plan(
+    wanted: t.Mapping[str, t.Any],
+    point: t.Mapping[str, t.Any],
+    datasets: t.Sequence[t.Mapping[str, t.Any]],
+    losses: t.Mapping[str, t.Any],
+    space: t.Sequence[t.Mapping[str, t.Any]],
+    fence: t.Mapping[str, t.Any],
+    rates: t.Mapping[str, float],
+    now: str,
+) -> Document:
+    """What would be done, what it needs, and what stands in its way. Changes and decides nothing by itself.
+
+    :param losses: of ``loss_scope_info``: C(datasets) and C(database).
+    :param space: of ``space_info`` for the destinations.
+    :param fence: C(holds) and C(reasons).
+    :param rates: bytes a second by kind of work, as measured by earlier restores and drills.
+    :param now: UTC.
+    """
+    found = {one["dataset"]: one for one in losses.get("datasets", ())}
+    database = losses.get("database") or {}
+    rooms = {one["path"]: one for one in space}
+    steps: list[Document] = []
+    refusals: list[str] = []
+    notes: list[str] = []
+    for dataset in datasets:
+        name = dataset["name"]
+        is_database = dataset["kind"] == "database" and not wanted["target"]
+        loss = database if is_database else found.get(name, {})
+        state = str(loss.get("state", "unknown"))
+        named = name in wanted["scope"]
+        taken = named or (AUTO in wanted["scope"] and state != INTACT and not is_database)
+        if is_database and not named and state != INTACT:
+            notes.append(
+                f"{name} is {state} and is not part of this restore. Name it if it is to be replaced: "
+                f"restore_scope=auto,{name}"
+            )
+        size = _to_bring(dataset, loss, wanted, point, is_database)
+        step = {
+            "dataset": name,
+            "kind": dataset["kind"],
+            "state": state,
+            "taken": taken,
+            "destination": dataset["destination"],
+            "from": "mirror" if loss.get("mirror_is_the_point") else "archive",
+            "counts": {key: loss.get(key, {}) for key in ("missing", "damaged", "metadata", "newer")},
+            "bytes": size,
+            "seconds": _seconds(size, is_database, rates) if taken else 0.0,
+            "replaces": _replaces(wanted, dataset, is_database),
+        }
+        steps.append(step)
+        room = rooms.get(dataset["destination"])
+        if taken and room is not None:
+            if not room["writable"]:
+                refusals.append(f"{dataset['destination']} on {wanted['source']} cannot be written")
+            if room["free_bytes"] < size:
+                refusals.append(
+                    f"{dataset['destination']} has {_size(room['free_bytes'])} free and {_size(size)} would come"
+                )
+    steps = _share_of_a_file_system(steps, rooms, refusals)
+    if point["state"] != _point.COMPLETE and wanted["point"] != point["point"]:
+        refusals.append(
+            f"{point['point']} is {point['state']}; such a point has to be named: restore_point={point['point']}"
+        )
+    if wanted["cause"] in ("hardware", "intrusion") and wanted["needs_fence"]:
+        refusals.append(
+            f"the cause is {wanted['cause']}: what failed or was entered is no place to restore to. Restore to a "
+            "replacement host, or to another directory with restore_target"
+        )
+    if wanted["needs_fence"] and not fence.get("holds"):
+        notes.append("seen on a moving target: the fence does not hold (" + "; ".join(fence.get("reasons", ())) + ")")
+    taken_steps = [step for step in steps if step["taken"]]
+    return {
+        "time": now,
+        "incident": wanted["incident"],
+        "source": wanted["source"],
+        "point": point["point"],
+        "point_state": point["state"],
+        "dump_set": point["dump_set"],
+        "moving": bool(wanted["needs_fence"] and not fence.get("holds")),
+        "steps": steps,
+        "order": [step["dataset"] for step in taken_steps],
+        "bytes": sum(step["bytes"] for step in taken_steps),
+        "seconds": round(sum(step["seconds"] for step in taken_steps), 1),
+        "rates": {**ASSUMED_RATES, **rates},
+        "rates_measured": sorted(rates),
+        "notes": notes,
+        "refusals": refusals,
+        "history": losses.get("history") or {},
+    }
+
+
+def restore_plan_lines(plan: t.Mapping[str, t.Any]) -> list[str]:
+    """The plan for people, one line a thought."""
+    lines = [
+        f"Restore of {plan['source']} from the recovery point {plan['point']} ({plan['point_state']}"
+        + (f", its dump began {plan['dump_set']['started']})" if plan["dump_set"] else ")"),
+    ]
+    if plan["moving"]:
+        lines.append("SEEN ON A MOVING TARGET: somebody may still be writing. Nothing can be confirmed yet.")
+    lines += [
+        "First decide: is the hardware failing, or was somebody in? Then not onto this host.",
+        "",
+        f"{'dataset':<12} {'state':<9} {'missing':>9} {'damaged':>9} {'metadata':>9} {'newer':>9} {'to bring':>10}  what",
+    ]
+    for step in plan["steps"]:
+        counts = [_count(step["counts"][key]) for key in ("missing", "damaged", "metadata", "newer")]
+        what = f"{step['replaces']} (from the {step['from']}, about {_duration(step['seconds'])})"
+        lines.append(
+            f"{step['dataset']:<12} {step['state']:<9} "
+            + " ".join(f"{count:>9}" for count in counts)
+            + f" {_size(step['bytes']) if step['taken'] else '-':>10}  {what if step['taken'] else 'left as it is'}"
+        )
+    lines.append("")
+    assumed = sorted(set(ASSUMED_RATES) - set(plan["rates_measured"]))
+    if plan["order"]:
+        lines.append(
+            f"Order: {' -> '.join(plan['order'])} -> checks. About {_size(plan['bytes'])}, {_duration(plan['seconds'])}"
+            + (f" (assumed rates for {', '.join(assumed)})" if assumed else " (measured rates)")
+        )
+    else:
+        lines.append("Nothing of the scope is missing or damaged; there is nothing to restore.")
+    lines += _history_lines(plan["history"])
+    lines += [f"Note: {note}" for note in plan["notes"]]
+    lines += [f"REFUSED: {refusal}" for refusal in plan["refusals"]]
+    return lines
+
+
+def restore_ready(wanted: t.Mapping[str, t.Any], plan: t.Mapping[str, t.Any], fence: t.Mapping[str, t.Any]) -> str:
+    """Why a confirmed restore may not begin; empty when it may."""
+    reasons = list(plan["refusals"])
+    if wanted["confirm"] != plan["point"]:
+        reasons.insert(
+            0, f"restore_confirm is {wanted['confirm']}, but restore_point={wanted['point']} means {plan['point']}"
+        )
+    if wanted["needs_fence"] and not fence.get("holds"):
+        reasons.append("the fence does not hold: " + "; ".join(fence.get("reasons", ()) or ["it was never raised"]))
+    return "; ".join(reasons)
+
+
+def fence_state(
+    wanted: t.Mapping[str, t.Any],
+    writers: t.Mapping[str, t.Any],
+    database: t.Mapping[str, t.Any],
+    activity: t.Mapping[str, t.Any],
+) -> Document:
+    """Whether nobody but the restore can write, and if not, why.
+
+    :param writers: of ``writer_fence`` in check mode.
+    :param database: of ``db_fence`` in check mode; empty for a source without a database.
+    :param activity: of ``write_activity_info``.
+    """
+    reasons = []
+    if wanted["source"] not in wanted["held_on"]:
+        reasons.append(f"no incident holds {wanted['source']}")
+    if wanted["server"] not in wanted["held_on"]:
+        reasons.append(f"the backup jobs on {wanted['server']} are not held")
+    if not writers.get("holds"):
+        reasons.append("the writers that the inventory names are not stopped")
+    if database and not database.get("holds"):
+        reasons.append("the database takes writes")
+    if not activity.get("quiet"):
+        seen = ", ".join(str(one) for one in activity.get("writers", ())[:_EXAMPLES])
+        reasons.append("somebody is writing" + (f": {seen}" if seen else ""))
+    return {"holds": not reasons, "reasons": reasons}
+
+
+def _stage(tags: t.Sequence[str]) -> str:
+    named = [tag for tag in tags if tag != "all"]
+    if not named:
+        return "restore"
+    if len(named) > 1 or named[0] not in STAGES:
+        raise _refused(
+            f"--tags {','.join(named)} is not a stage of a restore; there are {', '.join(STAGES)}, one at a time"
+        )
+    return named[0]
+
+
+def _source(plan: t.Sequence[t.Mapping[str, t.Any]], name: str) -> t.Mapping[str, t.Any]:
+    known = {entry["name"]: entry for entry in plan}
+    if not name and len(known) > 1:
+        raise _refused(f"the inventory has the sources {', '.join(known)}", "Name one as restore_source")
+    if name and name not in known:
+        raise _refused(f"restore_source is {name!r}; the inventory has {', '.join(known)}")
+    return known[name] if name else plan[0]
+
+
+def _database(source: t.Mapping[str, t.Any]) -> str:
+    return next((str(one["name"]) for one in source["datasets"] if one["kind"] == "database"), "")
+
+
+def _words(value: object) -> list[str]:
+    """A list, or what somebody wrote on a command line with commas."""
+    if isinstance(value, str):
+        return [word.strip() for word in value.split(",") if word.strip()]
+    if isinstance(value, t.Sequence):
+        return [str(word) for word in value]
+    raise _refused(f"{value!r} is not a list")
+
+
+def _flag(name: str, value: object) -> bool:
+    text = str(value or False).lower()
+    if text not in ("true", "false", "yes", "no", "1", "0"):
+        raise _refused(f"{name} is {value!r}; true or false are meant")
+    return text in ("true", "yes", "1")
+
+
+def _path(text: str, names: t.Sequence[str]) -> dict[str, str]:
+    dataset, _slash, path = text.strip("/").partition("/")
+    if dataset not in names or not path or ".." in path.split("/"):
+        raise _refused(
+            f"restore_paths has {text!r}; a path begins with its dataset ({', '.join(names)}), as in {names[-1]}/2024/a.tif"
+        )
+    return {"dataset": dataset, "path": path}
+
+
+def _target(target: str, source: t.Mapping[str, t.Any]) -> str:
+    plain = posixpath.normpath(target)
+    if not target.startswith("/") or plain == "/" or ".." in target.split("/"):
+        raise _refused(f"restore_target is {target!r}; an absolute directory is meant")
+    for dataset in source["datasets"]:
+        if f"{plain}/".startswith(f"{dataset['path']}/") or f"{dataset['path']}/".startswith(f"{plain}/"):
+            raise _refused(
+                f"restore_target {plain} overlaps with the dataset {dataset['name']} in {dataset['path']}",
+                "Choose a directory outside, or leave restore_target out to restore in place",
+            )
+    return plain
+
+
+def _to_bring(
+    dataset: t.Mapping[str, t.Any],
+    loss: t.Mapping[str, t.Any],
+    wanted: t.Mapping[str, t.Any],
+    point: t.Mapping[str, t.Any],
+    is_database: bool,
+) -> int:
+    if is_database or dataset["kind"] == "database":
+        return int(dataset["bytes"] or 0)
+    return sum(int(loss.get(key, {}).get("bytes", 0)) for key in ("missing", "damaged"))
+
+
+def _seconds(size: int, is_database: bool, rates: t.Mapping[str, float]) -> float:
+    known = {**ASSUMED_RATES, **rates}
+    kinds = ("extract", "push", "load", "check") if is_database else ("extract", "push", "check")
+    return sum(size / known[kind] for kind in kinds)
+
+
+def _replaces(wanted: t.Mapping[str, t.Any], dataset: t.Mapping[str, t.Any], is_database: bool) -> str:
+    if is_database and wanted["beside"]:
+        return f"{', '.join(wanted['schemas'])} beside the live schemas"
+    if is_database:
+        which = ", ".join(wanted["schemas"]) or "all schemas of the dump"
+        return f"{which} replaced; tables that are not in the dump go; a dump of the old state is kept aside"
+    if wanted["target"]:
+        return f"laid into {dataset['destination']}"
+    extra = "moved aside, too" if wanted["exact"] else "stays"
+    return f"damaged files moved aside into {ASIDE}{wanted['incident']}; what is newer {extra}"
+
+
+def _share_of_a_file_system(
+    steps: list[Document], rooms: t.Mapping[str, t.Mapping[str, t.Any]], refusals: list[str]
+) -> list[Document]:
+    """Datasets on one file system need their room together."""
+    needed: dict[t.Any, int] = {}
+    for step in steps:
+        room = rooms.get(step["destination"])
+        if step["taken"] and room is not None:
+            needed[room["device"]] = needed.get(room["device"], 0) + step["bytes"]
+    for device, size in needed.items():
+        free = min(room["free_bytes"] for room in rooms.values() if room["device"] == device)
+        alone = any(step["bytes"] > free for step in steps if step["taken"])
+        if size > free and not alone:
+            refusals.append(f"the datasets on one file system need {_size(size)} together and {_size(free)} are free")
+    return steps
+
+
+def _history_lines(history: t.Mapping[str, t.Any]) -> list[str]:
+    lines = []
+    for step in history.get("suspicious", ()):
+        lines.append(f"Suspicious: {step}")
+    newest = history.get("newest_intact") or {}
+    if history.get("suspicious"):
+        told = ", ".join(f"{name}: {point}" for name, point in sorted(newest.items()))
+        lines.append(f"Newest point before that, by dataset: {told}. Name it with restore_point to restore from there.")
+    return lines
+
+
+def _count(counts: object) -> int:
+    return int(counts.get("count", 0)) if isinstance(counts, t.Mapping) else int(t.cast("int", counts or 0))
+
+
+def _size(number: float) -> str:
+    for unit in ("B", "KB", "MB", "GB"):
+        if number < 1000:
+            return f"{number:.0f} {unit}" if unit == "B" else f"{number:.1f} {unit}"
+        number /= 1000
+    return f"{number:.1f} TB"
+
+
+def _duration(seconds: float) -> str:
+    if seconds < 90:
+        return f"{max(1, round(seconds))} s"
+    if seconds < 5400:
+        return f"{seconds / 60:.0f} min"
+    return f"{seconds / 3600:.1f} h"
+
+
+def _refused(what: str, remedy: str = "") -> BackupError:
+    return BackupError(what, untouched="Nothing was changed", remedy=remedy)
