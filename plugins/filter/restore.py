@@ -18,5 +18,5 @@ class FilterModule:
         return filters(
             *(_restoration.restoration, _restoration.incident, _restoration.restore_datasets),
             *(_restoration.fence_state, _restoration.restore_plan, _restoration.restore_plan_lines),
-            *(_restoration.restore_ready,),
+            *(_restoration.restore_ready, _restoration.restore_sources, _restoration.scope_files),
         )

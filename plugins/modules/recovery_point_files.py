@@ -11,8 +11,8 @@ short_description: Lay the files of a seal into a folder
 version_added: "0.1.0"
 author: labops.backup contributors (@labops)
 description:
-  - Takes C(point.json), the manifest of the dump set and the content manifests out of the seal of a recovery point. That is
-    enough to tell what a point holds, without a look at the archives of the datasets.
+  - Takes C(point.json), the manifest of the dump set and the content manifests out of the seal of a recovery point.
+    That is enough to tell what a point holds, without a look at the archives of the datasets.
   - Each file is compared with the SHA-256 that was sealed. A file that is there with the right content is left alone.
 extends_documentation_fragment: [labops.backup._attributes, labops.backup._borg]
 attributes:

@@ -30,8 +30,8 @@ EXAMPLES = r"""
 RETURN = r"""
 spaces:
   description:
-    - By path, in the order of O(paths), the C(path), whether it is C(present), the folder C(existing) that was looked at,
-      the C(device) of its file system, C(total_bytes), C(free_bytes), C(free_inodes), and whether it is C(writable).
+    - In the order of O(paths) the C(path), whether it is C(present), the folder C(existing) that was looked at, the
+      C(device) of its file system, C(total_bytes), C(free_bytes), C(free_inodes), and whether it is C(writable).
   returned: success
   type: list
   elements: dict

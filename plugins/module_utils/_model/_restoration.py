@@ -5,6 +5,8 @@
 
 from __future__ import annotations
 
+import base64
+import json
 import posixpath
 import typing as t
 
@@ -96,16 +98,16 @@ def restoration(
     }
 
 
-def incident(
-    wanted: t.Mapping[str, t.Any], holds: t.Mapping[str, t.Sequence[t.Mapping[str, t.Any]] | None], fresh: str
-) -> Document:
+def incident(wanted: t.Mapping[str, t.Any], asked: t.Sequence[t.Mapping[str, t.Any]], fresh: str) -> Document:
     """Which incident this is: the one that holds the hosts, or a new one.
 
-    :param holds: by host what it says of a hold on the source; None when the host did not answer.
+    :param asked: the results of C(backup_hold_info), with the host in C(item.host); one that did not answer is
+        C(unreachable).
     :param fresh: an identifier for a new incident.
     :raises BackupError: when the hosts disagree, or another incident than the named one is under way.
     """
-    there = {host: str(found[0]["incident"]) for host, found in holds.items() if found}
+    silent = sorted(str(one["item"]["host"]) for one in asked if one.get("unreachable"))
+    there = {str(one["item"]["host"]): str(one["holds"][0]["incident"]) for one in asked if one.get("holds")}
     if len(set(there.values())) > 1:
         told = ", ".join(f"{name} on {host}" for host, name in sorted(there.items()))
         raise _refused(
@@ -130,7 +132,7 @@ def incident(
         "incident": name,
         "held": held,
         "held_on": sorted(there),
-        "silent": sorted(host for host, found in holds.items() if found is None),
+        "silent": silent,
         "journal": f"{wanted['journals']}/{name}.json",
         "work": f"{wanted['entry']['staging']}/restore/{name}",
         "aside": ASIDE + name,
@@ -184,6 +186,51 @@ def restore_datasets(wanted: t.Mapping[str, t.Any], point: t.Mapping[str, t.Any]
     return sorted(found, key=lambda one: one["order"])
 
 
+def restore_sources(
+    parts: t.Sequence[t.Mapping[str, t.Any]], read: t.Sequence[t.Mapping[str, t.Any]]
+) -> list[Document]:
+    """Say of each dataset whether its mirror still holds what the point archived.
+
+    :param parts: of :func:`restore_datasets`.
+    :param read: the results of C(slurp) of their generation files, in the same order.
+    """
+    return [{**part, "from_mirror": _holds(part, one.get("content"))} for part, one in zip(parts, read, strict=True)]
+
+
+def _holds(part: t.Mapping[str, t.Any], content: object) -> bool:
+    if not isinstance(content, str):
+        return False
+    try:
+        document = json.loads(base64.b64decode(content))
+    except ValueError:
+        return False
+    return (
+        isinstance(document, dict)
+        and document.get("state") == "complete"
+        and document.get("generation") == part["generation"]
+    )
+
+
+def scope_files(parts: t.Sequence[t.Mapping[str, t.Any]], folder: str, depth: str) -> list[Document]:
+    """What C(loss_scope_info) is to compare.
+
+    :param parts: of :func:`restore_sources`; one without a content manifest is left out.
+    :param folder: where the manifests lie on the source.
+    :param depth: C(content) or C(metadata).
+    """
+    return [
+        {
+            "dataset": part["name"],
+            "manifest": posixpath.join(folder, part["manifest"]),
+            "path": part["destination"],
+            "depth": depth,
+            **({"only": part["paths"]} if part["paths"] else {}),
+        }
+        for part in parts
+        if part["manifest"]
+    ]
+
+
 def restore_plan(
     wanted: t.Mapping[str, t.Any],
     point: t.Mapping[str, t.Any],
@@ -220,14 +267,14 @@ def restore_plan(
                 f"{name} is {state} and is not part of this restore. Name it if it is to be replaced: "
                 f"restore_scope=auto,{name}"
             )
-        size = _to_bring(dataset, loss, wanted, point, is_database)
+        size = _to_bring(dataset, loss)
         step = {
             "dataset": name,
             "kind": dataset["kind"],
             "state": state,
             "taken": taken,
             "destination": dataset["destination"],
-            "from": "mirror" if loss.get("mirror_is_the_point") else "archive",
+            "from": "mirror" if dataset.get("from_mirror") else "archive",
             "counts": {key: loss.get(key, {}) for key in ("missing", "damaged", "metadata", "newer")},
             "bytes": size,
             "seconds": _seconds(size, is_database, rates) if taken else 0.0,
@@ -286,7 +333,7 @@ def restore_plan_lines(plan: t.Mapping[str, t.Any]) -> list[str]:
     lines += [
         "First decide: is the hardware failing, or was somebody in? Then not onto this host.",
         "",
-        f"{'dataset':<12} {'state':<9} {'missing':>9} {'damaged':>9} {'metadata':>9} {'newer':>9} {'to bring':>10}  what",
+        "dataset      state       missing   damaged  metadata     newer   to bring  what",
     ]
     for step in plan["steps"]:
         counts = [_count(step["counts"][key]) for key in ("missing", "damaged", "metadata", "newer")]
@@ -394,7 +441,8 @@ def _path(text: str, names: t.Sequence[str]) -> dict[str, str]:
     dataset, _slash, path = text.strip("/").partition("/")
     if dataset not in names or not path or ".." in path.split("/"):
         raise _refused(
-            f"restore_paths has {text!r}; a path begins with its dataset ({', '.join(names)}), as in {names[-1]}/2024/a.tif"
+            f"restore_paths has {text!r}; a path begins with its dataset ({', '.join(names)}), "
+            f"as in {names[-1]}/2024/a.tif"
         )
     return {"dataset": dataset, "path": path}
 
@@ -412,14 +460,8 @@ def _target(target: str, source: t.Mapping[str, t.Any]) -> str:
     return plain
 
 
-def _to_bring(
-    dataset: t.Mapping[str, t.Any],
-    loss: t.Mapping[str, t.Any],
-    wanted: t.Mapping[str, t.Any],
-    point: t.Mapping[str, t.Any],
-    is_database: bool,
-) -> int:
-    if is_database or dataset["kind"] == "database":
+def _to_bring(dataset: t.Mapping[str, t.Any], loss: t.Mapping[str, t.Any]) -> int:
+    if dataset["kind"] == "database":
         return int(dataset["bytes"] or 0)
     return sum(int(loss.get(key, {}).get("bytes", 0)) for key in ("missing", "damaged"))
 
