@@ -261,7 +261,7 @@ def restore_plan(
         loss = database if is_database else found.get(name, {})
         state = str(loss.get("state", "unknown"))
         named = name in wanted["scope"]
-        taken = named or (AUTO in wanted["scope"] and state != INTACT and not is_database)
+        taken = named or (AUTO in wanted["scope"] and state in (DAMAGED, LOST) and not is_database)
         if is_database and not named and state != INTACT:
             notes.append(
                 f"{name} is {state} and is not part of this restore. Name it if it is to be replaced: "

@@ -78,6 +78,10 @@ class Repository:
         except KeyError:
             raise BackupError(f"{path} is not in {archive}") from None
 
+    def save_file(self, archive: str, path: str, target: str) -> str:
+        pathlib.Path(target).write_bytes(self.read_file(archive, path))
+        return hashlib.sha256(pathlib.Path(target).read_bytes()).hexdigest()
+
     def file_digest(self, archive: str, path: str) -> str:
         return hashlib.sha256(self.read_file(archive, path)).hexdigest()
 

@@ -1,0 +1,283 @@
+# Copyright: (c) 2026, the labops.backup contributors
+# SPDX-License-Identifier: GPL-3.0-or-later
+from __future__ import annotations
+
+import base64
+import json
+import pathlib
+import typing as t
+
+import pytest
+import yaml
+from ansible_collections.labops.backup.plugins.module_utils._errors import BackupError
+from ansible_collections.labops.backup.plugins.module_utils._model import _inventory, _restoration
+
+ROOT = pathlib.Path(__file__).resolve().parents[3]
+DEFAULTS = yaml.safe_load((ROOT / "roles" / "_common" / "defaults" / "main.yml").read_text())
+PLAN = _inventory.plan(
+    {"loki": {}, "tatchu": {"backup_server": "loki"}},
+    {"backup_servers": ["loki"], "backup_sources": ["tatchu"]},
+    DEFAULTS,
+)
+TWO = _inventory.plan(
+    {"loki": {}, "tatchu": {"backup_server": "loki"}, "meg": {"backup_server": "loki"}},
+    {"backup_servers": ["loki"], "backup_sources": ["tatchu", "meg"]},
+    DEFAULTS,
+)
+POINT = "20261123T023000Z-77b0aa"
+OLDER = "20261122T023000Z-77b0aa"
+INCIDENT = "20261123T140000Z-3fa9c1"
+NOW = "2026-11-23T14:10:00Z"
+
+
+def sealed(**changes: t.Any) -> dict[str, t.Any]:
+    return {
+        "point": POINT,
+        "state": "complete",
+        "dump_set": {"id": "20261123T013000Z-aaaaaa", "started": "2026-11-23T01:30:00Z"},
+        "missing": [],
+        "files": {"blobs.content": {}, "data.content": {}},
+        "datasets": [
+            {
+                "name": name,
+                "generation": number,
+                "repository": f"/srv/backup/borg/tatchu/{name}",
+                "archive": f"tatchu-{name}-{POINT}",
+                "archive_id": "ab" * 32,
+                "files": 10,
+                "bytes": 1000 * (number + 1),
+            }
+            for number, name in enumerate(("database", "blobs", "data"))
+        ],
+        **changes,
+    }
+
+
+def wanted(stage: str = "all", **options: t.Any) -> dict[str, t.Any]:
+    return _restoration.restoration(PLAN, options, [stage])
+
+
+def settled(**options: t.Any) -> dict[str, t.Any]:
+    held = [{"item": {"host": host}, "holds": [{"incident": INCIDENT}]} for host in ("tatchu", "loki")]
+    return _restoration.incident(wanted(**options), held, "unused")
+
+
+def loss(name: str, state: str = "intact", **counts: int) -> dict[str, t.Any]:
+    classes = {key: {"count": counts.get(key, 0), "bytes": 100 * counts.get(key, 0)} for key in CLASSES}
+    return {"dataset": name, "state": state, **classes}
+
+
+CLASSES = ("missing", "damaged", "metadata", "newer")
+FENCED = {"holds": True, "reasons": []}
+SPACES = [
+    {"path": one["path"], "device": 1, "free_bytes": 10**9, "writable": True, "present": True}
+    for one in PLAN[0]["datasets"]
+]
+
+
+def planned(request: dict[str, t.Any], *losses: dict[str, t.Any], **changes: t.Any) -> dict[str, t.Any]:
+    point = changes.pop("point", sealed())
+    parts = _restoration.restore_datasets(request, point)
+    read = [{"content": None} for _ in parts]
+    given: dict[str, t.Any] = {
+        "losses": {"datasets": losses, "database": {"state": "damaged"}},
+        "space": SPACES,
+        "fence": FENCED,
+        "rates": {},
+        **changes,
+    }
+    return _restoration.restore_plan(request, point, _restoration.restore_sources(parts, read), now=NOW, **given)
+
+
+@pytest.mark.parametrize(
+    ("options", "stage", "said"),
+    [
+        ({}, "fences", "--tags fences is not a stage"),
+        ({"source": "meg"}, "all", "restore_source is 'meg'; the inventory has tatchu"),
+        ({"confirm": "latest"}, "all", "must be the identifier of the recovery point that the plan showed"),
+        ({"confirm": "2026-11-23T02:30:00Z"}, "all", "must be the identifier"),
+        ({"incident": "today"}, "all", "'today' is not an identifier"),
+        ({"cause": "flood"}, "all", "known are accident, hardware, intrusion"),
+        ({"scope": "auto,blob"}, "all", "restore_scope names blob; the datasets of tatchu are database, blobs, data"),
+        ({"scope": 3}, "all", "3 is not a list"),
+        ({"exact": "perhaps"}, "all", "restore_exact is 'perhaps'"),
+        ({"paths": "photos/a"}, "all", "a path begins with its dataset"),
+        ({"paths": ["data/../../etc"]}, "all", "a path begins with its dataset"),
+        ({"target": "restored"}, "all", "an absolute directory is meant"),
+        ({"target": "/datajoint-data/old"}, "all", "overlaps with the dataset data in /datajoint-data"),
+        ({"target": "/datajoint-db"}, "all", "overlaps with the dataset database"),
+        ({"beside": True}, "all", "restore_beside needs restore_schemas"),
+    ],
+)
+def test_what_cannot_be_meant_is_refused(options: dict[str, t.Any], stage: str, said: str) -> None:
+    with pytest.raises(BackupError) as caught:
+        wanted(stage, **options)
+    assert said in caught.value.message and "Nothing was changed" in caught.value.message
+
+
+def test_with_several_sources_one_has_to_be_named() -> None:
+    with pytest.raises(BackupError, match="Name one as restore_source"):
+        _restoration.restoration(TWO, {}, ["all"])
+    assert _restoration.restoration(TWO, {"source": "meg"}, ["all"])["source"] == "meg"
+
+
+def test_two_stages_at_once_are_refused() -> None:
+    with pytest.raises(BackupError, match="one at a time"):
+        _restoration.restoration(PLAN, {}, ["fence", "release"])
+
+
+def test_what_replaces_nothing_needs_no_fence() -> None:
+    assert wanted()["needs_fence"]
+    assert not wanted(target="/srv/looked-at")["needs_fence"]
+    assert not wanted(schemas="lab_ephys", beside=True)["needs_fence"]
+
+
+def test_the_incident_is_the_one_that_holds() -> None:
+    assert settled()["incident"] == INCIDENT
+    assert settled()["held_on"] == ["loki", "tatchu"]
+    fresh = _restoration.incident(wanted("fence"), [{"item": {"host": "tatchu"}, "holds": []}], INCIDENT)
+    assert (fresh["incident"], fresh["held"]) == (INCIDENT, "")
+
+
+def test_a_host_that_does_not_answer_is_named() -> None:
+    asked = [{"item": {"host": "loki"}, "unreachable": True}, {"item": {"host": "tatchu"}, "holds": []}]
+    assert _restoration.incident(wanted("fence"), asked, INCIDENT)["silent"] == ["loki"]
+
+
+@pytest.mark.parametrize(
+    ("held", "options", "stage", "said"),
+    [
+        (
+            {"loki": INCIDENT, "tatchu": "20261120T140000Z-000000"},
+            {},
+            "all",
+            "held by different incidents: 20261123T140000Z-3fa9c1 on loki, 20261120T140000Z-000000 on tatchu",
+        ),
+        ({"loki": INCIDENT}, {"incident": "20261120T140000Z-000000"}, "all", "a second restore beside the first"),
+        ({}, {}, "release", "no incident holds tatchu, so there is nothing to release"),
+    ],
+)
+def test_incidents_that_do_not_fit_are_refused(
+    held: dict[str, str], options: dict[str, t.Any], stage: str, said: str
+) -> None:
+    asked = [{"item": {"host": host}, "holds": [{"incident": name}]} for host, name in held.items()]
+    with pytest.raises(BackupError) as caught:
+        _restoration.incident(wanted(stage, **options), asked, INCIDENT)
+    assert said in caught.value.message
+
+
+def test_the_order_is_that_of_a_restore() -> None:
+    parts = _restoration.restore_datasets(settled(scope="data,database"), sealed())
+    assert [part["name"] for part in parts] == ["database", "data"]
+    assert [part["destination"] for part in parts] == ["/datajoint-db/dumps", "/datajoint-data"]
+
+
+def test_a_dataset_that_the_point_lacks_cannot_be_named() -> None:
+    point = sealed(datasets=sealed()["datasets"][:2], missing=[{"dataset": "data", "reason": "Pull: no connection"}])
+    with pytest.raises(BackupError, match=r"does not hold data \(data: Pull: no connection\)"):
+        _restoration.restore_datasets(settled(scope="data"), point)
+    assert len(_restoration.restore_datasets(settled(), point)) == 2
+
+
+@pytest.mark.parametrize(
+    ("document", "holds"),
+    [
+        ({"state": "complete", "generation": 1}, True),
+        ({"state": "complete", "generation": 2}, False),
+        ({"state": "writing", "generation": 1}, False),
+        ([], False),
+    ],
+)
+def test_a_mirror_is_used_only_when_it_is_of_the_point(document: t.Any, holds: bool) -> None:
+    parts = _restoration.restore_datasets(settled(scope="blobs"), sealed())
+    content = base64.b64encode(json.dumps(document).encode()).decode()
+    assert _restoration.restore_sources(parts, [{"content": content}])[0]["from_mirror"] is holds
+    assert not _restoration.restore_sources(parts, [{"content": "!"}])[0]["from_mirror"]
+
+
+def test_auto_takes_what_is_damaged_and_never_the_database() -> None:
+    plan = planned(settled(), loss("blobs", "damaged", missing=3, damaged=1), loss("data", newer=2))
+    assert plan["order"] == ["blobs"]
+    assert plan["bytes"] == 400
+    assert any("restore_scope=auto,database" in note for note in plan["notes"])
+    assert planned(settled(scope="auto,database"), loss("blobs"), loss("data"))["order"] == ["database"]
+
+
+def test_a_named_dataset_is_taken_even_if_it_looks_intact() -> None:
+    assert planned(settled(scope="blobs"), loss("blobs"))["order"] == ["blobs"]
+
+
+def test_what_stands_in_the_way_is_said() -> None:
+    tight = [{**one, "free_bytes": 150} for one in SPACES]
+    blobs, data = loss("blobs", "lost", missing=1), loss("data", "damaged", damaged=1)
+    assert planned(settled(), blobs, data, space=tight)["refusals"] == [
+        "the datasets on one file system need 200 B together and 150 B are free"
+    ]
+    shut = [{**one, "writable": False, "free_bytes": 10} for one in SPACES]
+    assert planned(settled(), blobs, loss("data"), space=shut)["refusals"] == [
+        "/datajoint-db/blobs on tatchu cannot be written",
+        "/datajoint-db/blobs has 10 B free and 100 B would come",
+    ]
+    assert "no place to restore to" in planned(settled(cause="intrusion"), blobs, data)["refusals"][0]
+    partial = sealed(state="partial")
+    assert "has to be named" in planned(settled(), blobs, data, point=partial)["refusals"][0]
+    assert planned(settled(point=POINT), blobs, data, point=partial)["refusals"] == []
+
+
+def test_the_confirmation_names_the_point_and_needs_the_fence() -> None:
+    offer = planned(settled(), loss("blobs", "lost", missing=1), loss("data"))
+    assert _restoration.restore_ready(settled(confirm=POINT), offer, FENCED) == ""
+    assert "means 20261123T023000Z-77b0aa" in _restoration.restore_ready(settled(confirm=OLDER), offer, FENCED)
+    open_fence = {"holds": False, "reasons": ["the database takes writes"]}
+    said = _restoration.restore_ready(settled(confirm=POINT), offer, open_fence)
+    assert said == "the fence does not hold: the database takes writes"
+    elsewhere = settled(confirm=POINT, target="/srv/looked-at")
+    assert _restoration.restore_ready(elsewhere, offer, open_fence) == ""
+
+
+def test_the_fence_holds_only_if_all_of_it_does() -> None:
+    request, good = settled(), {"holds": True}
+    assert _restoration.fence_state(request, good, good, {"quiet": True}) == FENCED
+    assert _restoration.fence_state(request, good, {}, {"quiet": True}) == FENCED
+    state = _restoration.fence_state(
+        {**request, "held_on": []}, {"holds": False}, {"holds": False}, {"quiet": False, "writers": ["pid 7: python3"]}
+    )
+    assert state["reasons"] == [
+        "no incident holds tatchu",
+        "the backup jobs on loki are not held",
+        "the writers that the inventory names are not stopped",
+        "the database takes writes",
+        "somebody is writing: pid 7: python3",
+    ]
+
+
+def test_the_plan_can_be_read() -> None:
+    moving = {"holds": False, "reasons": ["no incident holds tatchu"]}
+    history = {"suspicious": ["blobs lost 4000 of 9000 files between A and B"], "newest_intact": {"blobs": OLDER}}
+    offer = planned(
+        settled(scope="auto,database"),
+        loss("blobs", "damaged", missing=3),
+        loss("data", newer=2),
+        fence=moving,
+        losses={"datasets": [loss("blobs", "damaged", missing=3)], "database": {"state": "lost"}, "history": history},
+    )
+    lines = "\n".join(_restoration.restore_plan_lines(offer))
+    for text in (
+        f"Restore of tatchu from the recovery point {POINT} (complete, its dump began 2026-11-23T01:30:00Z)",
+        "SEEN ON A MOVING TARGET",
+        "Then not onto this host",
+        "Order: database -> blobs",
+        "assumed rates for check, extract, load, push",
+        "Suspicious: blobs lost 4000",
+        f"Newest point before that, by dataset: blobs: {OLDER}",
+        f"damaged files moved aside into .labops-aside-{INCIDENT}; what is newer stays",
+    ):
+        assert text in lines, lines
+    assert offer["moving"] and offer["order"] == ["database", "blobs"]
+
+
+def test_rates_that_were_measured_are_used() -> None:
+    request = settled(scope="blobs")
+    fast = planned(request, loss("blobs", "lost", missing=10**6), rates={"push": 1e6, "extract": 1e6, "check": 1e6})
+    assert fast["seconds"] == 300.0
+    assert "assumed rates for load" in "\n".join(_restoration.restore_plan_lines(fast))
