@@ -14,8 +14,8 @@ sys.path.insert(0, "/opt/lab-pipeline")
 from pipeline import settings
 
 settings.load("/etc/lab-pipeline/admin.json")
-import datajoint as dj
-from datajoint.user_tables import UserTable
+import datajoint as dj  # noqa: E402 - reads its configuration when it is imported
+from datajoint.user_tables import UserTable  # noqa: E402
 
 connection = dj.conn()
 schemas = [
