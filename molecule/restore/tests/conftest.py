@@ -169,3 +169,14 @@ def worker_goes_on(tatchu, database_rows):
         raise AssertionError(tatchu.run("journalctl -n 30 -u datajoint-worker").stdout)
 
     return check
+
+
+@pytest.fixture(scope="session")
+def run_local():
+    """A shell line on the machine that runs the tests, in the checkout."""
+
+    def run(line):
+        done = subprocess.run(["bash", "-o", "pipefail", "-c", line], cwd=PROJECT, capture_output=True, text=True)
+        assert done.returncode == 0, done.stderr
+
+    return run
