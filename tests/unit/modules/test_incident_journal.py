@@ -16,7 +16,7 @@ def options(folder: pathlib.Path, **more: t.Any) -> dict[str, t.Any]:
     return {"path": path, "incident": INCIDENT, "source": "tatchu", "server": "loki", **more}
 
 
-def test_entries_are_kept(run_module_main: RunModule, tmp_path: pathlib.Path) -> None:
+def test_entries_are_kept_but_not_in_check_mode(run_module_main: RunModule, tmp_path: pathlib.Path) -> None:
     begin = options(tmp_path, event="fenced")
     predicted = run_module_main(incident_journal, begin, check_mode=True)
     assert predicted["changed"] and not (tmp_path / "journal").exists()

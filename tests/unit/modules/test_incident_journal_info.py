@@ -11,7 +11,7 @@ RunModule = t.Callable[..., dict[str, t.Any]]
 INCIDENT = "20261123T140000Z-3fa9c1"
 
 
-def test_no_folder_means_no_incident(run_module_main: RunModule, tmp_path: pathlib.Path) -> None:
+def test_no_folder_means_no_incident_in_check_mode_too(run_module_main: RunModule, tmp_path: pathlib.Path) -> None:
     asked = {"directory": str(tmp_path / "none"), "incident": INCIDENT}
     for check_mode in (False, True):
         read = run_module_main(incident_journal_info, asked, check_mode=check_mode)

@@ -27,7 +27,7 @@ def asked(
     return {**point_connection, "point": POINT, "directory": str(tmp_path / "seal")}
 
 
-def test_the_files_of_a_seal_are_laid_out(
+def test_the_files_of_a_seal_are_laid_out_but_not_in_check_mode(
     run_module_main: RunModule, borg_in_memory: t.Any, asked: dict[str, t.Any], tmp_path: pathlib.Path
 ) -> None:
     predicted = run_module_main(recovery_point_files, asked, check_mode=True)

@@ -10,7 +10,7 @@ from ansible_collections.labops.backup.plugins.modules import space_info
 RunModule = t.Callable[..., dict[str, t.Any]]
 
 
-def test_a_path_that_is_not_there_is_judged_by_its_nearest_folder(
+def test_a_path_that_is_not_there_is_judged_by_its_nearest_folder_in_check_mode_too(
     run_module_main: RunModule, tmp_path: pathlib.Path
 ) -> None:
     asked = {"paths": [str(tmp_path), str(tmp_path / "a" / "b")]}
