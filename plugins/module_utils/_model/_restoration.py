@@ -243,13 +243,13 @@ def restore_plan(
 ) -> Document:
     """What would be done, what it needs, and what stands in its way. Changes and decides nothing by itself.
 
-    :param losses: of ``loss_scope_info``: C(datasets) and C(database).
+    :param losses: of ``loss_scope_info``: C(files) and C(database); and C(history) of ``recovery_history_info``.
     :param space: of ``space_info`` for the destinations.
     :param fence: C(holds) and C(reasons).
     :param rates: bytes a second by kind of work, as measured by earlier restores and drills.
     :param now: UTC.
     """
-    found = {one["dataset"]: one for one in losses.get("datasets", ())}
+    found = {one["dataset"]: one for one in losses.get("files", ())}
     database = losses.get("database") or {}
     rooms = {one["path"]: one for one in space}
     steps: list[Document] = []
@@ -267,7 +267,7 @@ def restore_plan(
                 f"{name} is {state} and is not part of this restore. Name it if it is to be replaced: "
                 f"restore_scope=auto,{name}"
             )
-        size = _to_bring(dataset, loss)
+        size = int(dataset["bytes"] or 0) if dataset["kind"] == "database" else int(loss.get("transfer_bytes", 0))
         step = {
             "dataset": name,
             "kind": dataset["kind"],
@@ -275,6 +275,7 @@ def restore_plan(
             "taken": taken,
             "destination": dataset["destination"],
             "from": "mirror" if dataset.get("from_mirror") else "archive",
+            "reason": str(loss.get("reason", "")),
             "counts": {key: loss.get(key, {}) for key in ("missing", "damaged", "metadata", "newer")},
             "bytes": size,
             "seconds": _seconds(size, is_database, rates) if taken else 0.0,
@@ -460,12 +461,6 @@ def _target(target: str, source: t.Mapping[str, t.Any]) -> str:
     return plain
 
 
-def _to_bring(dataset: t.Mapping[str, t.Any], loss: t.Mapping[str, t.Any]) -> int:
-    if dataset["kind"] == "database":
-        return int(dataset["bytes"] or 0)
-    return sum(int(loss.get(key, {}).get("bytes", 0)) for key in ("missing", "damaged"))
-
-
 def _seconds(size: int, is_database: bool, rates: t.Mapping[str, float]) -> float:
     known = {**ASSUMED_RATES, **rates}
     kinds = ("extract", "push", "load", "check") if is_database else ("extract", "push", "check")
@@ -512,8 +507,9 @@ def _history_lines(history: t.Mapping[str, t.Any]) -> list[str]:
     return lines
 
 
-def _count(counts: object) -> int:
-    return int(counts.get("count", 0)) if isinstance(counts, t.Mapping) else int(t.cast("int", counts or 0))
+def _count(counts: t.Mapping[str, t.Any]) -> int:
+    """Files, or of a database rows."""
+    return int(counts.get("files", counts.get("rows", 0)))
 
 
 def _size(number: float) -> str:

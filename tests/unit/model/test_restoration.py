@@ -63,8 +63,9 @@ def settled(**options: t.Any) -> dict[str, t.Any]:
 
 
 def loss(name: str, state: str = "intact", **counts: int) -> dict[str, t.Any]:
-    classes = {key: {"count": counts.get(key, 0), "bytes": 100 * counts.get(key, 0)} for key in CLASSES}
-    return {"dataset": name, "state": state, **classes}
+    classes = {key: {"files": counts.get(key, 0), "bytes": 100 * counts.get(key, 0)} for key in CLASSES}
+    to_bring = 100 * (counts.get("missing", 0) + counts.get("damaged", 0))
+    return {"dataset": name, "state": state, "transfer_bytes": to_bring, **classes}
 
 
 CLASSES = ("missing", "damaged", "metadata", "newer")
@@ -80,7 +81,7 @@ def planned(request: dict[str, t.Any], *losses: dict[str, t.Any], **changes: t.A
     parts = _restoration.restore_datasets(request, point)
     read = [{"content": None} for _ in parts]
     given: dict[str, t.Any] = {
-        "losses": {"datasets": losses, "database": {"state": "damaged"}},
+        "losses": {"files": losses, "database": {"state": "damaged"}},
         "space": SPACES,
         "fence": FENCED,
         "rates": {},
@@ -259,7 +260,7 @@ def test_the_plan_can_be_read() -> None:
         loss("blobs", "damaged", missing=3),
         loss("data", newer=2),
         fence=moving,
-        losses={"datasets": [loss("blobs", "damaged", missing=3)], "database": {"state": "lost"}, "history": history},
+        losses={"files": [loss("blobs", "damaged", missing=3)], "database": {"state": "lost"}, "history": history},
     )
     lines = "\n".join(_restoration.restore_plan_lines(offer))
     for text in (
