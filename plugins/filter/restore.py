@@ -6,7 +6,7 @@ from __future__ import annotations
 
 import typing as t
 
-from ansible_collections.labops.backup.plugins.module_utils._model import _restoration
+from ansible_collections.labops.backup.plugins.module_utils._model import _incident_report, _restoration
 from ansible_collections.labops.backup.plugins.plugin_utils._filters import filters
 
 
@@ -18,5 +18,6 @@ class FilterModule:
         return filters(
             *(_restoration.restoration, _restoration.incident, _restoration.restore_datasets),
             *(_restoration.fence_state, _restoration.restore_plan, _restoration.restore_plan_lines),
+            _incident_report.incident_report,
             *(_restoration.restore_ready, _restoration.restore_sources, _restoration.scope_files),
         )
