@@ -110,7 +110,7 @@ def test_every_path_of_the_documented_default() -> None:
         "chunker_params": "buzhash,16,20,18,4095",
         "limits": {"deleted_files": 1000, "deleted_percent": 10.0, "changed_percent": 50.0},
         "quarantine": {},
-        "quarantine_days": 30,
+        "quarantine_days": 10,
         "marker": {"source": "tatchu", "dataset": "database"},
         "source": "tatchu",
         "server": "loki",
@@ -387,7 +387,7 @@ def test_the_quarantine_of_a_dataset_goes_before_the_one_of_its_source() -> None
         {"backup_reserve_bytes": 5, "backup_reserve_percent": "7.5"},
     )
     one, other = source["datasets"]
-    assert (one["quarantine_days"], other["quarantine_days"]) == (3, 30)
+    assert (one["quarantine_days"], other["quarantine_days"]) == (3, 10)
     assert {**one["quarantine"], "directory": ""} == {"directory": "", "max_files": 7, "max_bytes": 1000}
     assert {**other["quarantine"], "directory": ""} == {"directory": "", "max_bytes": 1000, "max_percent": 12.5}
     assert (source["root_guard"]["reserve_bytes"], source["root_guard"]["reserve_percent"]) == (5, 7.5)

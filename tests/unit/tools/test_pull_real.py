@@ -451,7 +451,8 @@ def test_only_what_came_from_an_archived_generation_leaves(lab: Lab) -> None:
     assert lab.expire(days=10**6)["removed"] == []
     archives = [run["archive"] for run in lab.info()["runs"]]
     assert (archives, lab.info()["unproven"]) == (["four", None, "one", "one"], [RUNS[3]])
-    dry = lab.expire(days=0.0)
+    assert lab.expire(days=0.0)["removed"] == lab.expire(days=0.0, archives=["other"])["removed"] == []
+    dry = lab.expire(days=0.0, archives=["one", "four"])
     assert dry["removed"] == [RUNS[4], RUNS[2], RUNS[1]]
     assert dry["kept"] == [{"run_id": RUNS[3], "reason": "no verified archive is known to hold what waits there"}]
     assert sorted(os.listdir(lab.quarantine)) == [RUNS[3], "archived.json"]
