@@ -23,7 +23,7 @@ _UNFINISHED = "/.*.partial/"
 _CONTENT_FACTS = ("hashed_files", "hashed_bytes", "rewritten")
 _PULL_FACTS = (
     *("files", "bytes", "created", "changed_files", "deleted", "transferred_bytes", "dump_set"),
-    *("quarantined_files", "quarantined_bytes"),
+    *("quarantined_files", "quarantined_bytes", "compared"),
 )
 _ARCHIVE_FACTS = (
     *("archive", "archive_id", "repository_id", "nfiles"),
@@ -325,6 +325,8 @@ def _outcome_line(entry: Document) -> str:
             f"{entry['created']} new, {entry['changed_files']} changed, {entry['deleted']} deleted "
             f"in {_text.duration(entry['seconds']['pull'])}"
         )
+        if entry["compared"]:
+            words.append("content compared with the source")
         if entry["quarantined_files"]:
             words.append(
                 f"{entry['quarantined_files']} files, {_text.size(entry['quarantined_bytes'])} to the quarantine"

@@ -53,6 +53,7 @@ PULL = {
     "deleted": 1,
     "quarantined_files": 0,
     "quarantined_bytes": 0,
+    "compared": False,
     "transferred_bytes": 4096,
     "dump_set": DUMP,
     "generation": 7,
