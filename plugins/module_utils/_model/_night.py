@@ -18,8 +18,9 @@ from ansible_collections.labops.backup.plugins.module_utils._model._inventory im
 Document = dict[str, t.Any]
 STAGES = ("pull", "archive", "seal")
 # rsync patterns: every folder that looks like a dump set, and one that is still being written.
-_ANY_DUMP_SET = "/" + "[0-9]" * 8 + "T" + "[0-9]" * 6 + "Z-??????/"
-_UNFINISHED = "/.*.partial/"
+_ANY_DUMP_SET = "[0-9]" * 8 + "T" + "[0-9]" * 6 + "Z-??????"
+# What the source has of a dump set that is being made or deleted, and the other sets.
+_NOT_PINNED = (f"/.{_ANY_DUMP_SET}.partial/", f"/.{_ANY_DUMP_SET}.removed/", f"/{_ANY_DUMP_SET}/")
 _CONTENT_FACTS = ("hashed_files", "hashed_bytes", "rewritten")
 _PULL_FACTS = (
     *("files", "bytes", "created", "changed_files", "deleted", "transferred_bytes", "dump_set"),
@@ -123,7 +124,7 @@ def pin(offered: t.Mapping[str, t.Any]) -> Document:
             skipped.append(f"{entry['id']}: {', '.join(entry['problems'])}")
         else:
             name = entry["id"]
-            filters = [f"+ /{name}/", f"- {_ANY_DUMP_SET}", f"- {_UNFINISHED}"]
+            filters = [f"+ /{name}/", *(f"- {pattern}" for pattern in _NOT_PINNED)]
             times = {"started": entry["started"], "finished": entry["finished"]}
             return {"id": name, "filters": filters, "skipped": skipped, **times}
     raise BackupError(
