@@ -6,6 +6,7 @@
 from __future__ import annotations
 
 import contextlib
+import dataclasses
 import os
 import shutil
 import tempfile
@@ -23,7 +24,7 @@ from ansible_collections.labops.backup.plugins.module_utils._host import (
     _root,
     _tree,
 )
-from ansible_collections.labops.backup.plugins.module_utils._model import _guard, _marker, _run
+from ansible_collections.labops.backup.plugins.module_utils._model import _checksum, _guard, _marker, _run
 from ansible_collections.labops.backup.plugins.module_utils._tools import _rsync
 
 TRANSFER_ARGUMENTS: dict[str, t.Any] = {
@@ -78,6 +79,7 @@ class Request:
     run_id: str | None
     retries: int
     retry_wait: float
+    checksum_every_days: float
 
     @property
     def key(self) -> str | None:
@@ -87,11 +89,20 @@ class Request:
 
 @dataclass
 class _Progress:
-    """What the attempts of one pull did together."""
+    """What the attempts of one pull did together.
 
+    :param begun: when the first of them began.
+    :param empty: the mirror held nothing then, so that everything in it will be what this pull transferred.
+    :param compare: the next attempt is to compare the content of every file; one that came to its end ``compared``.
+    """
+
+    begun: str
+    empty: bool
     first_census: dict[str, t.Any] = field(default_factory=dict)
     generation: int | None = None
     marker: str | None = None
+    compare: bool = False
+    compared: bool = False
     intake: _quarantine.Intake | None = None
     accepted: dict[str, t.Any] = field(default_factory=dict)
     created: int = 0
@@ -153,8 +164,10 @@ def take_census(transfer: _rsync.Transfer, marker: _marker.Expected | None = Non
 def preview(request: Request) -> dict[str, t.Any]:
     """Check mode: the census, judged."""
     _check(request)
-    census = take_census(request.transfer, request.marker)
-    progress = _Progress(marker=census["marker"])
+    progress = _look_at_mirror(request)
+    transfer = dataclasses.replace(request.transfer, checksum=progress.compare)
+    census = take_census(transfer, request.marker)
+    progress.marker = census["marker"]
     _judge(request, progress, census)
     result = {
         "changed": any(
@@ -162,6 +175,7 @@ def preview(request: Request) -> dict[str, t.Any]:
         ),
         "census": census,
         "accepted": progress.accepted,
+        "compared": progress.compare,
         "warnings": [],
     }
     if request.generation_file:
@@ -175,7 +189,6 @@ def pull(request: Request) -> dict[str, t.Any]:
     :raises BackupError: when a guard forbids it, or it could not be done within the retries.
     """
     started = time.monotonic()
-    progress = _Progress()
     quarantined = (0, 0)
     _check(request)
     with contextlib.ExitStack() as held:
@@ -185,6 +198,7 @@ def pull(request: Request) -> dict[str, t.Any]:
             if request.run_id:
                 purpose += f" of run {request.run_id}"
             pass_fds = (held.enter_context(_lock.hold(request.lock, purpose)),)
+        progress = _look_at_mirror(request)
         run = _until_done(request, progress, pass_fds)
         shutil.rmtree(request.transfer.partial_dir, ignore_errors=True)
         if request.generation_file and progress.generation is not None:
@@ -198,6 +212,7 @@ def pull(request: Request) -> dict[str, t.Any]:
                 finished=_now(),
                 files=run.statistics.regular_files,
                 total_bytes=run.statistics.total_bytes,
+                checksummed=progress.begun if progress.compared else None,
             )
     return {
         "changed": any(
@@ -225,6 +240,7 @@ def pull(request: Request) -> dict[str, t.Any]:
         "literal_bytes": progress.literal_bytes,
         "seconds": round(time.monotonic() - started, 3),
         "retries": progress.retries,
+        "compared": progress.compared,
         "warnings": progress.warnings,
         "accepted": progress.accepted,
         "census": progress.first_census,
@@ -244,6 +260,16 @@ def _check(request: Request) -> None:
         )
     if request.quarantine:
         _quarantine.check(request.quarantine.directory, request.transfer.destination)
+
+
+def _look_at_mirror(request: Request) -> _Progress:
+    """What the pull begins with: whether its mirror is empty, and whether it is to compare content."""
+    mirror = request.transfer.destination
+    progress = _Progress(begun=_now(), empty=not (os.path.isdir(mirror) and os.listdir(mirror)))
+    if request.generation_file and not progress.empty:
+        last = (_generation.read(request.generation_file) or {}).get("checksummed")
+        progress.compare = _checksum.is_due(request.checksum_every_days, last, datetime.now(UTC))
+    return progress
 
 
 def _look_at_marker(transfer: _rsync.Transfer, expected: _marker.Expected) -> tuple[_rsync.Run, str | None]:
@@ -282,7 +308,7 @@ def _until_done(request: Request, progress: _Progress, pass_fds: t.Sequence[int]
 
 def _attempt(request: Request, progress: _Progress, pass_fds: t.Sequence[int]) -> tuple[_rsync.Run, Phase]:
     """Marker, census, verdict, and the pull that carries its own census as limit of deletions; marker again."""
-    transfer = request.transfer
+    transfer = dataclasses.replace(request.transfer, checksum=progress.compare)
     failed = _same_tree(request, progress)
     if failed:
         return failed, "look at the marker"
@@ -295,6 +321,8 @@ def _attempt(request: Request, progress: _Progress, pass_fds: t.Sequence[int]) -
     tree = _begin(request, progress)
     with contextlib.suppress(FileExistsError):
         os.mkdir(transfer.destination, 0o700)
+    if not counted.items.by_content:  # size and time tell the same: nothing has to be read twice
+        transfer = request.transfer
     run = _rsync.pull(transfer, max_delete=census["deleted"], backup_dir=tree, pass_fds=pass_fds)
     progress.add(run)
     progress.warnings.extend(run.notes)
@@ -305,6 +333,7 @@ def _attempt(request: Request, progress: _Progress, pass_fds: t.Sequence[int]) -
         failed = _same_tree(request, progress)
         if failed:
             return failed, "look at the marker"
+        progress.compare, progress.compared = False, progress.compared or progress.compare
     return run, "pull"
 
 
@@ -342,6 +371,7 @@ def _begin(request: Request, progress: _Progress) -> str | None:
             dump_set=request.dump_set,
             run_id=request.run_id,
             marker=progress.marker,
+            checksummed=progress.begun if progress.empty else None,
         )
         if request.quarantine and request.run_id:
             progress.intake = _quarantine.Intake(request.quarantine.directory, request.run_id)

@@ -109,12 +109,14 @@ def expire(
     days: float,
     archived_generation: int | None,
     archive: str | None,
+    archives: t.Sequence[str] | None,
     run_ids: t.Sequence[str],
     lock: str | None,
     dry_run: bool,
 ) -> dict[str, t.Any]:
     """Note which generation is archived, and remove what may leave.
 
+    :param archives: the names of all archives that the mirror's repository holds now; None when nobody looked.
     :param run_ids: given up by name, whatever their age and whether or not an archive holds them.
     :raises BackupError: when one of ``run_ids`` is not there.
     """
@@ -137,10 +139,12 @@ def expire(
                 _quarantine.prove(directory, archived_generation, archive)
         removed: list[_quarantine.Entry] = []
         kept = []
+        overdue = []
         for entry in found:
-            reason = "" if entry.run_id in run_ids else _stays(entry, now, days, named=bool(run_ids))
+            reason = "" if entry.run_id in run_ids else _stays(entry, now, days, archives, named=bool(run_ids))
             if reason:
                 kept.append({"run_id": entry.run_id, "reason": reason})
+                overdue += [entry.run_id] if entry.age_days(now) > days else []
             else:
                 removed.append(entry)
         if not dry_run and os.path.isdir(directory):
@@ -151,12 +155,15 @@ def expire(
         "changed": noted or bool(removed),
         "removed": [entry.run_id for entry in removed],
         "kept": kept,
+        "overdue": overdue,
         "files": sum(entry.files for entry in removed),
         "bytes": sum(entry.bytes for entry in removed),
     }
 
 
-def _stays(entry: _quarantine.Entry, now: datetime, days: float, *, named: bool) -> str:
+def _stays(
+    entry: _quarantine.Entry, now: datetime, days: float, archives: t.Sequence[str] | None, *, named: bool
+) -> str:
     """Why a run stays; empty when it may leave."""
     if named:
         return "it was not named"
@@ -167,6 +174,10 @@ def _stays(entry: _quarantine.Entry, now: datetime, days: float, *, named: bool)
         return f"it has been waiting for {max(age, 0):.1f} of {days:g} days"
     if entry.archive is None:
         return "no verified archive is known to hold what waits there"
+    if archives is None:
+        return f"nobody looked whether the archive {entry.archive}, which held what waits there, still exists"
+    if entry.archive not in archives:
+        return f"the archive {entry.archive}, which held what waits there, is gone"
     return ""
 
 

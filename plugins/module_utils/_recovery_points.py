@@ -23,6 +23,7 @@ from ansible_collections.labops.backup.plugins.module_utils._model import _point
 from ansible_collections.labops.backup.plugins.module_utils._tools import _borg
 
 _COMPRESSION = "zstd,3"
+_SHOWN = 10
 Document = dict[str, t.Any]
 OpenRepository = t.Callable[[str], _borg.Repository]
 
@@ -43,11 +44,15 @@ class Sealed:
 
 @dataclass(frozen=True)
 class Listing:
-    """The points of one repository, newest first; those whose seal cannot be read; trouble with the cache."""
+    """The points of one repository, newest first; those whose seal cannot be read; trouble with the cache.
+
+    :param lost: points, newest first, that the cache knows and the repository does not.
+    """
 
     points: list[Document]
     unreadable: list[dict[str, str]]
     warnings: list[str]
+    lost: list[Document]
 
 
 def seal(
@@ -114,7 +119,7 @@ def read(points: _borg.Repository, cache_dir: str, *, refresh: bool, keep: bool)
     :param refresh: read every seal from its archive, whatever the cache says.
     :param keep: put what was read from archives into the cache.
     """
-    listing = Listing([], [], [])
+    listing = Listing([], [], [], [])
     found = points.describe()
     for archive in found["archives"]:
         point = _point.point_of(archive["name"])
@@ -136,7 +141,9 @@ def read(points: _borg.Repository, cache_dir: str, *, refresh: bool, keep: bool)
         listing.points.append({**document, "seal": own})
         if keep:
             listing.warnings.extend(_keep(cache, document, own))
-    return Listing(_point.newest_first(listing.points), listing.unreadable, listing.warnings)
+    sealed = {_point.point_of(archive["name"]) for archive in found["archives"]}
+    lost = [document for point, document in _remembered(cache_dir) if point not in sealed]
+    return Listing(_point.newest_first(listing.points), listing.unreadable, listing.warnings, _point.newest_first(lost))
 
 
 def select(listing: Listing, wanted: str) -> Document:
@@ -203,25 +210,48 @@ def prune(
             for one in datasets
         ]
         doomed = _read_journal(journal)
+        # A retention that died between a seal and its place in the cache left no lost point.
+        lost = [one for one in listing.lost if not _archive_ids([one]) <= doomed]
         decision = _retention.decide(
-            *(listing.points, contents, rules), source=source, current=point, now=datetime.now(UTC), doomed=doomed
+            *(listing.points, contents, rules),
+            source=source,
+            current=point,
+            now=datetime.now(UTC),
+            doomed=doomed,
+            lost=lost,
         )
         if not dry:
             options: dict[str, t.Any] = {"stall_seconds": stall_seconds, "pass_fds": descriptors}
             going = [one for one in listing.points if one["point"] in decision.removed]
             if going:
-                ids = {entry["archive_id"] for one in going for entry in one["datasets"]} | doomed
+                ids = _archive_ids(going) | doomed
                 os.makedirs(os.path.dirname(journal), mode=0o700, exist_ok=True)
                 _document.write(journal, {"source": source, "run_id": point, "archive_ids": sorted(ids)})
                 points.remove([one["seal"]["archive"] for one in going], **options)
-            for one in going:
+            for one in [*going, *(one for one in listing.lost if one not in lost)]:
                 with contextlib.suppress(FileNotFoundError):
                     os.unlink(_cache_path(cache_dir, one["point"]))
             for path, names in decision.archives.items():
                 opened[path].remove(names, **options)
             with contextlib.suppress(FileNotFoundError):
                 os.unlink(journal)
-    return _report(decision, listing, {one["repository"]: one["name"] for one in datasets})
+    report = _report(decision, listing, {one["repository"]: one["name"] for one in datasets})
+    if lost:
+        report["problems"].insert(0, loss(lost, repository, cache_dir))
+    return report
+
+
+def _archive_ids(points: t.Iterable[Document]) -> set[str]:
+    return {entry["archive_id"] for point in points for entry in point["datasets"]}
+
+
+def loss(lost: t.Sequence[Document], repository: str, cache_dir: str) -> str:
+    """What to tell about points that lost their seals."""
+    names = ", ".join(one["point"] for one in lost[:_SHOWN]) + (" and older ones" if len(lost) > _SHOWN else "")
+    return (
+        f"{repository} has lost the seals of {len(lost)} recovery points: {names}. {cache_dir} still knows them, and "
+        "the archives that they need stay. Find out who removed them; if that was meant, remove their documents there"
+    )
 
 
 def _report(decision: _retention.Decision, listing: Listing, names: t.Mapping[str, str]) -> Document:
@@ -391,6 +421,18 @@ def _cached(path: str, point: str, own: t.Mapping[str, str]) -> Document | None:
         if document.get("seal") == own:
             return document
     return None
+
+
+def _remembered(cache_dir: str) -> t.Iterator[tuple[str, Document]]:
+    """Every point in the cache that can be read."""
+    names = os.listdir(cache_dir) if os.path.isdir(cache_dir) else []
+    for name in names:
+        point = name.removesuffix(".json")
+        with contextlib.suppress(OSError, BackupError):
+            if name.endswith(".json"):
+                document = _document.read(os.path.join(cache_dir, name))
+                _point.check(document, point)
+                yield point, document
 
 
 def _keep(path: str, document: Document, own: t.Mapping[str, str]) -> list[str]:

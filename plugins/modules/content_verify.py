@@ -19,7 +19,8 @@ description:
     that finds rotten, cut off and encrypted files. C(*.saving) and C(*.copying) are files that DataJoint had not
     finished and have no such name. In stores that keep files under their own names nothing can be compared.
   - Without such a name, a file that was read again and holds something else than before, at the same size and time, is
-    a finding too, because a pull would not have brought it.
+    a finding too. A pull brings that only when it compares content, see
+    O(labops.backup.rsync_pull#module:checksum_every_days), and then people have to judge what happened on the source.
   - A finding is no failure of the module, look at RV(ignore:ok). The file is read again every time, until it holds what
     it should or is accepted.
   - Named pipes, sockets and devices are listed in the manifest and never opened. Of a symbolic link the target's name

@@ -13,10 +13,10 @@ author: labops.backup contributors (@labops)
 description:
   - Notes which generation of the mirror is inside a verified archive. The next pull reads that. What it puts aside
     comes from the generation before it, so it knows whether that archive holds all of it, and writes that down.
-  - Removes the runs that have been waiting for more than O(days) and whose files are so known to be archived. Runs that
-    left no file go, too.
+  - Removes the runs that have been waiting for more than O(days) and whose files are in an archive that O(archives)
+    still has. Runs that left no file go, too.
   - A run whose files no archive holds for sure stays for any length of time, until it is named in O(run_ids). That is
-    so after a pull that was not archived, or that died.
+    so after a pull that was not archived, or that died, and when retention was faster than O(days).
 extends_documentation_fragment: [labops.backup._attributes]
 attributes:
   check_mode:
@@ -33,13 +33,19 @@ options:
   days:
     description: For how many days a run waits.
     type: float
-    default: 30.0
+    default: 10.0
   archived_generation:
     description: The generation of the mirror that O(archive) holds. Nothing is noted without it.
     type: int
   archive:
     description: The newest archive of the mirror, verified.
     type: str
+  archives:
+    description:
+      - The names of all archives that the repository of the mirror holds now. Without them, no run leaves whose files
+        have to be in one.
+    type: list
+    elements: str
   run_ids:
     description: Runs to remove whatever their age and whether or not an archive holds their files; and no others.
     type: list
@@ -53,11 +59,12 @@ seealso:
 """
 
 EXAMPLES = r"""
-- name: Let go what is inside a verified archive and older than a month
+- name: Let go what is inside a verified archive and older than ten days
   labops.backup.quarantine_expire:
     directory: /srv/backup/quarantine/tatchu/blobs
     archived_generation: 17
     archive: tatchu-blobs-20261123T023000Z-77b0aa
+    archives: "{{ blobs.archives | map(attribute='name') }}"  # blobs is the result of borg_repository_info
     lock: /run/labops-backup/tatchu.blobs.lock
 
 - name: Give up what one night put aside
@@ -79,7 +86,13 @@ kept:
   returned: success
   type: list
   elements: dict
-  sample: [{"run_id": 20261123T023000Z-77b0aa, "reason": "it has been waiting for 2.1 of 30 days"}]
+  sample: [{"run_id": 20261123T023000Z-77b0aa, "reason": "it has been waiting for 2.1 of 10 days"}]
+overdue:
+  description: Those of RV(kept) that have been waiting for more than O(days). People have to judge them.
+  returned: success
+  type: list
+  elements: str
+  sample: []
 files:
   description: Files that were removed. Files are all entries but directories.
   returned: success
@@ -100,9 +113,10 @@ from ansible_collections.labops.backup.plugins.module_utils._module import run_m
 
 ARGUMENT_SPEC: dict[str, t.Any] = {
     "directory": {"type": "path", "required": True},
-    "days": {"type": "float", "default": 30.0},
+    "days": {"type": "float", "default": 10.0},
     "archived_generation": {"type": "int"},
     "archive": {"type": "str"},
+    "archives": {"type": "list", "elements": "str"},
     "run_ids": {"type": "list", "elements": "str", "default": []},
     "lock": {"type": "path"},
 }

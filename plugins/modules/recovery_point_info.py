@@ -90,6 +90,8 @@ def _list(module: AnsibleModule) -> dict[str, t.Any]:
     )
     for warning in listing.warnings:
         module.warn(warning)
+    if listing.lost:
+        module.warn(_recovery_points.loss(listing.lost, options["repository"], options["cache_dir"]))
     for entry in listing.unreadable:
         module.warn(f"The seal {entry['archive']} in {options['repository']} cannot be read: {entry['reason']}")
     result: dict[str, t.Any] = {"points": listing.points, "unreadable": listing.unreadable}

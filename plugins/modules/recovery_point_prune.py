@@ -21,6 +21,8 @@ description:
   - A partial point goes when it is O(keep_partial_days) old and a complete one is newer.
   - An archive that no point knows, left behind by a night whose seal failed, goes at the same age, when it is named as
     the nights name theirs and sealed points are older and newer. An archive of any other name stays.
+  - Seals that O(cache_dir) knows and the repository does not are lost. The archives that they need stay, and
+    RV(problems) says which they are.
   - Refuses to work unless O(point) is complete and its archives are there, and as long as a seal cannot be read.
   - All archives go by their exact names, and are looked up again afterwards. The seals go first, so that there never
     is one whose archives are half gone. Their archives are noted in O(journal) before; what a crash leaves behind is

@@ -17,6 +17,7 @@ description:
   - The transfer deletes last and carries the census as C(--max-delete). When the source loses more while it is read,
     rsync stops deleting, and the next try begins with a new census; what the tries deleted together is held against
     the limits.
+  - Size and time tell rsync which files to transfer, but for every O(checksum_every_days), when it compares content.
   - What it deletes or overwrites goes to the quarantine, where there is one. Each try has its own place there.
   - After the transfer the marker is read again, and the files in the mirror are counted. Their number must be the
     source's, unless O(filters) leave files in the mirror that the source is not asked for.
@@ -148,6 +149,15 @@ options:
         that is not mounted looks like that and is no error to rsync.
     type: bool
     default: false
+  checksum_every_days:
+    description:
+      - How many days may pass between two pulls that compare the content of every file; V(0) for never. Without that,
+        another content at the same size and time is not seen, and neither are two such files that changed places.
+      - When that was last stands in O(generation_file); without it there is no such pull. The first pull into an empty
+        mirror counts as one. One into a mirror of unknown age compares.
+      - Source and mirror are then read as a whole once, and a second time when something was found.
+    type: float
+    default: 0.0
   retries:
     description: How often to try again.
     type: int
@@ -282,6 +292,11 @@ retries:
   returned: success, not in check mode
   type: int
   sample: 0
+compared:
+  description: Whether the content of every file was compared; in check mode, whether it would be.
+  returned: success
+  type: bool
+  sample: false
 warnings:
   description: Files that vanished, tries that failed.
   returned: success
@@ -376,6 +391,7 @@ ARGUMENTS: dict[str, t.Any] = {
         },
     },
     "allow_empty": {"type": "bool", "default": False},
+    "checksum_every_days": {"type": "float", "default": 0.0},
     "retries": {"type": "int", "default": 3},
     "retry_wait": {"type": "float", "default": 30.0},
 }
@@ -398,6 +414,7 @@ def work(module: AnsibleModule) -> dict[str, t.Any]:
         run_id=options["run_id"] or None,
         retries=options["retries"],
         retry_wait=options["retry_wait"],
+        checksum_every_days=options["checksum_every_days"],
     )
     return preview(request) if module.check_mode else pull(request)
 

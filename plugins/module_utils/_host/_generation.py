@@ -43,23 +43,36 @@ def following(path: str) -> int:
     return 1 if document is None else int(document["generation"]) + 1
 
 
-def begin(path: str, *, started: str, dump_set: str | None, run_id: str | None, marker: str | None = None) -> int:
+def begin(
+    path: str,
+    *,
+    started: str,
+    dump_set: str | None,
+    run_id: str | None,
+    marker: str | None = None,
+    checksummed: str | None = None,
+) -> int:
     """Make the next generation durable as ``writing``; returns its number. Only then may the mirror be touched.
 
     :param marker: the identifier of the tree that the mirror follows; without one, the known one stays.
+    :param checksummed: when the content of all files in the mirror was compared last; likewise.
     """
-    marker = marker or (read(path) or {}).get("marker")
+    before = read(path) or {}
     number = following(path)
     document = {"generation": number, "state": WRITING, "started": started, "dump_set": dump_set, "run_id": run_id}
-    _document.write(path, {**document, "marker": marker} if marker else document)
+    lasting = {"marker": marker or before.get("marker"), "checksummed": checksummed or before.get("checksummed")}
+    _document.write(path, document | {name: value for name, value in lasting.items() if value})
     return number
 
 
-def complete(path: str, generation: int, *, finished: str, files: int, total_bytes: int) -> None:
+def complete(
+    path: str, generation: int, *, finished: str, files: int, total_bytes: int, checksummed: str | None = None
+) -> None:
     """Mark ``generation`` complete.
 
     :param files: regular files in the mirror.
     :param total_bytes: their size.
+    :param checksummed: as in :func:`begin`.
     :raises BackupError: when another generation has begun meanwhile.
     """
     document = read(path)
@@ -70,4 +83,6 @@ def complete(path: str, generation: int, *, finished: str, files: int, total_byt
             remedy="Find what else pulls into this mirror, then run again",
         )
     document.update(state=COMPLETE, finished=finished, files=files, bytes=total_bytes)
+    if checksummed:
+        document["checksummed"] = checksummed
     _document.write(path, document)

@@ -42,6 +42,7 @@ _DATASET_FIELDS = {
     "quarantine_files",
     "quarantine_bytes",
     "quarantine_percent",
+    "checksum_every_days",
 }
 _LIMITS = ("deleted_files", "deleted_percent", "changed_percent")
 _RESERVED_NAMES = {"points"}
@@ -339,6 +340,9 @@ def _dataset(source: str, order: int, entry: t.Any, of: t.Callable[[str, str], t
         value = of(source, f"backup_quarantine_{what}") if value is None else value
         return _number(f"{where}: quarantine_{what}", value)
 
+    every = entry.get("checksum_every_days")
+    every = of(source, "backup_checksum_every_days") if every is None else every
+    every = _number(f"{where}: checksum_every_days", every)
     quarantine: dict[str, t.Any] = {option: quarantined(what) for option, what in _QUARANTINE.items()}
     quarantine = {
         option: value if option == "max_percent" else int(value) for option, value in quarantine.items() if value
@@ -358,6 +362,8 @@ def _dataset(source: str, order: int, entry: t.Any, of: t.Callable[[str, str], t
         "limits": limits,
         "quarantine": {"directory": "", **quarantine} if kind == "files" else {},
         "quarantine_days": days,
+        # every dump set is new and has a manifest with the SHA-256 of each file
+        "checksum_every_days": every if kind == "files" else 0.0,
     }
 
 

@@ -18,12 +18,13 @@ from ansible_collections.labops.backup.plugins.module_utils._model._inventory im
 Document = dict[str, t.Any]
 STAGES = ("pull", "archive", "seal")
 # rsync patterns: every folder that looks like a dump set, and one that is still being written.
-_ANY_DUMP_SET = "/" + "[0-9]" * 8 + "T" + "[0-9]" * 6 + "Z-??????/"
-_UNFINISHED = "/.*.partial/"
+_ANY_DUMP_SET = "[0-9]" * 8 + "T" + "[0-9]" * 6 + "Z-??????"
+# What the source has of a dump set that is being made or deleted, and the other sets.
+_NOT_PINNED = (f"/.{_ANY_DUMP_SET}.partial/", f"/.{_ANY_DUMP_SET}.removed/", f"/{_ANY_DUMP_SET}/")
 _CONTENT_FACTS = ("hashed_files", "hashed_bytes", "rewritten")
 _PULL_FACTS = (
     *("files", "bytes", "created", "changed_files", "deleted", "transferred_bytes", "dump_set"),
-    *("quarantined_files", "quarantined_bytes"),
+    *("quarantined_files", "quarantined_bytes", "compared"),
 )
 _ARCHIVE_FACTS = (
     *("archive", "archive_id", "repository_id", "nfiles"),
@@ -123,7 +124,7 @@ def pin(offered: t.Mapping[str, t.Any]) -> Document:
             skipped.append(f"{entry['id']}: {', '.join(entry['problems'])}")
         else:
             name = entry["id"]
-            filters = [f"+ /{name}/", f"- {_ANY_DUMP_SET}", f"- {_UNFINISHED}"]
+            filters = [f"+ /{name}/", *(f"- {pattern}" for pattern in _NOT_PINNED)]
             times = {"started": entry["started"], "finished": entry["finished"]}
             return {"id": name, "filters": filters, "skipped": skipped, **times}
     raise BackupError(
@@ -325,6 +326,8 @@ def _outcome_line(entry: Document) -> str:
             f"{entry['created']} new, {entry['changed_files']} changed, {entry['deleted']} deleted "
             f"in {_text.duration(entry['seconds']['pull'])}"
         )
+        if entry["compared"]:
+            words.append("content compared with the source")
         if entry["quarantined_files"]:
             words.append(
                 f"{entry['quarantined_files']} files, {_text.size(entry['quarantined_bytes'])} to the quarantine"

@@ -120,6 +120,7 @@ def decide(
     current: str,
     now: datetime,
     doomed: t.Collection[str] = (),
+    lost: t.Sequence[Document] = (),
 ) -> Decision:
     """What stays and what goes of one source.
 
@@ -129,6 +130,7 @@ def decide(
     :param counts: the result of :func:`rules`.
     :param current: the complete point that this run sealed; without one, nothing may go.
     :param doomed: ids of archives that an earlier retention was about to remove and perhaps did not.
+    :param lost: points that are known although their seals are gone; what they need stays.
     :raises BackupError: when ``current`` is not a complete point whose archives are all there.
     """
     known = _point.newest_first(points)
@@ -160,7 +162,7 @@ def decide(
             decision,
             repository,
             prefix=f"{source}-{repository['dataset']}-",
-            needed=_promised(staying, repository),
+            needed=_promised([*staying, *lost], repository),
             going=theirs,
             between=(min(moments.values()), newest),
             before=now - timedelta(days=counts["keep_partial_days"]),

@@ -11,6 +11,8 @@ Why these flags (rsync 3.2.7 and 3.5.0, ``man rsync``):
   rewritten with the same size within the same second would be missed.
 * ``--delete-delay``: what is gone is deleted last, after everything was transferred. ``--max-delete`` is what
   the census counted, so a source that is emptied between census and pull stops the pull.
+* ``--checksum`` only where it is asked for: both sides then read every file whose sizes are equal, the source while it
+  lists its files, without a word. So the timeout is longer than reading one large file takes.
 * ``--partial-dir`` is absolute and beside the mirror. A relative one lies in the mirror, can stay there when its
   file is gone from the source, and makes rsync skip a source directory of that name.
 * ``--backup --backup-dir`` for each try of a pull, where it is asked for: what is deleted or overwritten, of whatever
@@ -36,6 +38,7 @@ from ansible_collections.labops.backup.plugins.module_utils._tools import _comma
 
 EXAMPLES = 20
 _CONNECT_SECONDS = 30
+_CHECKSUM_TIMEOUT = 3600
 _LAST_LINES = 8
 _ITEM = "|%i|%l|%n"
 
@@ -117,6 +120,7 @@ class Transfer:
     :param delete_excluded: what the filters exclude is deleted from the mirror, too.
     :param prune_empty_dirs: leave directories out that hold no file.
     :param timeout: seconds without any sign of the other side after which rsync gives up.
+    :param checksum: compare the content of every file, not only size and time.
     """
 
     source: str
@@ -128,6 +132,7 @@ class Transfer:
     delete_excluded: bool = False
     prune_empty_dirs: bool = False
     timeout: int = 600
+    checksum: bool = False
 
     @property
     def remote(self) -> bool:
@@ -150,6 +155,7 @@ class Items:
     :param leaving_bytes: their size, each file of several names once; what a quarantine would take.
     :param old_bytes: their size, each name by itself, as ``total_bytes`` counts.
     :param new_bytes: the size of what is created or takes the place of something else.
+    :param by_content: files that rsync would judge otherwise by size and time alone.
     """
 
     mirror: bytes | None = None
@@ -166,6 +172,7 @@ class Items:
     leaving_bytes: int = 0
     old_bytes: int = 0
     new_bytes: int = 0
+    by_content: int = 0
     _linked: set[tuple[int, int]] = field(default_factory=set, repr=False)
 
     def take(self, line: bytes) -> None:
@@ -178,6 +185,9 @@ class Items:
                 self._leaves(self._look(escaped))
                 _keep(self.examples_deleted, escaped)
             return
+        # "YXcst": c alone says that only the content differs, t of a file that is not transferred that it does not.
+        if what[1:2] == b"f" and (what[2:5] == b"c.." or (what[:1] == b"." and what[4:5] == b"t")):
+            self.by_content += 1
         if what[:1] == b"." and what[2:3] != b"+":
             self.metadata += 1
             return
@@ -407,13 +417,15 @@ def arguments(
         "-8",
         "--delete-delay",
         f"--partial-dir={transfer.partial_dir}",
-        f"--timeout={transfer.timeout}",
+        f"--timeout={max(transfer.timeout, _CHECKSUM_TIMEOUT) if transfer.checksum else transfer.timeout}",
         "--stats",
         "--no-human-readable",
         f"--out-format={_ITEM}",
     ]
     if dry_run:
         words.append("--dry-run")
+    if transfer.checksum:
+        words.append("--checksum")
     if max_delete is not None:
         words.append(f"--max-delete={max_delete}")
     if backup_dir is not None:

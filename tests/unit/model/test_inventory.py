@@ -110,7 +110,8 @@ def test_every_path_of_the_documented_default() -> None:
         "chunker_params": "buzhash,16,20,18,4095",
         "limits": {"deleted_files": 1000, "deleted_percent": 10.0, "changed_percent": 50.0},
         "quarantine": {},
-        "quarantine_days": 30,
+        "quarantine_days": 10,
+        "checksum_every_days": 0.0,
         "marker": {"source": "tatchu", "dataset": "database"},
         "source": "tatchu",
         "server": "loki",
@@ -368,9 +369,9 @@ def test_an_entry_that_is_no_mapping_is_refused() -> None:
 @pytest.mark.parametrize("field", ["pth", 7])
 def test_an_unknown_field_is_refused(field: t.Any) -> None:
     assert dataset_refusal({"name": "a", "path": "/a", field: 1, "zzz": 2}) == (
-        f"tatchu: dataset a has the unknown field '{field}'; known are adopt_from, allow_empty, compression, kind, "
-        "limit_changed_percent, limit_deleted_files, limit_deleted_percent, name, path, quarantine_bytes, "
-        "quarantine_days, quarantine_files, quarantine_percent"
+        f"tatchu: dataset a has the unknown field '{field}'; known are adopt_from, allow_empty, checksum_every_days, "
+        "compression, kind, limit_changed_percent, limit_deleted_files, limit_deleted_percent, name, path, "
+        "quarantine_bytes, quarantine_days, quarantine_files, quarantine_percent"
     )
 
 
@@ -387,7 +388,7 @@ def test_the_quarantine_of_a_dataset_goes_before_the_one_of_its_source() -> None
         {"backup_reserve_bytes": 5, "backup_reserve_percent": "7.5"},
     )
     one, other = source["datasets"]
-    assert (one["quarantine_days"], other["quarantine_days"]) == (3, 30)
+    assert (one["quarantine_days"], other["quarantine_days"]) == (3, 10)
     assert {**one["quarantine"], "directory": ""} == {"directory": "", "max_files": 7, "max_bytes": 1000}
     assert {**other["quarantine"], "directory": ""} == {"directory": "", "max_bytes": 1000, "max_percent": 12.5}
     assert (source["root_guard"]["reserve_bytes"], source["root_guard"]["reserve_percent"]) == (5, 7.5)
@@ -398,11 +399,21 @@ def test_the_quarantine_of_a_dataset_goes_before_the_one_of_its_source() -> None
     [
         ("quarantine_days", 0, "quarantine_days is less than 1"),
         ("quarantine_files", -1, "quarantine_files is negative"),
+        ("checksum_every_days", -1, "checksum_every_days is negative"),
         ("quarantine_percent", "much", "quarantine_percent 'much' is not a number"),
     ],
 )
 def test_a_quarantine_that_cannot_be_is_refused(field: str, value: t.Any, reason: str) -> None:
     assert dataset_refusal({"name": "a", "path": "/a", field: value}) == f"tatchu: dataset a: {reason}"
+
+
+def test_content_is_compared_every_month_unless_the_inventory_says_otherwise() -> None:
+    fields: list[dict[str, t.Any]] = [{"name": "dumps", "path": "/d", "kind": "database", "checksum_every_days": 7}]
+    fields += [{"name": "a", "path": "/a"}, {"name": "b", "path": "/b", "checksum_every_days": "0"}]
+    (source,) = plan({"backup_datasets": fields})
+    assert [dataset["checksum_every_days"] for dataset in source["datasets"]] == [0, 30, 0]
+    (source,) = plan({"backup_datasets": fields, "backup_checksum_every_days": 90})
+    assert [dataset["checksum_every_days"] for dataset in source["datasets"]] == [0, 90, 0]
 
 
 def test_a_reserve_that_is_no_number_is_refused() -> None:

@@ -53,6 +53,7 @@ PULL = {
     "deleted": 1,
     "quarantined_files": 0,
     "quarantined_bytes": 0,
+    "compared": False,
     "transferred_bytes": 4096,
     "dump_set": DUMP,
     "generation": 7,
@@ -208,6 +209,8 @@ def test_the_filters_take_exactly_the_pinned_set_and_foreign_dumps() -> None:
     assert not taken("20261122T021500Z-000001")
     assert not taken("20261124T021500Z-ffffff")
     assert not taken(".20261124T021500Z-ffffff.partial")
+    assert not taken(".20261101T021500Z-ffffff.removed")
+    assert taken(".mine.partial") and taken(".mine.removed") and taken("20261124.removed")
     assert taken("old_dumps") and taken("2024-01-01")
 
 

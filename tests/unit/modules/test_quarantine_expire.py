@@ -47,16 +47,35 @@ def quarantine(tmp_path: pathlib.Path) -> pathlib.Path:
 def test_only_what_is_old_and_archived_leaves_and_the_rest_says_why(
     run_module_main: RunModule, quarantine: pathlib.Path
 ) -> None:
-    result = run_module_main(quarantine_expire, {"directory": str(quarantine)})
+    options = {"directory": str(quarantine), "days": 30, "archives": ["one", "other"]}
+    result = run_module_main(quarantine_expire, options)
     assert (result["changed"], result["removed"], result["files"]) == (True, [EMPTY, OLD], 1)
+    assert result["overdue"] == [UNPROVEN]
     assert {entry["run_id"]: entry["reason"] for entry in result["kept"]} == {
         FUTURE: "it has been waiting for 0.0 of 30 days",
         YOUNG: "it has been waiting for 29.9 of 30 days",
         UNPROVEN: "no verified archive is known to hold what waits there",
     }
     assert sorted(os.listdir(quarantine)) == sorted([FUTURE, YOUNG, UNPROVEN, "foreign"])
-    again = run_module_main(quarantine_expire, {"directory": str(quarantine)})
+    again = run_module_main(quarantine_expire, options)
     assert (again["changed"], again["removed"]) == (False, [])
+
+
+@pytest.mark.parametrize(
+    ("archives", "reason"),
+    [
+        ({"archives": ["other", "one.checkpoint"]}, "the archive one, which held what waits there, is gone"),
+        ({"archives": []}, "the archive one, which held what waits there, is gone"),
+        ({}, "nobody looked whether the archive one, which held what waits there, still exists"),
+    ],
+)
+def test_what_lost_its_archive_stays(
+    run_module_main: RunModule, quarantine: pathlib.Path, archives: dict[str, t.Any], reason: str
+) -> None:
+    result = run_module_main(quarantine_expire, {"directory": str(quarantine), "days": 30, **archives})
+    assert (result["removed"], result["overdue"]) == ([EMPTY], [OLD, UNPROVEN])
+    assert {entry["run_id"]: entry["reason"] for entry in result["kept"]}[OLD] == reason
+    assert (quarantine / OLD / "1" / "a").exists()
 
 
 def test_check_mode_predicts_and_removes_nothing(run_module_main: RunModule, quarantine: pathlib.Path) -> None:
@@ -66,6 +85,8 @@ def test_check_mode_predicts_and_removes_nothing(run_module_main: RunModule, qua
         "lock": str(quarantine / "lock"),
         "archive": "two",
         "archived_generation": 2,
+        "days": 30,
+        "archives": ["one", "two"],
     }
     result = run_module_main(quarantine_expire, options, check_mode=True)
     assert (result["changed"], result["removed"]) == (True, [EMPTY, OLD])

@@ -204,6 +204,49 @@ def test_an_archive_that_no_point_knows_is_told(
     assert "before-migration" in borg_in_memory.archives["/borg/blobs"]
 
 
+def test_archives_of_lost_seals_stay_and_the_loss_is_told(
+    run_module_main: RunModule,
+    borg_in_memory: t.Any,
+    options: dict[str, t.Any],
+    nights: list[str],
+    point_connection: dict[str, t.Any],
+    module_warnings: list[str],
+) -> None:
+    run_module_main(recovery_point_info, point_connection)
+    lost = nights[5:9]  # older than a partial point may become, with seals on both sides
+    for name in lost:
+        del borg_in_memory.archives["/borg/points"][f"point-{name}"]
+    predicted = run_module_main(recovery_point_prune, options, check_mode=True)
+    result = run_module_main(recovery_point_prune, options)
+    assert predicted == result
+    for dataset in DATASETS:
+        names = [f"tatchu-{dataset}-{name}" for name in lost]
+        assert set(names) <= set(borg_in_memory.archives[f"/borg/{dataset}"])
+        assert set(result["unknown_archives"].get(dataset, ())).isdisjoint(names)
+    assert len(result["problems"]) == 1 and "/borg/points has lost the seals of 4" in result["problems"][0]
+    assert all(name in result["problems"][0] for name in lost) and options["cache_dir"] in result["problems"][0]
+    assert not run_module_main(recovery_point_prune, options)["changed"]
+    run_module_main(recovery_point_info, point_connection)
+    assert any("lost the seals of 4" in warning for warning in module_warnings)
+
+
+def test_what_a_dead_retention_left_in_the_cache_is_no_loss(
+    run_module_main: RunModule, borg_in_memory: t.Any, options: dict[str, t.Any], nights: list[str]
+) -> None:
+    run_module_main(recovery_point_prune, options, check_mode=False)
+    one = document(nights[3])
+    seal = {"archive": f"point-{nights[3]}", "archive_id": "x", "repository_id": "y"}
+    cached = pathlib.Path(options["cache_dir"], f"{nights[3]}.json")
+    cached.write_text(json.dumps({**one, "seal": seal}))
+    journal = pathlib.Path(options["journal"])
+    ids = [entry["archive_id"] for entry in one["datasets"]]
+    journal.write_text(json.dumps({"schema_version": 1, "source": "tatchu", "run_id": nights[-2], "archive_ids": ids}))
+    borg_in_memory.archives["/borg/blobs"][f"tatchu-blobs-{nights[3]}"] = {}
+    result = run_module_main(recovery_point_prune, options)
+    assert result["problems"] == [] and result["removed_archives"] == {"blobs": [f"tatchu-blobs-{nights[3]}"]}
+    assert not cached.exists() and not journal.exists()
+
+
 @pytest.mark.parametrize(
     ("change", "problem"),
     [

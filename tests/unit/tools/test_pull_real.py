@@ -12,6 +12,7 @@ import shutil
 import signal
 import types
 import typing as t
+from datetime import UTC, datetime, timedelta
 
 import pytest
 from ansible.module_utils import basic
@@ -430,6 +431,105 @@ def test_a_mirror_that_something_else_writes_to_is_not_complete(lab: Lab, monkey
     assert lab.pull(1)["quarantined_files"] == 1  # the stranger
 
 
+# --------------------------------------------------------------------------------------------------- comparing content
+
+
+def at(lab: Lab, name: str, content: str, modified: int = 1_700_000_000) -> None:
+    (lab.source / name).write_text(content)
+    os.utime(lab.source / name, (modified, modified))
+
+
+def checksums(lab: Lab, monkeypatch: pytest.MonkeyPatch, age_days: float | None = None) -> list[tuple[str, bool]]:
+    """From now on note each census and pull, and whether it reads everything; age what the mirror knows."""
+    seen: list[tuple[str, bool]] = []
+    real = {"census": _rsync.census, "pull": _rsync.pull}
+
+    def noting(name: str) -> t.Callable[..., _rsync.Run]:
+        def run(transfer: _rsync.Transfer, **keywords: t.Any) -> _rsync.Run:
+            seen.append((name, transfer.checksum))
+            return real[name](transfer, **keywords)
+
+        return run
+
+    for name in real:
+        monkeypatch.setattr(_rsync, name, noting(name))
+    document = lab.generation()
+    if age_days is None:
+        del document["checksummed"]
+    else:
+        moment = datetime.now(UTC) - timedelta(days=age_days)
+        document["checksummed"] = moment.strftime("%Y-%m-%dT%H:%M:%SZ")
+    lab.generation_file.write_text(json.dumps(document))
+    return seen
+
+
+def test_what_changed_at_the_same_size_and_time_comes_when_content_is_compared(
+    lab: Lab, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    at(lab, "a", "one")
+    at(lab, "b", "two")
+    at(lab, "c", "old")
+    assert lab.pull(0, checksum_every_days=30)["compared"] is False
+    assert lab.generation()["checksummed"] <= lab.generation()["started"]  # all of it was transferred
+    (lab.source / "a").rename(lab.source / "t")  # two files of one size and time change places
+    (lab.source / "b").rename(lab.source / "a")
+    (lab.source / "t").rename(lab.source / "b")
+    at(lab, "c", "new")
+    seen = checksums(lab, monkeypatch, 29.9)
+    result = lab.pull(1, checksum_every_days=30)
+    assert (result["changed_files"], result["compared"], lab.same()) == (0, False, False)
+    assert seen == [("census", False), ("pull", False)]
+    seen = checksums(lab, monkeypatch, 30.1)
+    options = {**lab.options, "run_id": RUNS[2], "checksum_every_days": 30}
+    assert lab._run(rsync_pull, options, check_mode=True)["compared"]
+    assert seen == [("census", True)] and not lab.same()
+    result = lab.pull(2, checksum_every_days=30)
+    assert (result["changed_files"], result["compared"], lab.same()) == (3, True, True)
+    assert seen[1:] == [("census", True), ("pull", True)]
+    assert {name: entry[3] for name, entry in listing(lab.tree(2)).items()} == {"a": b"one", "b": b"two", "c": b"old"}
+    assert lab.generation()["checksummed"][:10] == datetime.now(UTC).strftime("%Y-%m-%d")
+    assert not lab.pull(3, checksum_every_days=30)["compared"] and not lab.pull(4)["compared"]
+
+
+def test_what_is_equal_is_read_once(lab: Lab, monkeypatch: pytest.MonkeyPatch) -> None:
+    at(lab, "a", "one")
+    at(lab, "b", "two")
+    lab.pull(0)
+    seen = checksums(lab, monkeypatch)  # a mirror of unknown age
+    at(lab, "b", "three")
+    lab.write(new="new")
+    result = lab.pull(1, checksum_every_days=30)
+    assert (result["compared"], result["changed_files"], result["created"], lab.same()) == (True, 1, 1, True)
+    assert seen == [("census", True), ("pull", False)]
+    lab.write(new="new")  # another time and the same content: by size and time the pull would overwrite it
+    seen = checksums(lab, monkeypatch)
+    assert lab.pull(2, checksum_every_days=30)["changed_files"] == 0
+    assert seen == [("census", True), ("pull", True)] and lab.same()
+
+
+def test_a_limit_holds_for_what_only_comparing_shows(lab: Lab, monkeypatch: pytest.MonkeyPatch) -> None:
+    for number in range(30):
+        at(lab, f"f{number}", "plain")
+    lab.pull(0)
+    for number in range(30):
+        at(lab, f"f{number}", "crypt")
+    checksums(lab, monkeypatch)
+    before = lab.generation()
+    result = lab.pull(1, checksum_every_days=30, limits={"changed_percent": 50})
+    assert "30 of 31 files would be overwritten" in result["msg"] and lab.generation() == before
+
+
+def test_a_comparison_that_did_not_come_to_its_end_is_due_again(lab: Lab, monkeypatch: pytest.MonkeyPatch) -> None:
+    at(lab, "a", "one")
+    lab.pull(0)
+    checksums(lab, monkeypatch, 40)
+    aged = lab.generation()["checksummed"]
+    at(lab, "a", "two")
+    monkeypatch.setattr(_tree, "count", lambda _path: 99)
+    assert lab.pull(2, checksum_every_days=30)["kind"] == "recount"
+    assert (lab.generation()["state"], lab.generation()["checksummed"]) == ("writing", aged)
+
+
 # --------------------------------------------------------------------------------------------------- leaving, again
 
 
@@ -451,7 +551,8 @@ def test_only_what_came_from_an_archived_generation_leaves(lab: Lab) -> None:
     assert lab.expire(days=10**6)["removed"] == []
     archives = [run["archive"] for run in lab.info()["runs"]]
     assert (archives, lab.info()["unproven"]) == (["four", None, "one", "one"], [RUNS[3]])
-    dry = lab.expire(days=0.0)
+    assert lab.expire(days=0.0)["removed"] == lab.expire(days=0.0, archives=["other"])["removed"] == []
+    dry = lab.expire(days=0.0, archives=["one", "four"])
     assert dry["removed"] == [RUNS[4], RUNS[2], RUNS[1]]
     assert dry["kept"] == [{"run_id": RUNS[3], "reason": "no verified archive is known to hold what waits there"}]
     assert sorted(os.listdir(lab.quarantine)) == [RUNS[3], "archived.json"]

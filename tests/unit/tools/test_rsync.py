@@ -4,6 +4,7 @@
 
 from __future__ import annotations
 
+import dataclasses
 import typing as t
 
 import pytest
@@ -172,6 +173,14 @@ def test_what_a_pull_takes_away_goes_to_the_quarantine(remote: _rsync.Transfer) 
     plain = _rsync.arguments(remote, dry_run=False, max_delete=3)
     words = _rsync.arguments(remote, dry_run=False, max_delete=3, backup_dir="/q/run/1")
     assert [word for word in words if word not in plain] == ["--backup", "--backup-dir=/q/run/1"]
+
+
+def test_content_is_compared_where_that_is_asked_for_and_a_large_file_has_time(remote: _rsync.Transfer) -> None:
+    plain = _rsync.arguments(remote, dry_run=True)
+    words = _rsync.arguments(dataclasses.replace(remote, checksum=True), dry_run=True)
+    assert [word for word in words if word not in plain] == ["--timeout=3600", "--checksum"]
+    patient = dataclasses.replace(remote, timeout=7200, checksum=True)
+    assert "--timeout=7200" in _rsync.arguments(patient, dry_run=True)
 
 
 # rsync 3.5.0, a daemon and a local directory.

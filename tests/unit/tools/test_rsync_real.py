@@ -6,12 +6,14 @@ from __future__ import annotations
 
 import hashlib
 import os
+import pathlib
 import socket
 import stat
 import struct
 import typing as t
 
 import pytest
+from ansible_collections.labops.backup.plugins.module_utils._model import _night
 from ansible_collections.labops.backup.plugins.module_utils._tools import _rsync
 
 # struct posix_acl_xattr: version 2; owner rw-, user 1234 rw-, group r--, mask rw-, others ---.
@@ -128,6 +130,18 @@ def test_a_rewrite_within_the_same_second_is_seen(tree: bytes, tmp_path: t.Any) 
     os.utime(tree + b"/plain", ns=(0, 1700000000123456790))
     assert pulled(transfer).kind == "ok"
     assert (tmp_path / "mirror" / "plain").read_bytes() == b"PLAIN"
+
+
+def test_a_dump_set_that_is_being_deleted_or_made_is_not_pulled(tmp_path: pathlib.Path) -> None:
+    source, mirror = tmp_path / "dumps", tmp_path / "mirror"
+    pinned, old, new = "20261123T021500Z-3fa9c1", "20261101T021500Z-000001", "20261124T021500Z-000002"
+    for name in (pinned, old, f".{old}.removed", f".{new}.partial", "mine", ".mine.removed"):
+        (source / name).mkdir(parents=True)
+        (source / name / "databases.sql").write_text("x")
+    offered = {"id": pinned, "valid": True, "problems": [], "started": "", "finished": ""}
+    filters = tuple(_night.pin({"dump_sets": [offered]})["filters"])
+    run = pulled(_rsync.Transfer(source=str(source), destination=str(mirror), filters=filters, delete_excluded=True))
+    assert (run.kind, sorted(os.listdir(mirror))) == ("ok", [".mine.removed", pinned, "mine"])
 
 
 def test_deletions_stop_at_the_census(tree: bytes, tmp_path: t.Any) -> None:
