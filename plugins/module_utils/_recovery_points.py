@@ -121,6 +121,7 @@ def read(points: _borg.Repository, cache_dir: str, *, refresh: bool, keep: bool)
     """
     listing = Listing([], [], [], [])
     found = points.describe()
+    marks = [mark for archive in found["archives"] if (mark := _point.mark_of(archive["name"]))]
     for archive in found["archives"]:
         point = _point.point_of(archive["name"])
         if point is None:
@@ -129,7 +130,7 @@ def read(points: _borg.Repository, cache_dir: str, *, refresh: bool, keep: bool)
         cache = _cache_path(cache_dir, point)
         cached = None if refresh else _cached(cache, point, own)
         if cached is not None:
-            listing.points.append(cached)
+            listing.points.append(_point.with_marks(cached, marks))
             continue
         try:
             content = points.read_file(archive["name"], _point.DOCUMENT)
@@ -138,7 +139,7 @@ def read(points: _borg.Repository, cache_dir: str, *, refresh: bool, keep: bool)
         except BackupError as error:
             listing.unreadable.append({"point": point, "archive": archive["name"], "reason": error.message})
             continue
-        listing.points.append({**document, "seal": own})
+        listing.points.append(_point.with_marks({**document, "seal": own}, marks))
         if keep:
             listing.warnings.extend(_keep(cache, document, own))
     sealed = {_point.point_of(archive["name"]) for archive in found["archives"]}
@@ -159,6 +160,52 @@ def select(listing: Listing, wanted: str) -> Document:
                 remedy="Run borg check on its repository; the archives of its datasets end in the same identifier",
             )
     return _point.select(listing.points, wanted)
+
+
+def mark(
+    points: _borg.Repository,
+    cache_dir: str,
+    point: str,
+    mark: str,
+    *,
+    made: str,
+    evidence: t.Mapping[str, t.Any],
+    staging_dir: str | None,
+    dry: bool,
+) -> tuple[Document, bool]:
+    """Note durably, in the repository itself, what was found about a point; the point then, and whether it is new.
+
+    The same mark with the same evidence is not made twice.
+
+    :param made: an identifier of the moment.
+    :raises BackupError: when there is no such point.
+    """
+    name = _point.mark_name(mark, point, made)
+    listing = read(points, cache_dir, refresh=False, keep=not dry)
+    known = next((one for one in listing.points if one["point"] == point), None)
+    if known is None:
+        raise BackupError(
+            f"there is no recovery point {point} in {points.path} that could be marked {mark}",
+            untouched="Nothing was changed",
+        )
+    document = {"point": point, "mark": mark, "made": made, "evidence": dict(evidence)}
+    last = known["marks"][-1] if known["marks"] else None
+    if last is not None and last["mark"] == mark:
+        before = _document.decode(points.read_file(last["archive"], _point.MARK_DOCUMENT), last["archive"])
+        if before["evidence"] == document["evidence"]:
+            return known, False
+    if not dry:
+        if staging_dir is not None:
+            os.makedirs(staging_dir, mode=0o700, exist_ok=True)
+        with tempfile.TemporaryDirectory(prefix=".labops-mark-", dir=staging_dir) as folder:
+            _document.write(os.path.join(folder, _point.MARK_DOCUMENT), document)
+            points.create(name, folder, compression=_COMPRESSION, comment=f"{point} is {mark}")
+    added = {"mark": mark, "point": point, "made": made, "archive": name}
+    return _point.with_marks({**known, "state": _sealed_state(known)}, [*known["marks"], added]), True
+
+
+def _sealed_state(point: t.Mapping[str, t.Any]) -> str:
+    return _point.PARTIAL if point["state"] == _point.PARTIAL else _point.COMPLETE
 
 
 def prune(
@@ -227,7 +274,8 @@ def prune(
                 ids = _archive_ids(going) | doomed
                 os.makedirs(os.path.dirname(journal), mode=0o700, exist_ok=True)
                 _document.write(journal, {"source": source, "run_id": point, "archive_ids": sorted(ids)})
-                points.remove([one["seal"]["archive"] for one in going], **options)
+                marks = [mark["archive"] for one in going for mark in one["marks"]]
+                points.remove([*(one["seal"]["archive"] for one in going), *marks], **options)
             for one in [*going, *(one for one in listing.lost if one not in lost)]:
                 with contextlib.suppress(FileNotFoundError):
                     os.unlink(_cache_path(cache_dir, one["point"]))

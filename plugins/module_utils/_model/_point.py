@@ -14,11 +14,22 @@ from ansible_collections.labops.backup.plugins.module_utils._model import _run
 
 COMPLETE = "complete"
 PARTIAL = "partial"
+# What became of a complete point later; a mark says so, see :func:`with_marks`.
+CHECKED, PROVEN, SUSPECT = "checked", "proven", "suspect"
+# A mark that takes a suspicion back.
+CLEARED = "cleared"
+MARKS = (CHECKED, PROVEN, SUSPECT, CLEARED)
+# Those that a restore may choose by itself, and that retention counts on.
+GOOD = (COMPLETE, CHECKED, PROVEN)
+MARK_DOCUMENT = "mark.json"
 LATEST = "latest"
 DOCUMENT = "point.json"
 DUMP_MANIFEST = "manifest.json"
 
 _PREFIX = "point-"
+_MARK = re.compile(
+    r"mark-(?P<mark>[a-z]+)-(?P<point>\d{8}T\d{6}Z-[0-9a-f]{6})-(?P<made>\d{8}T\d{6}Z-[0-9a-f]{6})", re.ASCII
+)
 _FILE_NAME = re.compile(r"[A-Za-z0-9_][A-Za-z0-9._-]*")
 _SHOWN = 10
 _NEEDED = ("name", "order", "archive", "archive_id", "repository", "repository_id", "generation", "dump_set")
@@ -44,6 +55,43 @@ def point_of(archive: str) -> str | None:
     """The point that the archive named so seals; None when it is no seal."""
     point = archive.removeprefix(_PREFIX)
     return point if archive.startswith(_PREFIX) and _run.is_identifier(point) else None
+
+
+def mark_name(mark: str, point: str, made: str) -> str:
+    """The name of the archive that marks ``point``.
+
+    :param made: an identifier of the moment.
+    :raises BackupError: when a part of it is not what it should be.
+    """
+    _run.began(point)
+    _run.began(made)
+    if mark not in MARKS:
+        raise BackupError(f"{mark!r} is no mark of a recovery point; there are {', '.join(MARKS)}")
+    return f"mark-{mark}-{point}-{made}"
+
+
+def mark_of(archive: str) -> dict[str, str] | None:
+    """C(mark), C(point) and C(made) of the archive named so; None when it is no mark."""
+    match = _MARK.fullmatch(archive)
+    return {**match.groupdict(), "archive": archive} if match and match["mark"] in MARKS else None
+
+
+def with_marks(document: t.Mapping[str, t.Any], marks: t.Iterable[t.Mapping[str, str]]) -> Document:
+    """A point in the state that its marks give it, with the marks, oldest first.
+
+    A point that was sealed as partial stays so. Of the others one that was suspected after it was last proven or
+    cleared is suspect; otherwise the most that was shown of it counts.
+    """
+    own = sorted((dict(one) for one in marks if one["point"] == document["point"]), key=lambda one: one["made"])
+    names = [one["mark"] for one in own]
+    state = document["state"]
+    if state == COMPLETE and names:
+        after = [name for name in names if name != CHECKED]
+        if after and after[-1] == SUSPECT:
+            state = SUSPECT
+        else:
+            state = next((name for name in (PROVEN, CHECKED) if name in names), COMPLETE)
+    return {**document, "state": state, "marks": own}
 
 
 def build(
@@ -226,7 +274,7 @@ def select(points: t.Iterable[Document], wanted: str) -> Document:
     :raises BackupError: when nothing matches, listing what there is; or when ``wanted`` is none of these.
     """
     known = newest_first(points)
-    complete = [one for one in known if one["state"] == COMPLETE]
+    complete = [one for one in known if one["state"] in GOOD]
     if wanted == LATEST:
         found, sought = complete[:1], "no complete recovery point exists"
     elif _run.is_identifier(wanted):

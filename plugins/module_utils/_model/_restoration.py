@@ -291,7 +291,7 @@ def restore_plan(
                     f"{dataset['destination']} has {_size(room['free_bytes'])} free and {_size(size)} would come"
                 )
     steps = _share_of_a_file_system(steps, rooms, refusals)
-    if point["state"] != _point.COMPLETE and wanted["point"] != point["point"]:
+    if point["state"] not in _point.GOOD and wanted["point"] != point["point"]:
         refusals.append(
             f"{point['point']} is {point['state']}; such a point has to be named: restore_point={point['point']}"
         )

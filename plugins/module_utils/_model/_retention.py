@@ -19,7 +19,6 @@ from datetime import datetime, timedelta
 from ansible_collections.labops.backup.plugins.module_utils._errors import BackupError
 from ansible_collections.labops.backup.plugins.module_utils._model import _point, _run
 
-PROVEN = "proven"
 WINDOWS = ("daily", "weekly", "monthly")
 RULES = ("keep_daily", "keep_weekly", "keep_monthly", "keep_complete", "keep_partial_days")
 
@@ -143,7 +142,7 @@ def decide(
         )
     decision = Decision(broken=_broken(known, repositories))
     own = next((point for point in known if point["point"] == current), None)
-    if own is None or own["state"] != _point.COMPLETE or current in decision.broken:
+    if own is None or own["state"] not in _point.GOOD or current in decision.broken:
         seen = "is not sealed" if own is None else decision.broken.get(current) or f"is {own['state']}"
         raise BackupError(
             f"the recovery point {current} of {source} {seen}, and only behind a complete one may older ones go",
@@ -155,7 +154,7 @@ def decide(
     staying = [point for point in known if point["point"] in decision.kept]
     going = [point for point in known if point["point"] in decision.removed]
     theirs = {entry["archive_id"] for point in going for entry in point["datasets"]} | set(doomed)
-    complete = [moments[point["point"]] for point in staying if point["state"] == _point.COMPLETE]
+    complete = [moments[point["point"]] for point in staying if point["state"] in _point.GOOD]
     newest = max(moment for moment in complete if moment <= max(now, moments[current]))
     for repository in repositories:
         _decide_archives(
@@ -226,8 +225,8 @@ def _decide_points(
     current: str,
     now: datetime,
 ) -> None:
-    proven = {point["point"] for point in known if point["state"] == PROVEN}
-    complete = {point["point"] for point in known if point["state"] == _point.COMPLETE} | proven
+    proven = {point["point"] for point in known if point["state"] == _point.PROVEN}
+    complete = {point["point"] for point in known if point["state"] in _point.GOOD}
     # What the windows and floors count on.
     whole = {
         name: moment

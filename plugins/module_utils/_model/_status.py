@@ -151,7 +151,7 @@ def _run_lines(server: t.Mapping[str, t.Any], name: str, now: datetime) -> list[
 
 def _source_lines(source: t.Mapping[str, t.Any], server: str, now: datetime) -> list[str]:
     points = _point.newest_first(source["points"])
-    complete = next((point for point in points if point["state"] == _point.COMPLETE), None)
+    complete = next((point for point in points if point["state"] in _point.GOOD), None)
     if source["problem"]:
         verdict = f"they could not be read: {_text.plain(source['problem']).rstrip('.')}"
     elif complete is not None:

@@ -262,3 +262,32 @@ def test_a_point_of_a_source_without_a_database_is_read_back_and_found_by_its_ti
     assert _point.select([document], "2026-11-24T00:00:00Z") == document
     with pytest.raises(BackupError, match="no complete recovery point"):
         _point.select([document], "2026-11-23T02:00:00Z")
+
+
+@pytest.mark.parametrize(
+    ("sealed", "marks", "state"),
+    [
+        ("complete", [], "complete"),
+        ("complete", ["checked"], "checked"),
+        ("complete", ["proven", "checked"], "proven"),
+        ("complete", ["proven", "suspect"], "suspect"),
+        ("complete", ["suspect", "checked"], "suspect"),
+        ("complete", ["suspect", "proven"], "proven"),
+        ("complete", ["checked", "suspect", "cleared"], "checked"),
+        ("partial", ["proven"], "partial"),
+        ("partial", ["suspect"], "partial"),
+    ],
+)
+def test_marks_give_a_point_its_state(sealed: str, marks: list[str], state: str) -> None:
+    point = "20261123T023000Z-77b0aa"
+    names = [_point.mark_name(mark, point, f"202611{24 + day}T000000Z-000000") for day, mark in enumerate(marks)]
+    found = [mark for name in reversed(names) if (mark := _point.mark_of(name))]
+    document = _point.with_marks({"point": point, "state": sealed}, found)
+    assert (document["state"], [mark["mark"] for mark in document["marks"]]) == (state, marks)
+
+
+@pytest.mark.parametrize(
+    "name", ["point-20261123T023000Z-77b0aa", "mark-odd-20261123T023000Z-77b0aa-20261123T023000Z-77b0aa"]
+)
+def test_other_archives_are_no_marks(name: str) -> None:
+    assert _point.mark_of(name) is None

@@ -38,7 +38,11 @@ def test_a_point_is_sealed_and_listed(
     assert (result["seal"], result["cache_file"]) == (own, str(cache_file(point_connection)))
     borg_in_memory.reads.clear()
     listed = run_module_main(recovery_point_info, {**point_connection, "select": "latest"})
-    assert listed["points"] == [{"schema_version": 1, **result["document"], "seal": own}] == [listed["selected"]]
+    assert (
+        listed["points"]
+        == [{"schema_version": 1, **result["document"], "seal": own, "marks": []}]
+        == [listed["selected"]]
+    )
     assert (listed["changed"], borg_in_memory.reads) == (False, [])
 
 

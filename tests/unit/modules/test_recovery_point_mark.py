@@ -1,0 +1,55 @@
+# Copyright: (c) 2026, the labops.backup contributors
+# SPDX-License-Identifier: GPL-3.0-or-later
+from __future__ import annotations
+
+import typing as t
+
+import pytest
+from ansible_collections.labops.backup.plugins.modules import recovery_point, recovery_point_info, recovery_point_mark
+
+RunModule = t.Callable[..., dict[str, t.Any]]
+POINT = "20261123T023000Z-77b0aa"
+INCIDENT = "20261123T140000Z-3fa9c1"
+
+
+@pytest.fixture
+def asked(
+    run_module_main: RunModule,
+    borg_in_memory: t.Any,
+    point_options: dict[str, t.Any],
+    point_connection: dict[str, t.Any],
+) -> dict[str, t.Any]:
+    run_module_main(recovery_point, point_options)
+    return {**point_connection, "point": POINT, "mark": "suspect", "made": INCIDENT, "evidence": {"why": "damage"}}
+
+
+def test_a_mark_is_kept_beside_the_seal_but_not_in_check_mode(
+    run_module_main: RunModule, borg_in_memory: t.Any, point_connection: dict[str, t.Any], asked: dict[str, t.Any]
+) -> None:
+    points = borg_in_memory.archives["/borg/points"]
+    predicted = run_module_main(recovery_point_mark, asked, check_mode=True)
+    assert predicted["changed"] and predicted["point"]["state"] == "suspect" and len(points) == 1
+    done = run_module_main(recovery_point_mark, asked)
+    assert done == predicted
+    assert sorted(points) == [f"mark-suspect-{POINT}-{INCIDENT}", f"point-{POINT}"]
+    assert not run_module_main(recovery_point_mark, asked)["changed"] and len(points) == 2
+    listed = run_module_main(recovery_point_info, point_connection)["points"]
+    assert [(one["point"], one["state"]) for one in listed] == [(POINT, "suspect")]
+
+
+def test_a_suspect_point_is_chosen_by_name_only(
+    run_module_main: RunModule, point_connection: dict[str, t.Any], asked: dict[str, t.Any]
+) -> None:
+    run_module_main(recovery_point_mark, asked)
+    refused = run_module_main(recovery_point_info, {**point_connection, "select": "latest"})
+    assert refused["failed"] and "no complete recovery point exists" in refused["msg"]
+    assert run_module_main(recovery_point_info, {**point_connection, "select": POINT})["selected"]["state"] == "suspect"
+    cleared = {**asked, "mark": "cleared", "made": "20261124T140000Z-3fa9c1"}
+    assert run_module_main(recovery_point_mark, cleared)["point"]["state"] == "complete"
+    assert run_module_main(recovery_point_info, {**point_connection, "select": "latest"})["selected"]["point"] == POINT
+
+
+def test_what_is_no_point_cannot_be_marked(run_module_main: RunModule, asked: dict[str, t.Any]) -> None:
+    refused = run_module_main(recovery_point_mark, {**asked, "point": "20200101T000000Z-000000"})
+    assert refused["failed"] and "there is no recovery point 20200101T000000Z-000000" in refused["msg"]
+    assert run_module_main(recovery_point_mark, {**asked, "made": "today"})["failed"]
