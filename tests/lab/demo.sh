@@ -2,7 +2,7 @@
 # Copyright: (c) 2026, the labops.backup contributors
 # SPDX-License-Identifier: GPL-3.0-or-later
 #
-# From nothing to a sealed recovery point on two real hosts, each stage shown as it happens. Run by: make demo
+# From nothing to a sealed recovery point on two real hosts; then a disaster, and the way back. Run by: make demo
 set -euo pipefail
 cd "$(dirname "$0")/../.."
 
@@ -10,7 +10,7 @@ began=$SECONDS
 stage_number=0
 stage() {
   stage_number=$((stage_number + 1))
-  printf '\n\033[1m== %d/6 %s\033[0m  (%d s so far)\n' "$stage_number" "$1" "$((SECONDS - began))"
+  printf '\n\033[1m== %d/11 %s\033[0m  (%d s so far)\n' "$stage_number" "$1" "$((SECONDS - began))"
 }
 
 # The line that cron.d holds, run by the shell and with the environment that cron would use. The terminal is for the
@@ -44,6 +44,28 @@ as_cron_would loki backup
 
 stage "The recovery point"
 playbook playbooks/status.yml
+
+stage "Disaster: the schemas are dropped, blobs and recordings deleted, while the worker writes"
+ssh -F .lab/ssh_config tatchu bash -eu <<'END'
+mariadb -e 'SET foreign_key_checks = 0; DROP DATABASE lab_ephys; DROP DATABASE lab_imaging;
+  DROP DATABASE lab_session; DROP DATABASE lab_subject'
+find /datajoint-db/blobs /datajoint-data -mindepth 1 -delete
+END
+echo "gone: $(ssh -F .lab/ssh_config tatchu 'find /datajoint-db/blobs /datajoint-data -type f | wc -l') files are left"
+
+stage "restore.yml --tags fence: backups hold, writers stop"
+playbook restore.yml --tags fence
+
+stage "restore.yml: what is lost, and what would be done"
+playbook restore.yml -e restore_scope=auto,database -e restore_plan_file="$PWD/.lab/plan.json"
+point=$(.venv/bin/python -c 'import json, sys; print(json.load(open(sys.argv[1]))["point"])' .lab/plan.json)
+
+stage "restore.yml, confirmed: database, blobs, data, checks"
+playbook restore.yml -e restore_scope=auto,database -e "restore_confirm=$point"
+
+stage "restore.yml --tags release; DataJoint fetches every row, blob and recording"
+playbook restore.yml --tags release
+ssh -F .lab/ssh_config tatchu /opt/lab-pipeline/venv/bin/python - <tests/lab/fetch_all.py
 
 cat <<END
 
