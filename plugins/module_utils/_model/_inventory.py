@@ -237,6 +237,7 @@ def _source(
             rehash_percent=rehash_percent,
             repository=f"{base}/{dataset['name']}",
             lock=f"{_LOCKS}/{name}.{dataset['name']}.lock",
+            expected_file=f"{_STATE}/expected/{name}.{dataset['name']}.json",
             marker={"source": name, "dataset": dataset["name"]},
         )
         if dataset["quarantine"]:  # the folder of dump sets changes every night by design
