@@ -49,6 +49,7 @@ def describe(reader: Reader, inventory: Inventory) -> dict[str, t.Any]:
             "datajoint": _datajoint.is_datajoint(schema.tables.values()),
             "charset": schema.charset,
             "collation": schema.collation,
+            "code": schema.code,
             **{kind: list(inventory[name][kind]) for kind in ("views", "triggers", "routines", "events")},
         }
         for name, schema in reader.schemas.items()
@@ -60,6 +61,14 @@ def describe(reader: Reader, inventory: Inventory) -> dict[str, t.Any]:
         "schemas": schemas,
         "tables": {
             name: {table.name: table.rows for table in schema.tables.values()}
+            for name, schema in reader.schemas.items()
+        },
+        "digests": {
+            name: {table.name: table.digest for table in schema.tables.values()}
+            for name, schema in reader.schemas.items()
+        },
+        "structures": {
+            name: {table.name: table.structure for table in schema.tables.values()}
             for name, schema in reader.schemas.items()
         },
         "foreign_keys": [

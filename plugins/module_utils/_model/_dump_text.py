@@ -6,11 +6,16 @@
 The text is what C(mariadb-dump) and C(mysqldump) write with C(--hex-blob --databases). Inside string literals
 they escape line feeds, quotes and backslashes, so C(;) at the end of a line always ends an INSERT, and with
 MariaDB's layout every row is a line (seen with MariaDB 10.11; MySQL writes all rows of a statement on one line).
-Rows are counted with whole-chunk byte operations; only rows of tables whose columns are asked for are decoded.
+Rows are counted and digested with whole-chunk byte operations; only rows of tables whose columns are asked for are
+decoded.
+
+Rows come ordered by primary key, so equal rows make an equal text and a digest of it says whether two dumps hold the
+same (same engine and series; seen with MariaDB 10.11). Where one INSERT ends and the next begins is not part of it.
 """
 
 from __future__ import annotations
 
+import hashlib
 import re
 import typing as t
 from dataclasses import dataclass, field
@@ -37,6 +42,8 @@ _FOREIGN_KEY = re.compile(
 )
 _NAMES = re.compile(_NAME)
 _ENGINE = re.compile(rb"\) ENGINE=(\w+)")
+_AUTO_INCREMENT = re.compile(rb" AUTO_INCREMENT=\d+")
+_VIEW_START, _VIEW_END = b"/*!50001 CREATE ALGORITHM=", b"*/;"
 _INSERT = re.compile(rb"INSERT INTO " + _NAME + rb" (?:\((" + _NAME + rb"(?:, " + _NAME + rb")*)\) )?VALUES([ \n])")
 _INSERT_START = b"INSERT INTO `"
 _TRAILER = re.compile(rb"-- Dump completed(?: on .*)?$")
@@ -76,14 +83,35 @@ class ForeignKey:
 
 @dataclass
 class Table:
-    """A base table of the dump and the number of its rows in it."""
+    """A base table of the dump, the number of its rows in it, and digests of both.
+
+    :param structure: SHA-256 of the statement that declares it, without the next C(AUTO_INCREMENT).
+    """
 
     schema: str
     name: str
     engine: str
     columns: tuple[Column, ...]
     foreign_keys: tuple[ForeignKey, ...]
+    structure: str = ""
     rows: int = 0
+    _content: t.Any = field(default_factory=hashlib.sha256, repr=False, compare=False)
+    _began: bool = field(default=False, repr=False, compare=False)
+
+    @property
+    def digest(self) -> str:
+        """SHA-256 of its rows as the dump has them, as if they were in one INSERT."""
+        return str(self._content.hexdigest())
+
+    def begin_rows(self, separator: bytes) -> None:
+        """The next INSERT of this table begins."""
+        if self._began:
+            self._content.update(separator)
+        self._began = True
+
+    def take_text(self, piece: bytes) -> None:
+        """Take text of its rows into the digest."""
+        self._content.update(piece)
 
 
 @dataclass
@@ -95,6 +123,16 @@ class Schema:
     collation: str
     tables: dict[str, Table] = field(default_factory=dict)
     views: list[str] = field(default_factory=list)
+    _code: t.Any = field(default_factory=hashlib.sha256, repr=False, compare=False)
+
+    @property
+    def code(self) -> str:
+        """SHA-256 of its triggers, events, routines and views as the dump has them."""
+        return str(self._code.hexdigest())
+
+    def take_code(self, line: bytes) -> None:
+        """Take a line of one of them into the digest."""
+        self._code.update(line.rstrip() + b"\n")
 
 
 class Reader:
@@ -121,6 +159,7 @@ class Reader:
         self._body_line = b""
         self._schema = ""
         self._create: list[bytes] = []
+        self._in_view = False
         self._last_line = b""
         self._rows: _Counter | _Decoder | None = None
         self._table: Table | None = None
@@ -181,9 +220,14 @@ class Reader:
                 self._set_delimiter(line)
             elif line.strip():
                 self._body_line = line.rstrip()
+                self._take_code(line)
             return
         if line.strip():
             self._last_line = line
+        if self._in_view or line.startswith(_VIEW_START):
+            self._take_code(line)
+            self._in_view = not line.endswith(_VIEW_END)
+            return
         if self._create:
             self._create.append(line)
             if line.endswith(b";"):
@@ -204,6 +248,10 @@ class Reader:
                 name, charset[1].decode() if charset else "", collation[1].decode() if collation else ""
             )
 
+    def _take_code(self, line: bytes) -> None:
+        if self._schema in self.schemas:
+            self.schemas[self._schema].take_code(line)
+
     def _set_delimiter(self, line: bytes) -> None:
         self._delimiter = line[10:].strip()
         self._body_line = self._delimiter  # no statement has begun
@@ -221,8 +269,9 @@ class Reader:
         head = _TABLE.match(lines[0])
         if head is None or self._schema not in self.schemas:
             raise BackupError(f"the dump declares a table in an unknown way: {lines[0][:200]!r}")
-        columns, keys, engine = [], [], ""
+        columns, keys, engine, structure = [], [], "", hashlib.sha256(lines[0])
         for line in lines[1:]:
+            declared = line
             if column := _COLUMN.match(line):
                 comment = _COMMENT.search(line)
                 columns.append(
@@ -244,7 +293,9 @@ class Reader:
                 )
             elif match := _ENGINE.match(line):
                 engine = match[1].decode()
-        table = Table(self._schema, _name(head[1]), engine, tuple(columns), tuple(keys))
+                declared = _AUTO_INCREMENT.sub(b"", line)
+            structure.update(b"\n" + declared)
+        table = Table(self._schema, _name(head[1]), engine, tuple(columns), tuple(keys), structure.hexdigest())
         self.schemas[self._schema].tables[table.name] = table
 
     def _start_rows(self, match: re.Match[bytes]) -> None:
@@ -256,6 +307,7 @@ class Reader:
         self._statement = match.end() - match.start()
         columns = _names(match[2]) if match[2] else tuple(column.name for column in table.columns)
         wanted, by_line = self._wanted(table), match[5] == b"\n"
+        table.begin_rows(b",\n" if by_line else b",")
         if wanted:
             places = [columns.index(column) for column in wanted]
             self._rows = _Decoder(len(columns), places, lambda row: self._take_row(table, row), by_line=by_line)
@@ -268,7 +320,9 @@ class Reader:
         end = buffer.find(b";\n", position)
         # The next chunk may begin with the line feed that makes a last semicolon the end.
         stop = end if end >= 0 else len(buffer) - buffer.endswith(b";")
-        self._rows.feed(buffer[position:stop])
+        piece = buffer[position:stop]
+        self._rows.feed(piece)
+        self._table.take_text(piece)
         self._statement += stop - position
         if end < 0:
             return stop
