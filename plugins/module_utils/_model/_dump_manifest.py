@@ -143,6 +143,19 @@ def _count_problems(manifest: t.Mapping[str, t.Any]) -> list[str]:
     return []
 
 
+def object_problems(manifest: t.Mapping[str, t.Any], inventory: Inventory) -> list[str]:
+    """Where the objects that a server has in some schemas are not those of the manifest."""
+    found = []
+    for schema, names in inventory.items():
+        for kind in ("tables", "views", "triggers", "routines", "events"):
+            expected = manifest["tables"][schema] if kind == "tables" else manifest["schemas"][schema].get(kind, [])
+            one = kind.removesuffix("s")
+            missing, extra = set(expected) - set(names[kind]), set(names[kind]) - set(expected)
+            found += [f"{one} {schema}.{name} is missing" for name in sorted(missing)]
+            found += [f"{one} {schema}.{name} is not in the dump" for name in sorted(extra)]
+    return found
+
+
 def recount_problems(manifest: t.Mapping[str, t.Any], reader: Reader) -> list[str]:
     """Where the text of the dump, read again, differs from its manifest."""
     found = [f"{DATABASES}: {problem}" for problem in reader.problems()]

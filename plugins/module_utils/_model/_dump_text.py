@@ -42,6 +42,7 @@ _FOREIGN_KEY = re.compile(
 )
 _NAMES = re.compile(_NAME)
 _ENGINE = re.compile(rb"\) ENGINE=(\w+)")
+_TABLE_COLLATION = re.compile(rb" COLLATE[ =](\w+)")
 _AUTO_INCREMENT = re.compile(rb" AUTO_INCREMENT=\d+")
 _VIEW_START, _VIEW_END = b"/*!50001 CREATE ALGORITHM=", b"*/;"
 _INSERT = re.compile(rb"INSERT INTO " + _NAME + rb" (?:\((" + _NAME + rb"(?:, " + _NAME + rb")*)\) )?VALUES([ \n])")
@@ -53,6 +54,7 @@ _LITERAL = rb"(?:(?:_[a-z0-9]+ )?'[^'\\]*(?:\\.[^'\\]*)*'|[^',()\n]*)"
 _STRING = re.compile(rb"'[^'\\]*(?:\\.[^'\\]*)*'", re.DOTALL)
 _REST_OF_STRING = re.compile(rb"[^'\\]*(?:\\.[^'\\]*)*", re.DOTALL)
 _LONG = re.compile(rb"'[^'\\]*(?:\\.[^'\\]*)*(?:(')|\\?\Z)|0x[0-9A-Fa-f]+", re.DOTALL)
+_QUOTED = re.compile(rb"`(?:[^`]|``)*`|'(?:[^'\\]|\\.|'')*'")
 _ESCAPE = re.compile(rb"\\(.)|''", re.DOTALL)
 _ESCAPES = {b"n": b"\n", b"t": b"\t", b"r": b"\r", b"0": b"\0", b"Z": b"\x1a", b"b": b"\b"}
 
@@ -86,6 +88,9 @@ class Table:
     """A base table of the dump, the number of its rows in it, and digests of both.
 
     :param structure: SHA-256 of the statement that declares it, without the next C(AUTO_INCREMENT).
+    :param collations: what the statement names.
+    :param text_bytes: length of its rows in the text.
+    :param largest_statement: length of its longest INSERT.
     """
 
     schema: str
@@ -94,7 +99,10 @@ class Table:
     columns: tuple[Column, ...]
     foreign_keys: tuple[ForeignKey, ...]
     structure: str = ""
+    collations: frozenset[str] = frozenset()
     rows: int = 0
+    text_bytes: int = 0
+    largest_statement: int = 0
     _content: t.Any = field(default_factory=hashlib.sha256, repr=False, compare=False)
     _began: bool = field(default=False, repr=False, compare=False)
 
@@ -112,6 +120,7 @@ class Table:
     def take_text(self, piece: bytes) -> None:
         """Take text of its rows into the digest."""
         self._content.update(piece)
+        self.text_bytes += len(piece)
 
 
 @dataclass
@@ -151,7 +160,6 @@ class Reader:
         self.tool_version = ""
         self.server_version = ""
         self.schemas: dict[str, Schema] = {}
-        self.largest_statement = 0
         self._wanted = wanted or (lambda _table: ())
         self._take_row = take_row or (lambda _table, _row: None)
         self._buffer = b""
@@ -174,6 +182,12 @@ class Reader:
     def rows(self) -> int:
         """Rows of all tables so far."""
         return sum(table.rows for schema in self.schemas.values() for table in schema.tables.values())
+
+    @property
+    def largest_statement(self) -> int:
+        """Length of the longest INSERT so far."""
+        tables = (table for schema in self.schemas.values() for table in schema.tables.values())
+        return max((table.largest_statement for table in tables), default=0)
 
     def feed(self, chunk: bytes) -> None:
         """Take the next piece of text."""
@@ -270,6 +284,7 @@ class Reader:
         if head is None or self._schema not in self.schemas:
             raise BackupError(f"the dump declares a table in an unknown way: {lines[0][:200]!r}")
         columns, keys, engine, structure = [], [], "", hashlib.sha256(lines[0])
+        collations: set[str] = set()
         for line in lines[1:]:
             declared = line
             if column := _COLUMN.match(line):
@@ -295,7 +310,9 @@ class Reader:
                 engine = match[1].decode()
                 declared = _AUTO_INCREMENT.sub(b"", line)
             structure.update(b"\n" + declared)
-        table = Table(self._schema, _name(head[1]), engine, tuple(columns), tuple(keys), structure.hexdigest())
+            collations.update(name.decode() for name in _TABLE_COLLATION.findall(_QUOTED.sub(b"", line)))
+        name, declaration = _name(head[1]), structure.hexdigest()
+        table = Table(self._schema, name, engine, tuple(columns), tuple(keys), declaration, frozenset(collations))
         self.schemas[self._schema].tables[table.name] = table
 
     def _start_rows(self, match: re.Match[bytes]) -> None:
@@ -333,7 +350,7 @@ class Reader:
                 f"the rows of {self._table.schema}.{self._table.name} in the dump are not laid out as expected: {error}"
             ) from error
         self._rows = None
-        self.largest_statement = max(self.largest_statement, self._statement)
+        self._table.largest_statement = max(self._table.largest_statement, self._statement)
         self._last_line = b""
         return end + 2
 

@@ -71,6 +71,7 @@ _VARIABLES = (
     "read_only",
     "socket",
     "sql_mode",
+    "super_read_only",
     "time_zone",
     "version",
     "version_comment",
@@ -107,6 +108,20 @@ class Server:
         """Its version as numbers."""
         match = _VERSION.match(self.version)
         return tuple(int(part) for part in match.groups()) if match else (0, 0, 0)
+
+
+@dataclass(frozen=True)
+class Loaded:
+    """How a client that took statements ended; the statement that failed is never shown, for it holds data.
+
+    :param error: number of the server's error, None when it named none.
+    :param line: line of the text at which it failed.
+    """
+
+    rc: int
+    error: int | None
+    line: int | None
+    seconds: float
 
 
 class ChangedError(BackupError):
@@ -274,6 +289,41 @@ def _mysql_accounts(connection: Connection) -> list[str]:
     if outcome.rc != 0:
         raise BackupError(f"the accounts could not be read: {_why(outcome.stderr)}", remedy=_remedy(outcome.stderr))
     return [line.decode("utf-8", "surrogateescape") for line in outcome.stdout.splitlines() if line]
+
+
+def collations(connection: Connection) -> set[str]:
+    """All collations that the server knows.
+
+    MariaDB 10.10 and later list the newer ones without their character set, and with it in a table of their own.
+    """
+    applicable = "COLLATION_CHARACTER_SET_APPLICABILITY"
+    columns = query(
+        connection,
+        "SELECT JSON_ARRAY(TABLE_NAME, COLUMN_NAME) FROM information_schema.COLUMNS WHERE TABLE_SCHEMA ="
+        f" 'information_schema' AND TABLE_NAME = '{applicable}' AND COLUMN_NAME LIKE '%COLLATION_NAME';",
+    )
+    questions = [f"SELECT JSON_ARRAY({column}) FROM information_schema.{table};" for table, column in columns]
+    rows = query(connection, "\n".join(questions))
+    return {str(name) for (name,) in rows if name is not None}
+
+
+def load(connection: Connection, text: bytes | t.Iterator[bytes], *, pass_fds: t.Sequence[int] = ()) -> Loaded:
+    """Feed statements to the client, which stops at the first that fails."""
+    argv = [
+        _find_either("mariadb", "mysql"),
+        *connection.options(),
+        "--batch",
+        "--default-character-set=utf8mb4",
+        "--max-allowed-packet=1G",
+    ]
+    outcome = _command.run(argv, env=_command.environment(), stdin=text, pass_fds=pass_fds)
+    match = _ERROR_LINE.search(outcome.stderr)
+    return Loaded(
+        outcome.rc,
+        _number(outcome.stderr),
+        int(match[2]) if match else None,
+        outcome.seconds,
+    )
 
 
 def account_names(connection: Connection) -> list[tuple[str, str]]:
