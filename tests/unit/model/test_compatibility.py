@@ -108,7 +108,7 @@ def test_what_servers_make_of_names_and_defaults() -> None:
     capitals = RECORDED.replace(b"`subject`", b"`Subject`")
     lower = {**TARGET.variables, "lower_case_table_names": "1"}
     assert judge_with(lower, capitals) == {"names": True}
-    assert judge_with(lower, RECORDED) == {}
+    assert judge_with(lower, RECORDED.replace(b" ) VALUES`", b" ) values`")) == {}
     assert judge_with({**TARGET.variables, "collation_server": "latin1_swedish_ci"}, RECORDED) == {"default": False}
     assert judge_with({**TARGET.variables, "super_read_only": "ON"}, RECORDED) == {"read_only": True}
 
