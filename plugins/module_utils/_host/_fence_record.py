@@ -1,0 +1,70 @@
+# Copyright: (c) 2026, the labops.backup contributors
+# SPDX-License-Identifier: GPL-3.0-or-later
+# PRIVATE to labops.backup: no stable interface.
+"""The record of a fence: how everything was before. It is durable before anything is changed, and removed last."""
+
+from __future__ import annotations
+
+import os
+import typing as t
+
+from ansible_collections.labops.backup.plugins.module_utils._errors import BackupError
+from ansible_collections.labops.backup.plugins.module_utils._host import _document
+
+Record = dict[str, t.Any]
+
+
+def read(path: str, kind: str) -> Record | None:
+    """The record, or None when nothing is fenced.
+
+    :raises BackupError: when the file is no record of that kind.
+    """
+    try:
+        record = _document.read(path)
+    except FileNotFoundError:
+        return None
+    if record.get("kind") != kind:
+        raise BackupError(
+            f"{path} is no record of {kind}",
+            untouched="Nothing was changed",
+            remedy="Find out what it is; move it aside only if you know that nothing is fenced",
+        )
+    return record
+
+
+def write(path: str, kind: str, record: t.Mapping[str, t.Any]) -> None:
+    """Make the record durable, its folder too."""
+    folder = os.path.dirname(path)
+    above = os.path.dirname(folder)
+    os.makedirs(above, mode=0o700, exist_ok=True)
+    if not os.path.isdir(folder):
+        os.mkdir(folder, 0o700)
+        _document.sync_folder(above)
+    _document.write(path, {**record, "kind": kind})
+
+
+def remove(path: str) -> None:
+    """Remove the record: the fence is gone."""
+    os.unlink(path)
+    _document.sync_folder(os.path.dirname(path))
+
+
+def note_accounts(path: str, accounts: t.Iterable[tuple[str, str, bool]]) -> None:
+    """Note accounts that are about to be created locked, each with the lock that it shall have after the release.
+
+    For a load: an account that is created while the fence is up has no former state on this server. The locks of
+    accounts that the record knows already stay as they are. Without a record nothing is noted.
+    """
+    record = read(path, DATABASE)
+    if record is None:
+        return
+    known = {(one["user"], one["host"]) for one in record["accounts"]}
+    new = [
+        {"user": user, "host": host, "locked": locked} for user, host, locked in accounts if (user, host) not in known
+    ]
+    if new:
+        write(path, DATABASE, {**record, "accounts": record["accounts"] + new})
+
+
+DATABASE = "database fence"
+WRITERS = "writer fence"
