@@ -156,6 +156,9 @@ options:
     description: Seconds to wait before each.
     type: float
     default: 30.0
+  hold:
+    description: The document of a hold, see M(labops.backup.backup_hold). While it exists the module refuses to work.
+    type: path
 seealso:
   - module: labops.backup.rsync_census_info
   - module: labops.backup.borg_create
@@ -316,6 +319,7 @@ kind:
 import typing as t
 
 from ansible.module_utils.basic import AnsibleModule
+from ansible_collections.labops.backup.plugins.module_utils._host import _hold
 from ansible_collections.labops.backup.plugins.module_utils._host._root import Root
 from ansible_collections.labops.backup.plugins.module_utils._model._guard import Acceptance, Cap, Limits, acceptance
 from ansible_collections.labops.backup.plugins.module_utils._module import run_module
@@ -378,6 +382,7 @@ ARGUMENTS: dict[str, t.Any] = {
     "allow_empty": {"type": "bool", "default": False},
     "retries": {"type": "int", "default": 3},
     "retry_wait": {"type": "float", "default": 30.0},
+    "hold": {"type": "path"},
 }
 
 
@@ -408,7 +413,7 @@ def _quarantine(given: dict[str, t.Any]) -> Quarantine:
 
 def main() -> None:
     """Run the module."""
-    run_module(ARGUMENTS, work)
+    run_module(ARGUMENTS, _hold.respecting(work))
 
 
 if __name__ == "__main__":
