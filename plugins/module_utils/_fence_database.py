@@ -12,10 +12,9 @@ from dataclasses import dataclass, replace
 from datetime import UTC, datetime
 
 from ansible_collections.labops.backup.plugins.module_utils._errors import BackupError
-from ansible_collections.labops.backup.plugins.module_utils._host import _document, _fence_record, _process
+from ansible_collections.labops.backup.plugins.module_utils._host import _fence_record, _process
 from ansible_collections.labops.backup.plugins.module_utils._model import _run
 from ansible_collections.labops.backup.plugins.module_utils._tools import (
-    _command,
     _database,
     _database_fence,
     _systemd,
@@ -23,7 +22,6 @@ from ansible_collections.labops.backup.plugins.module_utils._tools import (
 
 Name = _database_fence.Name
 _ROOT = ("root", "localhost")
-_SERVERS = ("mariadbd", "mysqld")
 _UNITS = ("mariadb.service", "mysql.service", "mysqld.service")
 _FILE = "zz-labops-fence.cnf"
 _FOLDERS = {
@@ -81,14 +79,10 @@ def _account_text(text: str) -> str:
 
 
 def _default_drop_in() -> str:
-    for program in _SERVERS:
-        try:
-            _command.find(program)
-        except BackupError:
-            continue
-        for folder in _FOLDERS[program]:
-            if os.path.isdir(folder):
-                return os.path.join(folder, _FILE)
+    program = _database_fence.server_program()
+    for folder in _FOLDERS.get(program, ()):
+        if os.path.isdir(folder):
+            return os.path.join(folder, _FILE)
     raise BackupError(
         f"no database server with a folder for its configuration was found on {os.uname().nodename}",
         untouched="Nothing was changed",
@@ -236,7 +230,7 @@ def _noted(
 
 def _fence_dead(request: Request, record: dict[str, t.Any] | None, *, dry_run: bool) -> dict[str, t.Any]:
     """Nothing can be locked: the files make the fence, before the server is started for the first time."""
-    alive = [process for process in _process.running() if process.name in _SERVERS and _is_public(process)]
+    alive = [process for process in _process.running() if process.name in _FOLDERS and _is_public(process)]
     if alive:
         raise BackupError(
             f"a database server runs (process {alive[0].pid}) but does not answer where it is asked",
@@ -294,7 +288,7 @@ def _is_written(path: str, no_network: bool) -> bool:
 
 def _write_drop_in(path: str, no_network: bool) -> None:
     if not _is_written(path, no_network):
-        _document.write_bytes(path, _drop_in_text(no_network), mode=0o644)
+        _fence_record.put(path, _drop_in_text(no_network), mode=0o644)
 
 
 def _unread(written: bool) -> list[str]:
@@ -382,10 +376,8 @@ def release(request: Request, *, dry_run: bool) -> dict[str, t.Any]:
     if up:
         restarted = _network_back(request, record, drop_in)
         unlocked, gone, left = _open(request.connection, record, unlock)
-    if os.path.exists(drop_in):
-        os.unlink(drop_in)
-        _document.sync_folder(os.path.dirname(drop_in))
-    _fence_record.remove(request.record)
+    _fence_record.take_away(drop_in)
+    _fence_record.take_away(request.record)
     result = _released(request, "up" if up else "down", unlocked, gone, left, changed=True, restarted=restarted)
     if left:
         result["warnings"] = [f"left locked, for nobody knows how they were before: {', '.join(left)}"]
@@ -396,9 +388,7 @@ def _network_back(request: Request, record: t.Mapping[str, t.Any], drop_in: str)
     """A server that was started without network needs a new start, while its accounts are locked still."""
     if not record["skip_networking"]:
         return False
-    if os.path.exists(drop_in):
-        os.unlink(drop_in)
-        _document.sync_folder(os.path.dirname(drop_in))
+    _fence_record.take_away(drop_in)
     state = _database_fence.look(request.connection)
     if state.variables["skip_networking"].upper() not in ("ON", "1") and record["variables"] is not None:
         return False

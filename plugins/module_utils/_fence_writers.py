@@ -167,7 +167,7 @@ def _noted(record: dict[str, t.Any] | None, seen: _Seen) -> tuple[dict[str, t.An
 def _keep_aside(record: str, saved: dict[str, t.Any]) -> None:
     encoded = _document.encode(saved)
     name = f"crontab-{os.path.basename(saved['path'])}-{hashlib.sha256(encoded).hexdigest()[:12]}.json"
-    _document.write_bytes(os.path.join(os.path.dirname(record), name), encoded)
+    _fence_record.put(os.path.join(os.path.dirname(record), name), encoded)
 
 
 def _close(request: Request, seen: _Seen) -> list[str]:
@@ -203,7 +203,7 @@ def _is_barred(name: str) -> bool:
 def _bar(name: str) -> None:
     os.makedirs(_folder(name), exist_ok=True)
     _document.sync_folder(_UNITS)
-    _document.write_bytes(os.path.join(_folder(name), _FILE), _DROP_IN, mode=0o644)
+    _fence_record.put(os.path.join(_folder(name), _FILE), _DROP_IN, mode=0o644)
 
 
 def release(request: Request, *, dry_run: bool) -> dict[str, t.Any]:
@@ -265,7 +265,7 @@ def release(request: Request, *, dry_run: bool) -> dict[str, t.Any]:
             remedy="Mend the cause and release again, or move the record aside when that is to stay so",
             failed=failed,
         )
-    _fence_record.remove(request.record)
+    _fence_record.take_away(request.record)
     return result
 
 
@@ -273,12 +273,9 @@ def _unbar(units: t.Iterable[t.Mapping[str, t.Any]]) -> None:
     removed = False
     for unit in units:
         folder = _folder(unit["name"])
-        path = os.path.join(folder, _FILE)
-        if os.path.exists(path):
-            os.unlink(path)
-            _document.sync_folder(folder)
-            removed = True
-        if not unit["folder"] and os.path.isdir(folder) and not os.listdir(folder):
-            os.rmdir(folder)
+        if os.path.isdir(folder):
+            removed |= _fence_record.take_away(os.path.join(folder, _FILE))
+            if not unit["folder"] and not os.listdir(folder):
+                os.rmdir(folder)
     if removed:
         _systemd.reload()

@@ -9,11 +9,10 @@ import base64
 import os
 import re
 import stat
-import tempfile
 import typing as t
 
 from ansible_collections.labops.backup.plugins.module_utils._errors import BackupError
-from ansible_collections.labops.backup.plugins.module_utils._host import _document
+from ansible_collections.labops.backup.plugins.module_utils._host import _document, _fence_record
 
 # Debian's cron, and cronie of the Red Hat family; crontab(1) of each
 _SPOOLS = ("/var/spool/cron/crontabs", "/var/spool/cron")
@@ -76,26 +75,15 @@ def remove(path: str) -> None:
 
 
 def put_back(saved: Saved) -> None:
-    """Lay a crontab where it was, as it was, in one step. cron leaves files alone whose name begins with a dot."""
+    """Lay a crontab where it was, as it was, in one step."""
     path = saved["path"]
-    folder = os.path.dirname(path)
-    temporary = tempfile.mktemp(prefix=".labops-", dir=folder)  # noqa: S306 - made exclusively below, by root
-    try:
-        if "link" in saved:
-            os.symlink(saved["link"], temporary)
-            os.lchown(temporary, saved["uid"], saved["gid"])
-        else:
-            descriptor = os.open(temporary, os.O_WRONLY | os.O_CREAT | os.O_EXCL | os.O_NOFOLLOW, 0o600)
-            with os.fdopen(descriptor, "wb") as stream:
-                stream.write(base64.b64decode(saved["content"]))
-                stream.flush()
-                os.fchown(descriptor, saved["uid"], saved["gid"])
-                os.fchmod(descriptor, saved["mode"])
-                os.utime(descriptor, ns=(saved["mtime_ns"], saved["mtime_ns"]))
-                os.fsync(descriptor)
-        os.replace(temporary, path)
-    except BaseException:
-        if os.path.lexists(temporary):
-            os.unlink(temporary)
-        raise
-    _document.sync_folder(folder)
+    owner = (saved["uid"], saved["gid"])
+    if "link" in saved:
+        if os.path.lexists(path):
+            os.unlink(path)
+        os.symlink(saved["link"], path)
+        os.lchown(path, *owner)
+        _document.sync_folder(os.path.dirname(path))
+    else:
+        content = base64.b64decode(saved["content"])
+        _fence_record.put(path, content, mode=saved["mode"], owner=owner, mtime_ns=saved["mtime_ns"])

@@ -5,6 +5,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import os
 import typing as t
 
@@ -40,13 +41,52 @@ def write(path: str, kind: str, record: t.Mapping[str, t.Any]) -> None:
     if not os.path.isdir(folder):
         os.mkdir(folder, 0o700)
         _document.sync_folder(above)
-    _document.write(path, {**record, "kind": kind})
+    put(path, _document.encode({**record, "kind": kind}))
 
 
-def remove(path: str) -> None:
-    """Remove the record: the fence is gone."""
-    os.unlink(path)
+def put(
+    path: str,
+    content: bytes,
+    *,
+    mode: int = 0o600,
+    owner: tuple[int, int] | None = None,
+    mtime_ns: int | None = None,
+) -> None:
+    """Write a file wholly or not at all.
+
+    Always through the same hidden name beside it, so that a killed run leaves nothing that the next one does not take
+    over. cron, systemd and database servers do not read files of such a name.
+    """
+    temporary = _temporary(path)
+    descriptor = os.open(temporary, os.O_WRONLY | os.O_CREAT | os.O_TRUNC | os.O_NOFOLLOW | os.O_CLOEXEC, 0o600)
+    with os.fdopen(descriptor, "wb") as stream:
+        stream.write(content)
+        stream.flush()
+        if owner is not None:
+            os.fchown(descriptor, *owner)
+        os.fchmod(descriptor, mode)
+        if mtime_ns is not None:
+            os.utime(descriptor, ns=(mtime_ns, mtime_ns))
+        os.fsync(descriptor)
+    os.replace(temporary, path)
     _document.sync_folder(os.path.dirname(path))
+
+
+def take_away(path: str) -> bool:
+    """Remove a file that :func:`put` wrote, or began to; whether anything was there."""
+    found = False
+    for name in (path, _temporary(path)):
+        with contextlib.suppress(FileNotFoundError):
+            os.unlink(name)
+            found = True
+    if found:
+        _document.sync_folder(os.path.dirname(path))
+    return found
+
+
+def _temporary(path: str) -> str:
+    folder, name = os.path.split(path)
+    return os.path.join(folder, f".{name}.labops-new")
 
 
 def note_accounts(path: str, accounts: t.Iterable[tuple[str, str, bool]]) -> None:

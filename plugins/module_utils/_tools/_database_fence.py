@@ -6,6 +6,7 @@
 
 from __future__ import annotations
 
+import os
 import re
 import typing as t
 from dataclasses import dataclass
@@ -182,6 +183,16 @@ def set_variable(connection: _database.Connection, name: str, value: str) -> Non
     if name not in _VARIABLES or not _VALUE.match(value):
         raise BackupError(f"{name}={value!r} is not what a fence sets")
     _database.execute(connection, f"{_PATIENCE}SET GLOBAL {name}={value};", what=f"setting {name} to {value}")
+
+
+def server_program() -> str:
+    """The name of the installed server, empty when there is none."""
+    for name in ("mariadbd", "mysqld"):
+        try:
+            return os.path.basename(_command.find(name))
+        except BackupError:
+            continue
+    return ""
 
 
 def configured() -> dict[str, str] | None:
