@@ -57,6 +57,9 @@ options:
         duration.
     type: int
     default: 3600
+  hold:
+    description: The document of a hold, see M(labops.backup.backup_hold). While it exists the module refuses to work.
+    type: path
 seealso:
   - module: labops.backup.borg_archive_info
 """
@@ -122,7 +125,7 @@ import typing as t
 from ansible.module_utils.basic import AnsibleModule
 from ansible_collections.labops.backup.plugins.module_utils._arguments import BORG
 from ansible_collections.labops.backup.plugins.module_utils._errors import BackupError
-from ansible_collections.labops.backup.plugins.module_utils._host import _lock
+from ansible_collections.labops.backup.plugins.module_utils._host import _hold, _lock
 from ansible_collections.labops.backup.plugins.module_utils._module import run_module
 from ansible_collections.labops.backup.plugins.module_utils._tools import _borg
 
@@ -134,6 +137,7 @@ ARGUMENT_SPEC: dict[str, t.Any] = {
     "max_duration": {"type": "int"},
     "lock": {"type": "path"},
     "stall_seconds": {"type": "int", "default": 3600},
+    "hold": {"type": "path"},
 }
 ONLY_WITH = {"glob": "archives", "last": "archives", "max_duration": "repository"}
 
@@ -165,7 +169,7 @@ def _check(module: AnsibleModule) -> dict[str, t.Any]:
 
 
 def main() -> None:
-    run_module(ARGUMENT_SPEC, _check)
+    run_module(ARGUMENT_SPEC, _hold.respecting(_check))
 
 
 if __name__ == "__main__":

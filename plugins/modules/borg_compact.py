@@ -36,6 +36,9 @@ options:
         duration.
     type: int
     default: 3600
+  hold:
+    description: The document of a hold, see M(labops.backup.backup_hold). While it exists the module refuses to work.
+    type: path
 seealso:
   - module: labops.backup.borg_prune
 """
@@ -77,7 +80,7 @@ import typing as t
 
 from ansible.module_utils.basic import AnsibleModule
 from ansible_collections.labops.backup.plugins.module_utils._arguments import BORG
-from ansible_collections.labops.backup.plugins.module_utils._host import _lock
+from ansible_collections.labops.backup.plugins.module_utils._host import _hold, _lock
 from ansible_collections.labops.backup.plugins.module_utils._module import run_module
 from ansible_collections.labops.backup.plugins.module_utils._tools import _borg
 
@@ -85,6 +88,7 @@ ARGUMENT_SPEC: dict[str, t.Any] = {
     **BORG,
     "lock": {"type": "path"},
     "stall_seconds": {"type": "int", "default": 3600},
+    "hold": {"type": "path"},
 }
 
 
@@ -101,7 +105,7 @@ def _compact(module: AnsibleModule) -> dict[str, t.Any]:
 
 
 def main() -> None:
-    run_module(ARGUMENT_SPEC, _compact)
+    run_module(ARGUMENT_SPEC, _hold.respecting(_compact))
 
 
 if __name__ == "__main__":

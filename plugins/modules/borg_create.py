@@ -87,6 +87,9 @@ options:
         duration, a first archive may take days.
     type: int
     default: 3600
+  hold:
+    description: The document of a hold, see M(labops.backup.backup_hold). While it exists the module refuses to work.
+    type: path
 seealso:
   - module: labops.backup.borg_archive_info
   - module: labops.backup.rsync_pull
@@ -188,6 +191,7 @@ import typing as t
 from ansible.module_utils.basic import AnsibleModule
 from ansible_collections.labops.backup.plugins.module_utils import _archive
 from ansible_collections.labops.backup.plugins.module_utils._arguments import BORG
+from ansible_collections.labops.backup.plugins.module_utils._host import _hold
 from ansible_collections.labops.backup.plugins.module_utils._module import run_module
 from ansible_collections.labops.backup.plugins.module_utils._tools import _borg
 
@@ -204,6 +208,7 @@ ARGUMENT_SPEC: dict[str, t.Any] = {
     "checkpoint_interval": {"type": "int"},
     "chunker_params": {"type": "str"},
     "stall_seconds": {"type": "int", "default": 3600},
+    "hold": {"type": "path"},
 }
 
 
@@ -225,7 +230,7 @@ def _create(module: AnsibleModule) -> dict[str, t.Any]:
 
 
 def main() -> None:
-    run_module(ARGUMENT_SPEC, _create, required_by={"expected_generation": ["generation_file"]})
+    run_module(ARGUMENT_SPEC, _hold.respecting(_create), required_by={"expected_generation": ["generation_file"]})
 
 
 if __name__ == "__main__":

@@ -65,6 +65,9 @@ options:
         duration.
     type: int
     default: 3600
+  hold:
+    description: The document of a hold, see M(labops.backup.backup_hold). While it exists the module refuses to work.
+    type: path
 seealso:
   - module: labops.backup.borg_compact
   - module: labops.backup.recovery_point_prune
@@ -117,7 +120,7 @@ import typing as t
 from ansible.module_utils.basic import AnsibleModule
 from ansible_collections.labops.backup.plugins.module_utils import _prune
 from ansible_collections.labops.backup.plugins.module_utils._arguments import BORG
-from ansible_collections.labops.backup.plugins.module_utils._host import _lock
+from ansible_collections.labops.backup.plugins.module_utils._host import _hold, _lock
 from ansible_collections.labops.backup.plugins.module_utils._module import run_module
 from ansible_collections.labops.backup.plugins.module_utils._tools import _borg
 
@@ -131,6 +134,7 @@ ARGUMENT_SPEC: dict[str, t.Any] = {
     "candidates": {"type": "list", "elements": "str"},
     "lock": {"type": "path"},
     "stall_seconds": {"type": "int", "default": 3600},
+    "hold": {"type": "path"},
 }
 WINDOWS = ("daily", "weekly", "monthly")
 
@@ -159,7 +163,7 @@ def _remove(module: AnsibleModule) -> dict[str, t.Any]:
 def main() -> None:
     run_module(
         ARGUMENT_SPEC,
-        _remove,
+        _hold.respecting(_remove),
         mutually_exclusive=[(f"keep_{name}", "keep_names") for name in WINDOWS],
         required_one_of=[(*(f"keep_{name}" for name in WINDOWS), "keep_names")],
         required_by={"candidates": ["keep_names"]},

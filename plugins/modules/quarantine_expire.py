@@ -54,6 +54,9 @@ options:
   lock:
     description: The lock file of the dataset, to hold while this works.
     type: path
+  hold:
+    description: The document of a hold, see M(labops.backup.backup_hold). While it exists the module refuses to work.
+    type: path
 seealso:
   - module: labops.backup.quarantine_info
 """
@@ -109,6 +112,7 @@ import typing as t
 
 from ansible.module_utils.basic import AnsibleModule
 from ansible_collections.labops.backup.plugins.module_utils import _quarantine
+from ansible_collections.labops.backup.plugins.module_utils._host import _hold
 from ansible_collections.labops.backup.plugins.module_utils._module import run_module
 
 ARGUMENT_SPEC: dict[str, t.Any] = {
@@ -119,16 +123,18 @@ ARGUMENT_SPEC: dict[str, t.Any] = {
     "archives": {"type": "list", "elements": "str"},
     "run_ids": {"type": "list", "elements": "str", "default": []},
     "lock": {"type": "path"},
+    "hold": {"type": "path"},
 }
 
 
 def _work(module: AnsibleModule) -> dict[str, t.Any]:
-    return _quarantine.expire(**module.params, dry_run=module.check_mode)
+    options = {name: value for name, value in module.params.items() if name != "hold"}
+    return _quarantine.expire(**options, dry_run=module.check_mode)
 
 
 def main() -> None:
     """Run the module."""
-    run_module(ARGUMENT_SPEC, _work, required_together=[("archived_generation", "archive")])
+    run_module(ARGUMENT_SPEC, _hold.respecting(_work), required_together=[("archived_generation", "archive")])
 
 
 if __name__ == "__main__":

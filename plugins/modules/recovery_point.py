@@ -112,6 +112,9 @@ options:
       - A cache that cannot be written is a warning.
     type: path
     required: true
+  hold:
+    description: The document of a hold, see M(labops.backup.backup_hold). While it exists the module refuses to work.
+    type: path
 seealso:
   - module: labops.backup.recovery_point_info
 """
@@ -185,6 +188,7 @@ from datetime import UTC, datetime
 
 from ansible.module_utils.basic import AnsibleModule
 from ansible_collections.labops.backup.plugins.module_utils import _arguments, _recovery_points
+from ansible_collections.labops.backup.plugins.module_utils._host import _hold
 from ansible_collections.labops.backup.plugins.module_utils._module import run_module
 from ansible_collections.labops.backup.plugins.module_utils._tools import _borg
 
@@ -205,6 +209,7 @@ ARGUMENT_SPEC: dict[str, t.Any] = {
     "files": {"type": "dict", "default": {}},
     "staging_dir": {"type": "path"},
     "cache_dir": {"type": "path", "required": True},
+    "hold": {"type": "path"},
 }
 _PASSED_ON = (
     *("repository", "point", "source", "server", "run_id", "release", "expected", "datasets", "missing"),
@@ -240,7 +245,7 @@ def _seal(module: AnsibleModule) -> dict[str, t.Any]:
 
 
 def main() -> None:
-    run_module(ARGUMENT_SPEC, _seal)
+    run_module(ARGUMENT_SPEC, _hold.respecting(_seal))
 
 
 if __name__ == "__main__":

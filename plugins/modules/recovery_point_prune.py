@@ -90,6 +90,9 @@ options:
         duration.
     type: int
     default: 3600
+  hold:
+    description: The document of a hold, see M(labops.backup.backup_hold). While it exists the module refuses to work.
+    type: path
 seealso:
   - module: labops.backup.borg_compact
   - module: labops.backup.recovery_point
@@ -157,6 +160,7 @@ import typing as t
 
 from ansible.module_utils.basic import AnsibleModule
 from ansible_collections.labops.backup.plugins.module_utils import _arguments, _recovery_points
+from ansible_collections.labops.backup.plugins.module_utils._host import _hold
 from ansible_collections.labops.backup.plugins.module_utils._model import _retention
 from ansible_collections.labops.backup.plugins.module_utils._module import run_module
 from ansible_collections.labops.backup.plugins.module_utils._tools import _borg
@@ -174,6 +178,7 @@ ARGUMENT_SPEC: dict[str, t.Any] = {
     "keep_partial_days": {"type": "int", "default": 30},
     "journal": {"type": "path", "required": True},
     "stall_seconds": {"type": "int", "default": 3600},
+    "hold": {"type": "path"},
 }
 PASSED_ON = ("repository", "cache_dir", "source", "point", "datasets", "journal")
 
@@ -198,7 +203,7 @@ def _prune(module: AnsibleModule) -> dict[str, t.Any]:
 
 
 def main() -> None:
-    run_module(ARGUMENT_SPEC, _prune)
+    run_module(ARGUMENT_SPEC, _hold.respecting(_prune))
 
 
 if __name__ == "__main__":

@@ -166,6 +166,9 @@ options:
     description: Seconds to wait before each.
     type: float
     default: 30.0
+  hold:
+    description: The document of a hold, see M(labops.backup.backup_hold). While it exists the module refuses to work.
+    type: path
 seealso:
   - module: labops.backup.rsync_census_info
   - module: labops.backup.borg_create
@@ -331,6 +334,7 @@ kind:
 import typing as t
 
 from ansible.module_utils.basic import AnsibleModule
+from ansible_collections.labops.backup.plugins.module_utils._host import _hold
 from ansible_collections.labops.backup.plugins.module_utils._host._root import Root
 from ansible_collections.labops.backup.plugins.module_utils._model._guard import Acceptance, Cap, Limits, acceptance
 from ansible_collections.labops.backup.plugins.module_utils._module import run_module
@@ -394,6 +398,7 @@ ARGUMENTS: dict[str, t.Any] = {
     "checksum_every_days": {"type": "float", "default": 0.0},
     "retries": {"type": "int", "default": 3},
     "retry_wait": {"type": "float", "default": 30.0},
+    "hold": {"type": "path"},
 }
 
 
@@ -425,7 +430,7 @@ def _quarantine(given: dict[str, t.Any]) -> Quarantine:
 
 def main() -> None:
     """Run the module."""
-    run_module(ARGUMENTS, work)
+    run_module(ARGUMENTS, _hold.respecting(work))
 
 
 if __name__ == "__main__":

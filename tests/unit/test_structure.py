@@ -68,7 +68,10 @@ LAYERS: dict[str, tuple[tuple[str, ...], tuple[str, ...]]] = {
     "filter/": (("module_utils/_model", "module_utils/_errors", "plugin_utils/"), ("ansible",)),
     "plugin_utils/": (("module_utils/_model", "module_utils/_errors", "plugin_utils/"), ("ansible",)),
     "doc_fragments/": ((), ()),
-    "module_utils/_tools/": (("module_utils/_tools/_command", "module_utils/_errors"), ()),
+    "module_utils/_tools/": (
+        ("module_utils/_tools/_command", "module_utils/_tools/_database", "module_utils/_errors"),
+        (),
+    ),
     "module_utils/_model/": (("module_utils/_model", "module_utils/_errors"), ()),
     "module_utils/_host/": (("module_utils/_host", "module_utils/_model", "module_utils/_errors"), ()),
     "module_utils/_errors.py": ((), ()),

@@ -50,6 +50,11 @@ _RESERVED_NAMES = {"points"}
 # (measured with Borg 1.4.5 on an appended 365 MB dump); other trees keep Borg's default.
 _DATABASE_CHUNKER = "buzhash,16,20,18,4095"
 _QUARANTINE = {"max_files": "files", "max_bytes": "bytes", "max_percent": "percent"}
+_WRITERS = ("units", "timers", "crontabs", "containers", "accounts")
+# What systemd takes as the name of a unit with its kind, what a user and a container may be called.
+_UNIT = re.compile(r"[A-Za-z0-9:_.\\@-]+\.(service|timer|socket|path|target|mount|automount|scope|slice)\Z")
+_CRON_USER = re.compile(r"[A-Za-z0-9_][A-Za-z0-9_.@-]*\$?\Z")
+_CONTAINER = re.compile(r"[A-Za-z0-9][A-Za-z0-9_.-]*\Z")
 _CONFIGURATION = "/etc/labops-backup"
 _STATE = "/var/lib/labops-backup"
 _LOCKS = "/run/labops-backup"
@@ -197,6 +202,14 @@ def _source(
         "retention_journal": f"{_STATE}/retention/{name}.json",
         "ledger": f"{_STATE}/ledger",
         "staging": f"{root}/staging/{name}",
+        "hold": f"{_STATE}/hold/{name}.json",
+        "incident": {  # on the source itself
+            "directory": f"{_STATE}/incident",
+            "hold": f"{_STATE}/incident/hold.json",
+            "writers": f"{_STATE}/incident/writers.json",
+            "database": f"{_STATE}/incident/database.json",
+        },
+        "writers": _writers(name, of(name, "backup_writers")),
         "datajoint_stores": {str(store): str(location) for store, location in stores.items()},
     }
     for address_from in source["pull_addresses"]:
@@ -238,12 +251,47 @@ def _source(
             repository=f"{base}/{dataset['name']}",
             lock=f"{_LOCKS}/{name}.{dataset['name']}.lock",
             expected_file=f"{_STATE}/expected/{name}.{dataset['name']}.json",
+            hold=source["hold"],
             marker={"source": name, "dataset": dataset["name"]},
         )
         if dataset["quarantine"]:  # the folder of dump sets changes every night by design
             dataset["quarantine"]["directory"] = f"{root}/quarantine/{name}/{dataset['name']}"
     source["dump_directory"] = next((d["path"] for d in source["datasets"] if d["kind"] == "database"), None)
     return source
+
+
+def _writers(source: str, value: t.Any) -> dict[str, list[str]]:
+    """Who has to stop when something is restored. What is misspelt here is found out before the bad day."""
+    where = f"{source}: backup_writers"
+    if not isinstance(value, t.Mapping):
+        raise _bad(f"{where} is not a mapping")
+    unknown = sorted(str(field) for field in set(value) - set(_WRITERS))
+    if unknown:
+        raise _bad(f"{where} has the unknown field {unknown[0]!r}; known are {', '.join(_WRITERS)}")
+    writers: dict[str, list[str]] = {}
+    for field in _WRITERS:
+        entries = value.get(field) or []
+        if not isinstance(entries, (list, tuple)):
+            raise _bad(f"{where}: {field} is not a list")
+        writers[field] = [str(entry) for entry in entries]
+    for field in ("units", "timers"):
+        for unit in writers[field]:
+            if not _UNIT.match(unit) or (field == "timers") != unit.endswith(".timer"):
+                example = "cleanup.timer" if field == "timers" else "datajoint-worker.service"
+                raise _bad(f"{where}: {unit!r} in {field} is no name of such a unit with its kind, as in {example}")
+    for crontab in writers["crontabs"]:
+        if crontab.startswith("/"):
+            _absolute(f"{where}: crontabs", crontab)
+        elif not _CRON_USER.match(crontab):
+            raise _bad(f"{where}: {crontab!r} in crontabs is neither a user nor an absolute path")
+    for container in writers["containers"]:
+        if not _CONTAINER.match(container):
+            raise _bad(f"{where}: {container!r} in containers is no name of a container")
+    for account in writers["accounts"]:
+        user, _at, host = account.rpartition("@")
+        if not user or not host:
+            raise _bad(f"{where}: {account!r} in accounts is not of the form user@host")
+    return writers
 
 
 def _content_stores(dataset: t.Mapping[str, t.Any], stores: t.Mapping[str, str]) -> list[str] | None:

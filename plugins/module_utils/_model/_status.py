@@ -51,14 +51,15 @@ def document(hosts: t.Mapping[str, Host], servers: t.Sequence[str], now: str) ->
     """The status of these servers, from what status.yml read on each.
 
     :param hosts: variables by host name: ``backup_plan``, and the results ``status_runs`` (of ``run_record_info``),
-        ``status_points`` (of ``recovery_point_info``, one a source) and ``status_quarantines`` (of
-        ``quarantine_info``, one a dataset). A server without them did not answer.
+        ``status_points`` (of ``recovery_point_info``, one a source), ``status_quarantines`` (of
+        ``quarantine_info``, one a dataset) and ``status_holds`` (of ``backup_hold_info``). A server without them did not answer.
     :return: ``ok`` (everything could be read), ``problems``, and ``servers``.
     """
     entries = [_server(name, hosts[name]) for name in servers]
     problems = [f"{entry['server']}: {entry['problem']}" for entry in entries if entry["problem"]]
     for entry in entries:
         problems += [f"{entry['server']}: {one['reason']}" for one in entry["unreadable_runs"]]
+        problems += [f"holds on {entry['server']}: {entry['holds_problem']}"] if entry["holds_problem"] else []
         for source in entry["sources"]:
             where = f"recovery points of {source['source']} on {entry['server']}"
             problems += [f"{where}: {source['problem']}"] if source["problem"] else []
@@ -84,12 +85,15 @@ def _server(name: str, variables: Host) -> Document:
         quarantines.setdefault(result["item"]["source"], []).append(_quarantine(result))
     sources = [source["name"] for source in variables.get("backup_plan") or [] if source["server"] == name]
     answered = "runs" in ledger
+    held = variables.get("status_holds") or {}
     return {
         "server": name,
         "problem": "" if answered else _text_of(ledger),
         "sources": [_source(source, by_source.get(source) or {}, quarantines.get(source, [])) for source in sources]
         if answered
         else [],
+        "holds": held.get("holds") or [],
+        "holds_problem": "" if "holds" in held or not answered else _text_of(held),
         "runs": ledger.get("runs") or [],
         "unreadable_runs": ledger.get("unreadable") or [],
     }
@@ -135,10 +139,24 @@ def lines(status: t.Mapping[str, t.Any]) -> list[str]:
         if server["problem"]:
             text += [f"{name} could not be asked: {_text.plain(server['problem'])}", ""]
             continue
+        text += _hold_lines(server)
         for source in server["sources"]:
             text += [*_source_lines(source, name, now), ""]
         text += [*_run_lines(server, name, now), ""]
     return text[:-1]
+
+
+def _hold_lines(server: t.Mapping[str, t.Any]) -> list[str]:
+    text = [
+        f"HOLD: no backup of {_text.plain(hold['source'])} since {_clock(hold['since'])} UTC, because of the incident "
+        f"{_text.plain(hold['incident'])}{_reason(hold)}. Run restore.yml with the tag release when it is over."
+        for hold in server["holds"]
+    ]
+    return [*text, ""] if text else []
+
+
+def _reason(hold: t.Mapping[str, t.Any]) -> str:
+    return f" ({_text.plain(hold['reason'])})" if hold["reason"] else ""
 
 
 def _run_lines(server: t.Mapping[str, t.Any], name: str, now: datetime) -> list[str]:

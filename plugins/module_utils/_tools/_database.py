@@ -168,6 +168,33 @@ def execute(connection: Connection, sql: str, *, what: str) -> None:
         )
 
 
+def attempt(connection: Connection, sql: str) -> list[int]:
+    """Run statements, one a line, to the last one, and tell the numbers of the errors that were met."""
+    errors: list[str] = []
+    outcome = _client(connection, sql, "--force", on_stderr_line=errors.append)
+    numbers = [number for number in map(_number, errors) if number is not None]
+    if outcome.rc != 0 and not numbers:
+        raise BackupError(
+            f"the database server was not reached (exit code {outcome.rc}): {_why(outcome.stderr)}",
+            remedy=_remedy(outcome.stderr),
+        )
+    return numbers
+
+
+def answers(connection: Connection) -> bool:
+    """Whether a server takes connections there; any other refusal than of the connection itself is an error."""
+    outcome = _client(connection, "SELECT JSON_ARRAY(1);")
+    if outcome.rc == 0:
+        return True
+    if _number(outcome.stderr) in (2002, 2003):
+        return False
+    raise BackupError(
+        f"the database server refused a question: {_why(outcome.stderr)}",
+        untouched="Nothing was changed",
+        remedy=_remedy(outcome.stderr),
+    )
+
+
 def server(connection: Connection) -> Server:
     """Engine, version and the variables that matter for a restore elsewhere."""
     version = str(query(connection, "SELECT JSON_ARRAY(VERSION());")[0][0])

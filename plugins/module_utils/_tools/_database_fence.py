@@ -1,0 +1,211 @@
+# Copyright: (c) 2026, the labops.backup contributors
+# SPDX-License-Identifier: GPL-3.0-or-later
+# PRIVATE to labops.backup: no stable interface.
+# ruff: noqa: S608 - every value in a statement went through quote_string
+"""What a fence asks and tells a database server: who may log in, who is there, who gets around read_only."""
+
+from __future__ import annotations
+
+import os
+import re
+import typing as t
+from dataclasses import dataclass
+
+from ansible_collections.labops.backup.plugins.module_utils._errors import BackupError
+from ansible_collections.labops.backup.plugins.module_utils._tools import _command, _database
+
+# MariaDB 10.4.2 and MySQL 5.7.6 brought ACCOUNT LOCK (their manuals, "ALTER USER" and "Account Locking").
+_LOCKABLE_SINCE = {"mariadb": (10, 4, 2), "mysql": (5, 7, 6)}
+_PROCESSLIST_SINCE = (8, 0, 22)  # MySQL 8.0 reference manual, "The processlist Table"
+# MySQL manual, "read_only": SUPER and CONNECTION_ADMIN write on. MariaDB: SUPER until 10.10, READ_ONLY ADMIN since
+# 10.5 ("READ ONLY ADMIN" in information_schema of some releases); CONNECTION ADMIN is named because it gets in beyond
+# max_connections.
+_BYPASSING = ("SUPER", "READ_ONLY ADMIN", "READ ONLY ADMIN", "CONNECTION ADMIN", "CONNECTION_ADMIN")
+_SYSTEM_ACCOUNTS = frozenset(
+    {
+        ("mariadb.sys", "localhost"),
+        ("mysql.sys", "localhost"),
+        ("mysql.session", "localhost"),
+        ("mysql.infoschema", "localhost"),
+    }
+)
+_SYSTEM_USERS = frozenset({"", "system user", "event_scheduler"})
+_VARIABLES = ("event_scheduler", "read_only", "skip_networking", "super_read_only")
+_VALUE = re.compile(r"[A-Za-z0-9_]+\Z")
+_NO_SUCH_SESSION = 1094
+# A write lock or a commit that does not end must not make the fence wait for ever.
+_PATIENCE = "SET SESSION lock_wait_timeout=20;\n"
+Name = tuple[str, str]
+
+
+@dataclass(frozen=True)
+class Session:
+    """A connection of somebody else.
+
+    :param account: user name and the host that it came from, as ``user@host``.
+    :param replicates: it applies what another server sends, which read_only does not stop.
+    """
+
+    number: int
+    user: str
+    host: str
+    replicates: bool
+
+    @property
+    def local(self) -> bool:
+        """Whether it came over the socket or from this host."""
+        return self.host.partition(":")[0] == "localhost"
+
+
+@dataclass(frozen=True)
+class State:
+    """What a fence is about, as the server has it.
+
+    :param accounts: user and host of all who can have a password, with their lock. System accounts are left out.
+    :param us: user and host of the account that asks.
+    :param bypassing: those who write although the server is read_only.
+    """
+
+    engine: str
+    version: str
+    variables: dict[str, str]
+    accounts: dict[Name, bool]
+    us: Name
+    bypassing: list[Name]
+    sessions: list[Session]
+
+
+def shown(account: Name) -> str:
+    """An account as people write it; a role has no host."""
+    return f"{account[0]}@{account[1]}" if account[1] else account[0]
+
+
+def look(connection: _database.Connection) -> State:
+    """What the server says.
+
+    :raises BackupError: when it is too old to lock accounts.
+    """
+    server = _database.server(connection)
+    if server.number < _LOCKABLE_SINCE[server.engine]:
+        raise BackupError(
+            f"{server.engine} {server.version} cannot lock accounts",
+            untouched="The accounts of the database were not changed",
+            remedy="Stop the database server, or start it with skip-networking, for the time of the restore",
+        )
+    mariadb = server.engine == "mariadb"
+    table = "information_schema.GLOBAL_VARIABLES" if mariadb else "performance_schema.global_variables"
+    names = ",".join(map(_database.quote_string, _VARIABLES))
+    variables = _database.query(
+        connection,
+        f"SELECT JSON_ARRAY(LOWER(VARIABLE_NAME), VARIABLE_VALUE) FROM {table}"
+        f" WHERE LOWER(VARIABLE_NAME) IN ({names});",
+    )
+    us = str(_database.query(connection, "SELECT JSON_ARRAY(CURRENT_USER());")[0][0])
+    user, _at, host = us.rpartition("@")
+    return State(
+        server.engine,
+        server.version,
+        {str(name): str(value) for name, value in sorted(variables)},
+        _accounts(connection, mariadb=mariadb),
+        (user, host),
+        _bypassing(connection),
+        _sessions(connection, mariadb=mariadb, number=server.number),
+    )
+
+
+def _accounts(connection: _database.Connection, *, mariadb: bool) -> dict[Name, bool]:
+    who = "CONVERT(User USING utf8mb4), CONVERT(Host USING utf8mb4)"
+    if mariadb:
+        locked = "COALESCE(JSON_VALUE(Priv, '$.account_locked'), '0') IN ('1', 'true')"
+        role = "COALESCE(JSON_VALUE(Priv, '$.is_role'), '0') IN ('1', 'true')"
+        sql = f"SELECT JSON_ARRAY({who}, {locked}) FROM mysql.global_priv WHERE NOT {role};"
+    else:
+        sql = f"SELECT JSON_ARRAY({who}, account_locked = 'Y') FROM mysql.user;"
+    rows = sorted((str(user), str(host), bool(locked)) for user, host, locked in _database.query(connection, sql))
+    return {(user, host): locked for user, host, locked in rows if (user, host) not in _SYSTEM_ACCOUNTS}
+
+
+def _bypassing(connection: _database.Connection) -> list[Name]:
+    names = ",".join(map(_database.quote_string, _BYPASSING))
+    rows = _database.query(
+        connection,
+        f"SELECT JSON_ARRAY(GRANTEE) FROM information_schema.USER_PRIVILEGES WHERE PRIVILEGE_TYPE IN ({names});",
+    )
+    found = set()
+    for (grantee,) in rows:  # 'user'@'host', in quotes that nothing inside is escaped by; a role of MariaDB has no host
+        user, _at, host = str(grantee).rpartition("'@'")
+        found.add((user[1:], host[:-1]) if user else (str(grantee).strip("'"), ""))
+    return sorted(found - _SYSTEM_ACCOUNTS)
+
+
+def _sessions(connection: _database.Connection, *, mariadb: bool, number: tuple[int, ...]) -> list[Session]:
+    plain = mariadb or number < _PROCESSLIST_SINCE
+    table = "information_schema.PROCESSLIST" if plain else "performance_schema.processlist"
+    rows = _database.query(
+        connection,
+        "SELECT JSON_ARRAY(ID, COALESCE(CONVERT(USER USING utf8mb4), ''), COALESCE(CONVERT(HOST USING utf8mb4), ''),"
+        f" COALESCE(CONVERT(COMMAND USING utf8mb4), '')) FROM {table} WHERE ID <> CONNECTION_ID();",
+    )
+    found = []
+    for session, user, host, command in rows:
+        # Slave_IO, Slave_SQL, Slave_worker (MariaDB); MySQL says "Connect" and "Query" for "system user"
+        replicates = str(command).startswith("Slave") or (user == "system user" and command in ("Connect", "Query"))
+        if replicates or user not in _SYSTEM_USERS:
+            found.append(Session(int(session), str(user), str(host), replicates))
+    return found
+
+
+def lock(connection: _database.Connection, accounts: t.Sequence[Name], *, locked: bool) -> list[int]:
+    """Lock or unlock accounts; the numbers of the server's errors. What came of it is to be looked up."""
+    verb = "LOCK" if locked else "UNLOCK"
+    return _database.attempt(
+        connection,
+        "\n".join(
+            f"ALTER USER {_database.quote_string(user)}@{_database.quote_string(host)} ACCOUNT {verb};"
+            for user, host in accounts
+        ),
+    )
+
+
+def end(connection: _database.Connection, sessions: t.Sequence[Session]) -> None:
+    """End sessions; one that ended by itself meanwhile is fine."""
+    numbers = _database.attempt(connection, "\n".join(f"KILL {session.number};" for session in sessions))
+    other = [number for number in numbers if number != _NO_SUCH_SESSION]
+    if other:
+        raise BackupError(
+            f"sessions of the database could not be ended: error {other[0]}",
+            remedy="Log in to the database server as root, look at SHOW PROCESSLIST and run again",
+        )
+
+
+def set_variable(connection: _database.Connection, name: str, value: str) -> None:
+    """Set a global variable of the running server."""
+    if name not in _VARIABLES or not _VALUE.match(value):
+        raise BackupError(f"{name}={value!r} is not what a fence sets")
+    _database.execute(connection, f"{_PATIENCE}SET GLOBAL {name}={value};", what=f"setting {name} to {value}")
+
+
+def server_program() -> str:
+    """The name of the installed server, empty when there is none."""
+    for name in ("mariadbd", "mysqld"):
+        try:
+            return os.path.basename(_command.find(name))
+        except BackupError:
+            continue
+    return ""
+
+
+def configured() -> dict[str, str] | None:
+    """The options that the server reads from its files when it starts, the last of each; None when nobody can tell."""
+    try:
+        tool = _command.find("my_print_defaults")
+    except BackupError:
+        return None
+    outcome = _command.run([tool, "mysqld", "server", "mariadb", "mariadbd"], env=_command.environment())
+    if outcome.rc != 0:
+        raise outcome.error(f"{tool} failed", remedy="Mend the configuration of the database server")
+    found: dict[str, str] = {}
+    for line in outcome.stdout.decode("utf-8", "replace").splitlines():
+        name, equals, value = line.removeprefix("--").partition("=")
+        found[name.replace("-", "_")] = value if equals else "1"
+    return found
