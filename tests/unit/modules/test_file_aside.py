@@ -72,7 +72,7 @@ def dataset(run_module_main: RunModule, tmp_path: pathlib.Path) -> Dataset:
     return made
 
 
-def test_what_is_listed_goes_aside_and_comes_back(dataset: Dataset) -> None:
+def test_what_is_listed_goes_aside_and_comes_back_as_check_mode_says(dataset: Dataset) -> None:
     before = everything(dataset.root)
     foretold = dataset("aside", check_mode=True)
     assert everything(dataset.root) == before
