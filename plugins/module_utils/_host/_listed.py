@@ -117,13 +117,13 @@ def compare(
     paths: t.Sequence[bytes] | None,
     *,
     metadata: bool,
-    mend_time: t.Callable[[int], bool] = lambda _time: False,
+    mend_time: t.Callable[[Entry], bool] = lambda _entry: False,
     on_progress: t.Callable[[int], None] = lambda _count: None,
 ) -> Compared:
     """Read everything that is listed and compare it with the manifest; sockets are passed over.
 
     :param metadata: compare mode, owner and time as well as kind, size and content.
-    :param mend_time: whether a time of the manifest, in nanoseconds, is one that is set where it differs.
+    :param mend_time: of which entries the time is set where it differs.
     :param on_progress: takes the bytes read so far.
     """
     result = Compared()
@@ -144,7 +144,7 @@ def compare(
             continue
         how = _difference(place, status, entry, read, buffer)
         if not how and metadata:
-            if status.st_mtime_ns != entry.mtime_ns and mend_time(entry.mtime_ns):
+            if status.st_mtime_ns != entry.mtime_ns and mend_time(entry):
                 os.utime(place, ns=(entry.mtime_ns, entry.mtime_ns), follow_symlinks=False)
                 result.times += 1
                 status = os.lstat(place)

@@ -107,8 +107,8 @@ def test_what_differs_is_named(
 
 def test_only_times_that_may_be_mended_are(tree: pathlib.Path, manifest: str) -> None:
     os.utime(tree / "a!", ns=(1, 1))
-    assert compared(tree, manifest, mend_time=lambda _time: False).problem_count == 1
-    found = compared(tree, manifest, mend_time=lambda time: time == TIME)
+    assert compared(tree, manifest, mend_time=lambda _entry: False).problem_count == 1
+    found = compared(tree, manifest, mend_time=lambda entry: entry.mtime_ns == TIME)
     assert (found.problem_count, found.times) == (0, 1)
     assert os.stat(tree / "a!").st_mtime_ns == TIME
 

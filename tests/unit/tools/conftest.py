@@ -65,6 +65,12 @@ class Awkward:
         return entries
 
 
+@pytest.fixture(scope="session")
+def make_awkward() -> t.Callable[[pathlib.Path], Awkward]:
+    """Makes such a mirror in a folder."""
+    return Awkward
+
+
 @pytest.fixture
 def awkward(tmp_path: pathlib.Path) -> Awkward:
     return Awkward(tmp_path)
