@@ -24,7 +24,7 @@ from ansible_collections.labops.backup.plugins.module_utils._host import (
     _root,
     _tree,
 )
-from ansible_collections.labops.backup.plugins.module_utils._model import _checksum, _guard, _marker, _run
+from ansible_collections.labops.backup.plugins.module_utils._model import _aside, _checksum, _guard, _marker, _run
 from ansible_collections.labops.backup.plugins.module_utils._tools import _rsync
 
 TRANSFER_ARGUMENTS: dict[str, t.Any] = {
@@ -131,7 +131,7 @@ class _Progress:
 def transfer_from(parameters: t.Mapping[str, t.Any]) -> _rsync.Transfer:
     """The transfer that a module's parameters describe."""
     values = {name: parameters[name] for name in TRANSFER_ARGUMENTS}
-    return _rsync.Transfer(**{**values, "filters": tuple(values["filters"])})
+    return _rsync.Transfer(**{**values, "filters": tuple(values["filters"]), "hidden": (_aside.FILTER,)})
 
 
 def marker_from(parameters: t.Mapping[str, t.Any]) -> _marker.Expected | None:

@@ -47,6 +47,12 @@ _PRUNED = re.compile(r"Would prune:.* \[([0-9a-f]{64})\]\Z")
 # What was reached, by the msgid of progress records (docs/internals/frontends.rst, "Operations").
 _REACHES = {"repository.check": "segments", "check.verify_data": "chunks", "check.rebuild_refcounts": "archives"}
 _MESSAGES_KEPT = 20
+# 2038-01-17T03:14:07Z, two days before 32 bits end (borg/helpers/time.py, MAX_NS).
+_LATEST_TIME = (2**31 - 1 - 48 * 3600) * 10**9
+_NEVER_MATCHED = "never matched"
+_INCLUDE, _NOTHING_ELSE = b"+pf:", b"-re:^\n"
+_ARGUMENT_BYTES = 1_000_000
+_ARGUMENT_OVERHEAD = 32
 
 Kind = t.Literal["success", "warning", "error", "signal"]
 
@@ -162,6 +168,10 @@ _FOUND = Cause(
     "Start no backup into it and remove nothing from it; copy the repository as it is, look at the disk below it, then "
     "read the chapter on borg check in Borg's manual",
 )
+_NOT_EVERYTHING = Cause(
+    "not everything could be written as it is in the archive",
+    "Mend what the warning names (space, the file system's attributes), then extract into a fresh folder",
+)
 _NO_SUCH_PATH = Cause("the archive does not hold that path", "List the archive and use a path from there")
 
 # Modern codes of 1.4 (docs/usage/general/return-codes.rst.inc), for an end without a message.
@@ -276,6 +286,11 @@ def parse_time(text: str) -> str:
     return moment.strftime("%Y-%m-%dT%H:%M:%SZ")
 
 
+def keeps_time(nanoseconds: int) -> bool:
+    """Whether Borg 1.x stores this modification time as it is, and not as the nearest one that it knows."""
+    return 0 <= nanoseconds <= _LATEST_TIME
+
+
 def check_archive_name(name: str) -> str:
     """The name itself, when it may name an archive of ours.
 
@@ -382,6 +397,10 @@ class Log:
             self.progress = {name: record[name] for name in ("nfiles", "original_size", "path") if name in record}
             if self._on_progress is not None:
                 self._on_progress(record)
+        elif record.get("type") == "progress_percent" and record.get("msgid") == "extract" and "current" in record:
+            self.progress = {"extracted": record["current"], "total": record["total"]}
+            if self._on_progress is not None:
+                self._on_progress(record)
         elif record.get("type") == "progress_percent" and record.get("msgid") in _REACHES and "current" in record:
             self.reached[_REACHES[record["msgid"]]] = {"reached": record["current"], "total": record["total"]}
 
@@ -420,6 +439,58 @@ class Created:
     nfiles: int
     seconds: float
     warnings: tuple[str, ...]
+
+
+@dataclass(frozen=True)
+class Selection:
+    """Paths that one call of ``extract`` takes.
+
+    :param file: a file of patterns, which ends by leaving everything else out.
+    :param paths: what such a file cannot hold.
+    """
+
+    file: str
+    paths: tuple[bytes, ...]
+
+
+def selections(paths: t.Iterable[bytes], folder: str, *, top: bytes) -> list[Selection]:
+    """Write pattern files for exactly these paths of an archive into ``folder``; one call of ``extract`` each.
+
+    A pattern file is text: a line is cut at its ends, and what is not UTF-8 cannot be read (Borg 1.2.4 and 1.4.5). Such
+    names go as arguments, as many at once as the system takes.
+
+    :param top: a path that every call takes along, so that the last one gives it its time.
+    """
+    odd: list[bytes] = []
+    first, further = os.path.join(folder, "first"), os.path.join(folder, "further")
+    with open(first, "wb", buffering=1 << 18) as stream:
+        stream.write(_INCLUDE + top + b"\n")
+        for path in paths:
+            if _fits_a_line(path):
+                stream.write(_INCLUDE + path + b"\n")
+            else:
+                odd.append(path)
+        stream.write(_NOTHING_ELSE)
+    with open(further, "wb") as stream:
+        stream.write(_INCLUDE + top + b"\n" + _NOTHING_ELSE)
+    groups: list[list[bytes]] = [[]]
+    left = _ARGUMENT_BYTES
+    for path in odd:
+        size = len(path) + _ARGUMENT_OVERHEAD
+        if size > left and groups[-1]:
+            groups.append([])
+            left = _ARGUMENT_BYTES
+        groups[-1].append(path)
+        left -= size
+    return [Selection(first if number == 0 else further, tuple(group)) for number, group in enumerate(groups)]
+
+
+def _fits_a_line(path: bytes) -> bool:
+    try:
+        text = path.decode()
+    except UnicodeDecodeError:
+        return False
+    return text.isprintable() and text == text.strip()
 
 
 class Repository:
@@ -828,6 +899,37 @@ class Repository:
             )
         return digest.hexdigest()
 
+    def extract(
+        self,
+        archive: str,
+        folder: str,
+        *,
+        selection: Selection | None,
+        stall_seconds: float | None,
+        pass_fds: t.Sequence[int] = (),
+        on_progress: t.Callable[[dict[str, t.Any]], None] | None = None,
+    ) -> None:
+        """Write an archive, or what is selected of it, into a folder. Owners by number, holes as holes.
+
+        A selection is made of patterns and not of paths, because Borg 1.2 warns of each ``pf:`` path that it never
+        matched although it did, and because a ``pp:`` path takes along what is below it. So nobody warns of a path that
+        the archive lacks: look afterwards.
+
+        :param on_progress: takes each ``progress_percent`` record, ``current`` and ``total`` in bytes.
+        :raises BorgError: on any end but success.
+        """
+        words = ["--progress", "extract", "--numeric-ids", "--sparse"]
+        if selection is not None:
+            words += [f"--pattern={os.fsdecode(_INCLUDE + path)}" for path in selection.paths]
+            words += ["--patterns-from", selection.file]
+        self._run(
+            *(*words, f"{self.path}::{check_archive_name(archive)}"),
+            log=Log(on_progress),
+            cwd=folder,
+            stall_seconds=stall_seconds,
+            pass_fds=pass_fds,
+        )
+
     def _find_version(self) -> str:
         outcome = _command.run([self._executable, "--version"], env=self._environment)
         if outcome.rc != 0:
@@ -867,7 +969,7 @@ class Repository:
             if verb == "create":
                 cause, untouched = _WARNED, "The archive was written in spite of that and is not to be trusted"
             elif verb == "extract":
-                cause = _NO_SUCH_PATH
+                cause = _NO_SUCH_PATH if _NEVER_MATCHED in " ".join(log.warnings) else _NOT_EVERYTHING
             elif verb == "check":
                 cause = _FOUND
         where = f" into {self._passphrase_file}" if msgid == "PassphraseWrong" else ""

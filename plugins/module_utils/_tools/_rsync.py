@@ -22,6 +22,17 @@ Why these flags (rsync 3.2.7 and 3.5.0, ``man rsync``):
 * no ``--fsync``: it waits for the disk once a file. The caller flushes the whole file system once, at the end.
 * ``-8`` with ``LC_ALL=C.UTF-8``: names come out as their own bytes, only control characters as ``\\#ooo``.
 * no ``--ignore-errors``, no ``--inplace``: a read error on the source stops deletions, a cut line leaves whole files.
+
+And for a push, which brings listed paths back to the source:
+
+* ``--from0 --files-from``, each name with ``./`` in front: rsync leaves out without a word what begins with ``#`` or
+  ``;`` (seen with 3.5.0; ``read_line`` in ``io.c``). Folders in the list get their own attributes and nothing below.
+* ``--no-implied-dirs``: a folder that is not in the list keeps the attributes that it has. In a tree that holds
+  a part of an archive only, those of other folders are made up.
+* ``--ignore-times`` where the other side may hold something else under the same size and time. ``--checksum`` would do
+  it too, but reads every listed file before it sends the first byte, in silence.
+* ``--partial-dir`` at the root of the destination, under a name that no pull brings.
+* nothing deletes. The endpoint refuses it as well.
 """
 
 from __future__ import annotations
@@ -63,6 +74,9 @@ Kind = t.Literal["ok", "vanished", "delete_limit", "partial", "connection", "fai
 _CONNECTION_CODES = frozenset({10, 12, 30, 35, 255})
 _NO_GREETING = "did not see server greeting"
 
+_PROGRESS = re.compile(rb" +(\d+) +\d+% ")
+_AT_THE_ENDPOINT = "Close and open the write endpoint of the restore, then run again"
+
 # What a second try cannot mend: pattern in the messages, what to do. The first match wins.
 _REMEDIES: tuple[tuple[str, str], ...] = (
     (
@@ -71,7 +85,7 @@ _REMEDIES: tuple[tuple[str, str], ...] = (
         "shows both fingerprints and says how to accept a new one",
     ),
     (
-        r"Permission denied \(|Too many authentication failures|Identity file .* not accessible",
+        r"Permission denied \([a-z]|Too many authentication failures|Identity file .* not accessible",
         "The source does not accept the pull identity of this server (key, or the address it comes from). "
         "Run site.yml for the source and this server",
     ),
@@ -104,6 +118,30 @@ _REMEDIES: tuple[tuple[str, str], ...] = (
         "The mirror's file system is read-only: look at the kernel log before anything else",
     ),
 )
+# The same for a push, where the other side is the one that is written to.
+_PUSH_REMEDIES: tuple[tuple[str, str], ...] = (
+    (
+        r"REMOTE HOST IDENTIFICATION HAS CHANGED|Host key verification failed|host key is known",
+        "The source's ssh host key is not the pinned one. Find out why before anything is sent there",
+    ),
+    (
+        r"Permission denied \([a-z]|Too many authentication failures|Identity file .* not accessible",
+        "The write endpoint does not accept the key: it has expired, or was closed. Open it again, then run again",
+    ),
+    (r"sudo: |@ERROR: Unknown module|module is read only", _AT_THE_ENDPOINT),
+    (
+        r"@ERROR: (chroot|chdir) failed",
+        "On the source the dataset's directory does not exist, or its file system is not mounted. Mend that there",
+    ),
+    (
+        r"No space left on device|Disk quota exceeded",
+        "Free space on the source's file system, then run again; what is there already is not sent again",
+    ),
+    (
+        r"Read-only file system",
+        "The source's file system is read-only: look at the kernel log there before anything else",
+    ),
+)
 _SERIOUS = re.compile(r"rsync: \[|IO error encountered|could not make way|cannot delete|ERROR: ")
 
 
@@ -117,6 +155,7 @@ class Transfer:
     :param known_hosts_file: the pinned host keys.
     :param port: the source's ssh port.
     :param filters: rsync filter rules, in order.
+    :param hidden: rules before those, for what belongs neither to the source nor to the mirror.
     :param delete_excluded: what the filters exclude is deleted from the mirror, too.
     :param prune_empty_dirs: leave directories out that hold no file.
     :param timeout: seconds without any sign of the other side after which rsync gives up.
@@ -129,6 +168,7 @@ class Transfer:
     known_hosts_file: str | None = None
     port: int = 22
     filters: tuple[str, ...] = ()
+    hidden: tuple[str, ...] = ()
     delete_excluded: bool = False
     prune_empty_dirs: bool = False
     timeout: int = 600
@@ -143,6 +183,35 @@ class Transfer:
     def partial_dir(self) -> str:
         """Where files that were cut off wait for the next try, outside the mirror."""
         return self.destination + ".partial"
+
+
+@dataclass(frozen=True)
+class Push:
+    """Paths to be brought from a tree of this host to another place.
+
+    :param source: an absolute directory of this host.
+    :param destination: ``account@host::module/`` or an absolute directory of this host.
+    :param files_from: the file that names what is sent, each with ``./`` in front and a NUL after it, paths relative to
+        the source; None for everything.
+    :param partial_dir: the name at the destination's root where files that were cut off wait for the next try.
+    :param rewrite: send also what has the same size and time there already.
+    :param identity_file, known_hosts_file, port, timeout: as of a :class:`Transfer`.
+    """
+
+    source: str
+    destination: str
+    files_from: str | None
+    partial_dir: str
+    rewrite: bool
+    identity_file: str | None = None
+    known_hosts_file: str | None = None
+    port: int = 22
+    timeout: int = 600
+
+    @property
+    def remote(self) -> bool:
+        """True when the destination is reached through ssh."""
+        return not self.destination.startswith("/")
 
 
 @dataclass
@@ -316,7 +385,27 @@ class Run:
             kind=self.kind,
         )
 
+    def push_error(self, what: str, *, untouched: str) -> BackupError:
+        """The same about a push."""
+        text = self.messages.text
+        advice = next((advice for pattern, advice in _PUSH_REMEDIES if re.search(pattern, text)), "")
+        explanation = _PUSH_EXPLANATIONS.get(self.kind, _EXPLANATIONS[self.kind])
+        return BackupError(
+            f"{what}: {explanation} (rsync exit code {self.rc})" + (f": {text}" if text else ""),
+            untouched=untouched,
+            remedy=advice or _PUSH_ADVICE.get(self.kind, "Mend what the messages name, then run again"),
+            rc=self.rc,
+            kind=self.kind,
+        )
 
+
+_PUSH_EXPLANATIONS: dict[Kind, str] = {
+    "vanished": "files vanished from the tree that is sent",
+}
+_PUSH_ADVICE: dict[Kind, str] = {
+    "vanished": "Find out who else works on that tree, make it whole again, then run again",
+    "connection": "Check that the source is up and that this server reaches its ssh port, then run again",
+}
 _EXPLANATIONS: dict[Kind, str] = {
     "ok": "it ended well",
     "vanished": "files vanished on the source while they were read",
@@ -392,17 +481,44 @@ def check(transfer: Transfer) -> None:
         if not os.path.isdir(transfer.source):
             refuse(f"the source {transfer.source} is not a directory", "Mount or make it, or mend its path")
         return
-    if not _REMOTE.fullmatch(transfer.source):
-        refuse(f"the source {transfer.source!r} is neither account@host::module/ nor an absolute path", "Mend it")
+    _check_remote(transfer, "source", transfer.source, "Run site.yml for this server")
+
+
+def check_push(push: Push) -> None:
+    """Refuse what could be misunderstood, before anything runs.
+
+    :raises BackupError: naming the value.
+    """
+    for what, path in (("source", push.source), ("destination", push.destination)):
+        if what == "destination" and push.remote:
+            continue
+        if not os.path.isabs(path) or os.path.normpath(path) != path or path == "/" or not os.path.isdir(path):
+            raise BackupError(
+                f"the {what} {path!r} is not a directory, named by a plain absolute path",
+                untouched="Nothing was changed",
+                remedy="Mount or make it, or mend its path",
+            )
+    if push.remote:
+        _check_remote(push, "destination", push.destination, "Open the write endpoint of the restore")
+
+
+def _check_remote(transfer: Transfer | Push, what: str, place: str, where_from: str) -> None:
+    """Refuse a remote side that ssh could not be led to."""
+
+    def refuse(problem: str, advice: str) -> t.NoReturn:
+        raise BackupError(problem, untouched="Nothing was changed", remedy=advice)
+
+    if not _REMOTE.fullmatch(place):
+        refuse(f"the {what} {place!r} is neither account@host::module/ nor an absolute path", "Mend it")
     for name, path in (("identity_file", transfer.identity_file), ("known_hosts_file", transfer.known_hosts_file)):
         if path is None:
-            refuse(f"{name} is needed for the remote source {transfer.source}", "Give it")
+            refuse(f"{name} is needed for the remote {what} {place}", "Give it")
         if not _ONE_WORD.fullmatch(path):
             refuse(
                 f"{name} {path!r} holds a character that ssh's command line cannot carry", "Use a plain absolute path"
             )
         if not os.path.isfile(path):
-            refuse(f"{name} {path} does not exist", "Run site.yml for this server")
+            refuse(f"{name} {path} does not exist", where_from)
 
 
 def arguments(
@@ -434,13 +550,41 @@ def arguments(
         words.append("--delete-excluded")
     if transfer.prune_empty_dirs:
         words.append("--prune-empty-dirs")
-    words += [f"--filter={rule}" for rule in transfer.filters]
+    words += [f"--filter={rule}" for rule in (*transfer.hidden, *transfer.filters)]
     if transfer.remote:
         words += ["-e", " ".join(_ssh(transfer))]
     return [*words, "--", transfer.source.rstrip("/") + "/", transfer.destination + "/"]
 
 
-def _ssh(transfer: Transfer) -> list[str]:
+def push_arguments(push: Push, *, dry_run: bool) -> list[str]:
+    """The whole command line."""
+    partial = "/" if push.remote else push.destination + "/"
+    words = [
+        _command.find("rsync"),
+        "-aHAXS",
+        "--numeric-ids",
+        "--modify-window=-1",
+        "-8",
+        f"--partial-dir={partial}{push.partial_dir}",
+        f"--timeout={push.timeout}",
+        "--stats",
+        "--no-human-readable",
+        "--info=progress2",
+        "--outbuf=N",
+        f"--out-format={_ITEM}",
+    ]
+    if dry_run:
+        words.append("--dry-run")
+    if push.rewrite:
+        words.append("--ignore-times")
+    if push.files_from is not None:
+        words += ["--from0", f"--files-from={push.files_from}", "--no-implied-dirs"]
+    if push.remote:
+        words += ["-e", " ".join(_ssh(push))]
+    return [*words, "--", push.source + "/", push.destination.rstrip("/") + "/"]
+
+
+def _ssh(transfer: Transfer | Push) -> list[str]:
     """The ssh command; rsync splits it at spaces itself, so no word may hold one (see :func:`check`)."""
     options = {
         "IdentitiesOnly": "yes",
@@ -472,6 +616,24 @@ def pull(transfer: Transfer, *, max_delete: int, backup_dir: str | None = None, 
     :param backup_dir: an empty directory on the mirror's file system that takes what is deleted or overwritten.
     """
     return _run(arguments(transfer, dry_run=False, max_delete=max_delete, backup_dir=backup_dir), Items(), pass_fds)
+
+
+def send(
+    push: Push,
+    *,
+    dry_run: bool = False,
+    stall_seconds: float | None = None,
+    on_progress: t.Callable[[int], None] | None = None,
+    pass_fds: t.Sequence[int] = (),
+) -> Run:
+    """Bring what is listed to the destination, or say what of it would be sent.
+
+    :param on_progress: takes the bytes sent so far, about once a second.
+    :param stall_seconds: end rsync when it has said nothing for so long.
+    """
+    return _run(
+        push_arguments(push, dry_run=dry_run), Items(), pass_fds, on_progress=on_progress, stall_seconds=stall_seconds
+    )
 
 
 def fetch(transfer: Transfer, name: str, target: str) -> tuple[Run, bool]:
@@ -513,15 +675,26 @@ def flush(directory: str) -> None:
         )
 
 
-def _run(argv: list[str], items: Items, pass_fds: t.Sequence[int] = ()) -> Run:
+def _run(
+    argv: list[str],
+    items: Items,
+    pass_fds: t.Sequence[int] = (),
+    *,
+    on_progress: t.Callable[[int], None] | None = None,
+    stall_seconds: float | None = None,
+) -> Run:
     statistics = Statistics()
     messages = Messages()
     notes: list[str] = []
     rest = b""
 
     def take_line(line: bytes) -> None:
+        progress = _PROGRESS.match(line)
         if line.startswith(b"|"):
             items.take(line)
+        elif progress is not None:
+            if on_progress is not None:
+                on_progress(int(progress[1]))
         elif line.startswith(b"cannot delete non-empty directory"):
             _keep(notes, line)
         else:
@@ -529,7 +702,7 @@ def _run(argv: list[str], items: Items, pass_fds: t.Sequence[int] = ()) -> Run:
 
     def take_output(chunk: bytes) -> None:
         nonlocal rest
-        *lines, rest = (rest + chunk).split(b"\n")
+        *lines, rest = (rest + chunk).replace(b"\r", b"\n").split(b"\n")
         for line in lines:
             take_line(line)
 
@@ -539,8 +712,11 @@ def _run(argv: list[str], items: Items, pass_fds: t.Sequence[int] = ()) -> Run:
         on_stdout=take_output,
         on_stderr_line=messages.take,
         pass_fds=pass_fds,
+        stall_seconds=stall_seconds,
     )
     take_line(rest)
+    if outcome.stalled:
+        messages.take(outcome.stderr.rpartition("\n")[2])
     return Run(classify(outcome.rc, messages), outcome.rc, items, statistics, messages, tuple(notes), outcome.seconds)
 
 

@@ -644,3 +644,15 @@ def test_what_comes_back_into_the_mirror_is_a_generation_of_its_own(lab: Lab) ->
     assert (document["files"], document["bytes"], document["marker"]) == (3, size, "a" * 32)
     assert lab.pull(2)["quarantined_files"] == 1
     assert lab.same()
+
+
+def test_what_a_restore_has_put_aside_is_not_taken_along(lab: Lab) -> None:
+    aside = lab.source / ".labops-aside-20261124T081500Z-4d2a10"
+    aside.mkdir()
+    (aside / "damaged").write_text("old")
+    (lab.source / "sub").mkdir()
+    (lab.source / "sub" / ".labops-aside-of-the-lab").write_text("data")
+    result = lab.pull(1)
+    assert (result["census"]["created"], result["created"], result["files"]) == (2, 2, 2)
+    assert sorted(os.listdir(lab.mirror)) == [MARKER, "sub"]
+    assert os.listdir(lab.mirror / "sub") == [".labops-aside-of-the-lab"]

@@ -127,6 +127,7 @@ def remote(tmp_path: t.Any) -> _rsync.Transfer:
         known_hosts_file=str(tmp_path / "known_hosts"),
         port=2222,
         filters=("+ /keep/***", "- *"),
+        hidden=("- /.labops-aside-*",),
         delete_excluded=True,
         prune_empty_dirs=True,
         timeout=60,
@@ -159,6 +160,7 @@ def test_the_arguments_of_a_pull(remote: _rsync.Transfer) -> None:
         "--max-delete=7",
         "--delete-excluded",
         "--prune-empty-dirs",
+        "--filter=- /.labops-aside-*",
         "--filter=+ /keep/***",
         "--filter=- *",
         "-e",
@@ -442,3 +444,154 @@ def test_a_disk_that_does_not_take_the_data_is_an_error(monkeypatch: pytest.Monk
     assert calls == [["/usr/bin/sync", "--file-system", "/m"]]
     with pytest.raises(BackupError, match="could not be flushed to disk"):
         _rsync.flush("/m")
+
+
+# ------------------------------------------------------------------------------------------------------------- push
+
+
+@pytest.fixture
+def push(tmp_path: t.Any) -> _rsync.Push:
+    (tmp_path / "identity").touch()
+    (tmp_path / "known_hosts").touch()
+    return _rsync.Push(
+        source=str(tmp_path),
+        destination="labops-restore@10.98.65.18::blobs/",
+        files_from="/tmp/paths",
+        partial_dir=".labops-aside-20261124T081500Z-4d2a10.partial",
+        rewrite=True,
+        identity_file=str(tmp_path / "identity"),
+        known_hosts_file=str(tmp_path / "known_hosts"),
+        timeout=60,
+    )
+
+
+def test_the_arguments_of_a_push(push: _rsync.Push) -> None:
+    ssh = (
+        f"/usr/bin/ssh -F /dev/null -i {push.identity_file} -p 22 -o IdentitiesOnly=yes -o IdentityAgent=none "
+        f"-o UserKnownHostsFile={push.known_hosts_file} -o GlobalKnownHostsFile=/dev/null "
+        "-o StrictHostKeyChecking=yes -o UpdateHostKeys=no -o BatchMode=yes -o ConnectTimeout=30"
+    )
+    assert _rsync.push_arguments(push, dry_run=True) == [
+        "/usr/bin/rsync",
+        "-aHAXS",
+        "--numeric-ids",
+        "--modify-window=-1",
+        "-8",
+        "--partial-dir=/.labops-aside-20261124T081500Z-4d2a10.partial",
+        "--timeout=60",
+        "--stats",
+        "--no-human-readable",
+        "--info=progress2",
+        "--outbuf=N",
+        "--out-format=|%i|%l|%n",
+        "--dry-run",
+        "--ignore-times",
+        "--from0",
+        "--files-from=/tmp/paths",
+        "--no-implied-dirs",
+        "-e",
+        ssh,
+        "--",
+        f"{push.source}/",
+        "labops-restore@10.98.65.18::blobs/",
+    ]
+
+
+def test_the_arguments_of_a_push_of_everything_to_a_directory(push: _rsync.Push) -> None:
+    local = dataclasses.replace(push, destination="/data", files_from=None, rewrite=False)
+    words = _rsync.push_arguments(local, dry_run=False)
+    assert not {"--dry-run", "--ignore-times", "--from0", "--no-implied-dirs", "-e"} & set(words)
+    assert "--partial-dir=/data/.labops-aside-20261124T081500Z-4d2a10.partial" in words
+    assert words[-3:] == ["--", f"{push.source}/", "/data/"]
+
+
+@pytest.mark.parametrize(
+    ("change", "reason"),
+    [
+        ({"source": "/nonexistent"}, "the source '/nonexistent' is not a directory"),
+        ({"source": "/"}, "the source '/' is not a directory, named by a plain"),
+        ({"destination": "/tmp/../etc"}, "the destination '/tmp/../etc' is not a directory, named by a plain"),
+        ({"destination": "tatchu:/data"}, "is neither account@host::module/ nor an absolute path"),
+        ({"identity_file": None}, "identity_file is needed for the remote destination"),
+        ({"known_hosts_file": "/nonexistent"}, "known_hosts_file /nonexistent does not exist"),
+    ],
+)
+def test_a_push_that_could_be_misunderstood_is_refused(
+    push: _rsync.Push, change: dict[str, t.Any], reason: str
+) -> None:
+    _rsync.check_push(push)
+    with pytest.raises(BackupError) as caught:
+        _rsync.check_push(dataclasses.replace(push, **change))
+    assert reason in caught.value.message
+
+
+# Output of rsync 3.5.0 to a pipe.
+SENT = (
+    b"|<f+++++++++|18|\\#033[31mred\n"
+    b"\r             18   0%    0.00kB/s    0:00:00  "
+    b"\r             18   0%    0.00kB/s    0:00:00 (xfr#1, to-chk=143/144)\n"
+    b"|cd+++++++++|4096|at/\n"
+    b"|.f...p.....|3|kept\n"
+    b"\r       31618202  99%  317.40MB/s    0:00:00 (xfr#57, to-chk=0/190)\n\n"
+    b"Number of files: 190 (reg: 82, dir: 102, link: 4, special: 2)\n"
+    b"Total transferred file size: 31618202 bytes\n"
+    b"Literal data: 31618184 bytes\n"
+)
+
+
+def test_what_a_push_says(push: _rsync.Push, monkeypatch: pytest.MonkeyPatch) -> None:
+    def answer(argv: t.Sequence[str], **keywords: t.Any) -> _command.Outcome:
+        for start in range(0, len(SENT), 7):  # chunks end anywhere
+            keywords["on_stdout"](SENT[start : start + 7])
+        assert (keywords["stall_seconds"], keywords["pass_fds"]) == (60, (9,))
+        return _command.Outcome(tuple(argv), 0, b"", "", 0.1)
+
+    monkeypatch.setattr(_command, "run", answer)
+    reached: list[int] = []
+    run = _rsync.send(push, stall_seconds=60, on_progress=reached.append, pass_fds=(9,))
+    assert (run.kind, run.items.created, run.items.created_directories, run.items.metadata) == ("ok", 1, 1, 1)
+    assert (run.statistics.transferred_bytes, run.statistics.literal_bytes) == (31618202, 31618184)
+    assert reached == [18, 18, 31618202]
+
+
+# rsync 3.5.0 against a daemon behind ssh, the daemon's side being written to.
+REMOTE_FULL = """rsync: [receiver] write failed on "/big" (in blobs): No space left on device (28)
+rsync error: error in file IO (code 11) at receiver.c(380) [receiver=3.5.0]"""
+
+
+@pytest.mark.parametrize(
+    ("rc", "text", "kind", "advice"),
+    [
+        (11, REMOTE_FULL, "failed", "Free space on the source's file system"),
+        (5, WRONG_KEY, "failed", "it has expired, or was closed. Open it again"),
+        (5, UNKNOWN_MODULE, "failed", "Close and open the write endpoint"),
+        (5, SUDO, "failed", "Close and open the write endpoint"),
+        (12, CUT, "connection", "Check that the source is up"),
+        (5, REFUSED, "connection", "Check that the source is up"),
+        (23, UNREADABLE, "partial", "Mend what the messages name"),
+        (24, 'file has vanished: "/srv/x"', "vanished", "Find out who else works on that tree"),
+    ],
+)
+def test_what_to_do_about_a_push_that_failed(
+    push: _rsync.Push, monkeypatch: pytest.MonkeyPatch, rc: int, text: str, kind: str, advice: str
+) -> None:
+    def answer(argv: t.Sequence[str], **keywords: t.Any) -> _command.Outcome:
+        for line in text.splitlines():
+            keywords["on_stderr_line"](line)
+        return _command.Outcome(tuple(argv), rc, b"", text, 0.1)
+
+    monkeypatch.setattr(_command, "run", answer)
+    run = _rsync.send(push)
+    error = run.push_error("the push failed", untouched="")
+    assert (run.kind, error.facts) == (kind, {"rc": rc, "kind": kind})
+    assert advice in error.message
+    assert "mirror" not in error.message
+
+
+def test_a_push_that_stands_still_says_so(push: _rsync.Push, monkeypatch: pytest.MonkeyPatch) -> None:
+    def answer(argv: t.Sequence[str], **_keywords: t.Any) -> _command.Outcome:
+        return _command.Outcome(tuple(argv), 20, b"", "ended: no sign of progress for 60 s", 60.1, stalled=True)
+
+    monkeypatch.setattr(_command, "run", answer)
+    run = _rsync.send(push, stall_seconds=60)
+    assert (run.kind, run.messages.text) == ("failed", "ended: no sign of progress for 60 s")
