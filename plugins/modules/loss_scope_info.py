@@ -60,8 +60,8 @@ options:
       - C(DATASET.missing), C(DATASET.damaged), C(DATASET.metadata) and C(DATASET.newer) hold the classes of RV(files),
         folders before what is in them.
       - C(DATASET.restore) holds everything that has to be brought; C(missing), C(damaged) and C(metadata), the folders
-        above them, all names of a file that has several, and folders of which only the time differs although nothing
-        in them is newer.
+        above them, all names of a file that has several, and folders whose time differs although nothing in them is
+        newer.
       - Each list takes its name only when it is complete.
     type: path
   progress_file:
@@ -163,7 +163,7 @@ files:
       type: int
       sample: 0
     folder_times:
-      description: Folders of which only the time differs although nothing in them is newer.
+      description: Folders whose time differs although nothing in them is newer.
       type: int
       sample: 0
     transfer_bytes:

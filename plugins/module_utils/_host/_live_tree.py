@@ -60,7 +60,7 @@ class Found:
     :param unreadable: names that could not be read.
     :param unsettled: files that vanished or were written to while they were read.
     :param relinked: names that are no longer the same file as the point's other names of it.
-    :param folder_times: folders of which only the time differs although nothing in them is newer than the point.
+    :param folder_times: folders whose time differs although nothing in them is newer than the point.
     :param marker: the class of the dataset's marker, C(intact) if it is in none.
     :param transfer_bytes: size of the files that are missing or damaged, each once however many names it has.
     """
