@@ -814,6 +814,13 @@ class Repository:
         self._run(*words, on_stdout=digest.update)
         return digest.hexdigest()
 
+    def unpack(self, archive: str, folder: str) -> None:
+        """Take the few files of a seal out into an empty folder.
+
+        :raises BorgError: when the archive does not exist.
+        """
+        self._run("extract", f"{self.path}::{check_archive_name(archive)}", cwd=folder)
+
     def _find_version(self) -> str:
         outcome = _command.run([self._executable, "--version"], env=self._environment)
         if outcome.rc != 0:

@@ -78,6 +78,11 @@ class Repository:
         except KeyError:
             raise BackupError(f"{path} is not in {archive}") from None
 
+    def unpack(self, archive: str, folder: str) -> None:
+        self.all.reads.append(archive)
+        for name, content in self._archives()[archive].items():
+            pathlib.Path(folder, name).write_bytes(content + self.all.damage)
+
     def file_digest(self, archive: str, path: str) -> str:
         return hashlib.sha256(self.read_file(archive, path)).hexdigest()
 
