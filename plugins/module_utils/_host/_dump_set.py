@@ -141,11 +141,30 @@ def _manifest(path: str) -> dict[str, t.Any] | None:
         return None
 
 
-def verify(dump_set: DumpSet) -> None:
-    """Read every file again and note what differs from the manifest."""
+def open_set(path: str) -> DumpSet:
+    """The dump set in a folder, by its manifest.
+
+    :raises BackupError: when it is none.
+    """
+    path = os.path.abspath(path)
+    name = os.path.basename(path)
+    manifest = _manifest(path)
+    problems = ["its manifest.json cannot be read"] if manifest is None else _dump_manifest.problems(manifest, name)
+    if manifest is None or problems:
+        raise BackupError(
+            f"{path} is no dump set: {'; '.join(problems)}",
+            untouched="Nothing was changed",
+            remedy="Name the folder of a dump set, which has the name of its identifier",
+        )
+    return DumpSet(name, path, manifest)
+
+
+def verify(dump_set: DumpSet) -> Reader:
+    """Read every file again and note what differs from the manifest; returns what read the dump's text."""
+    text = Reader()
     for name, expected in sorted(dump_set.manifest["files"].items()):
         path = os.path.join(dump_set.path, name)
-        reader = Reader() if name == _dump_manifest.DATABASES else None
+        reader = text if name == _dump_manifest.DATABASES else None
         try:
             found = _read(path, reader)
         except FileNotFoundError:
@@ -160,6 +179,7 @@ def verify(dump_set: DumpSet) -> None:
             dump_set.problems.append(f"{name} has other content than when it was written (sha256)")
         if reader is not None:
             dump_set.problems += _dump_manifest.recount_problems(dump_set.manifest, reader)
+    return text
 
 
 def _read(path: str, reader: Reader | None) -> dict[str, t.Any]:

@@ -137,6 +137,39 @@ def is_datajoint(tables: t.Iterable[Table]) -> bool:
     )
 
 
+def key_tables(manifest: t.Mapping[str, t.Any]) -> list[str]:
+    """The tables whose loss hurts most, as C(schema.table): those filled by hand and their parts, which nothing can
+    compute again, and lookup tables that others refer to. Those with most descendants first.
+
+    Where DataJoint made no schema, the tables that others refer to; where there is none either, all tables.
+    """
+    children: dict[str, set[str]] = {}
+    for key in manifest["foreign_keys"]:
+        parent = f"{key['references']['schema']}.{key['references']['table']}"
+        children.setdefault(parent, set()).add(f"{key['schema']}.{key['table']}")
+    tables = [(schema, name) for schema, names in manifest["tables"].items() for name in names]
+    made = {schema for schema, facts in manifest["schemas"].items() if facts.get("datajoint")}
+    chosen = [
+        f"{schema}.{name}"
+        for schema, name in tables
+        if schema in made
+        and (not name.startswith(("#", "_", "~")) or (name.startswith("#") and f"{schema}.{name}" in children))
+    ]
+    names = [f"{schema}.{name}" for schema, name in tables]
+    chosen = chosen or [name for name in names if name in children] or names
+    return sorted(chosen, key=lambda name: (-len(_descendants(name, children)), name))
+
+
+def _descendants(name: str, children: t.Mapping[str, t.Collection[str]]) -> set[str]:
+    found: set[str] = set()
+    waiting = [name]
+    while waiting:
+        new = set(children.get(waiting.pop(), ())) - found
+        found |= new
+        waiting += new
+    return found
+
+
 def tracked_file(row: Row) -> TrackedFile:
     """The file that a row of a tracking table describes; the row in the order of TRACKING_COLUMNS."""
     hash_, size, attachment, filepath, contents_hash = row

@@ -49,6 +49,7 @@ def describe(reader: Reader, inventory: Inventory) -> dict[str, t.Any]:
             "datajoint": _datajoint.is_datajoint(schema.tables.values()),
             "charset": schema.charset,
             "collation": schema.collation,
+            "code": schema.code,
             **{kind: list(inventory[name][kind]) for kind in ("views", "triggers", "routines", "events")},
         }
         for name, schema in reader.schemas.items()
@@ -60,6 +61,14 @@ def describe(reader: Reader, inventory: Inventory) -> dict[str, t.Any]:
         "schemas": schemas,
         "tables": {
             name: {table.name: table.rows for table in schema.tables.values()}
+            for name, schema in reader.schemas.items()
+        },
+        "digests": {
+            name: {table.name: table.digest for table in schema.tables.values()}
+            for name, schema in reader.schemas.items()
+        },
+        "structures": {
+            name: {table.name: table.structure for table in schema.tables.values()}
             for name, schema in reader.schemas.items()
         },
         "foreign_keys": [
@@ -132,6 +141,19 @@ def _count_problems(manifest: t.Mapping[str, t.Any]) -> list[str]:
     if type(manifest.get("rows")) is not int or sum(counts) != manifest["rows"]:
         return [f"the row counts add up to {sum(counts)}, not to {manifest.get('rows')!r}"]
     return []
+
+
+def object_problems(manifest: t.Mapping[str, t.Any], inventory: Inventory) -> list[str]:
+    """Where the objects that a server has in some schemas are not those of the manifest."""
+    found = []
+    for schema, names in inventory.items():
+        for kind in ("tables", "views", "triggers", "routines", "events"):
+            expected = manifest["tables"][schema] if kind == "tables" else manifest["schemas"][schema].get(kind, [])
+            one = kind.removesuffix("s")
+            missing, extra = set(expected) - set(names[kind]), set(names[kind]) - set(expected)
+            found += [f"{one} {schema}.{name} is missing" for name in sorted(missing)]
+            found += [f"{one} {schema}.{name} is not in the dump" for name in sorted(extra)]
+    return found
 
 
 def recount_problems(manifest: t.Mapping[str, t.Any], reader: Reader) -> list[str]:

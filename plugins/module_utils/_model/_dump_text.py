@@ -6,11 +6,16 @@
 The text is what C(mariadb-dump) and C(mysqldump) write with C(--hex-blob --databases). Inside string literals
 they escape line feeds, quotes and backslashes, so C(;) at the end of a line always ends an INSERT, and with
 MariaDB's layout every row is a line (seen with MariaDB 10.11; MySQL writes all rows of a statement on one line).
-Rows are counted with whole-chunk byte operations; only rows of tables whose columns are asked for are decoded.
+Rows are counted and digested with whole-chunk byte operations; only rows of tables whose columns are asked for are
+decoded.
+
+Rows come ordered by primary key, so equal rows make an equal text and a digest of it says whether two dumps hold the
+same (same engine and series; seen with MariaDB 10.11). Where one INSERT ends and the next begins is not part of it.
 """
 
 from __future__ import annotations
 
+import hashlib
 import re
 import typing as t
 from dataclasses import dataclass, field
@@ -37,6 +42,9 @@ _FOREIGN_KEY = re.compile(
 )
 _NAMES = re.compile(_NAME)
 _ENGINE = re.compile(rb"\) ENGINE=(\w+)")
+_TABLE_COLLATION = re.compile(rb" COLLATE[ =](\w+)")
+_AUTO_INCREMENT = re.compile(rb" AUTO_INCREMENT=\d+")
+_VIEW_START, _VIEW_END = b"/*!50001 CREATE ALGORITHM=", b"*/;"
 _INSERT = re.compile(rb"INSERT INTO " + _NAME + rb" (?:\((" + _NAME + rb"(?:, " + _NAME + rb")*)\) )?VALUES([ \n])")
 _INSERT_START = b"INSERT INTO `"
 _TRAILER = re.compile(rb"-- Dump completed(?: on .*)?$")
@@ -46,6 +54,7 @@ _LITERAL = rb"(?:(?:_[a-z0-9]+ )?'[^'\\]*(?:\\.[^'\\]*)*'|[^',()\n]*)"
 _STRING = re.compile(rb"'[^'\\]*(?:\\.[^'\\]*)*'", re.DOTALL)
 _REST_OF_STRING = re.compile(rb"[^'\\]*(?:\\.[^'\\]*)*", re.DOTALL)
 _LONG = re.compile(rb"'[^'\\]*(?:\\.[^'\\]*)*(?:(')|\\?\Z)|0x[0-9A-Fa-f]+", re.DOTALL)
+_QUOTED = re.compile(rb"`(?:[^`]|``)*`|'(?:[^'\\]|\\.|'')*'")
 _ESCAPE = re.compile(rb"\\(.)|''", re.DOTALL)
 _ESCAPES = {b"n": b"\n", b"t": b"\t", b"r": b"\r", b"0": b"\0", b"Z": b"\x1a", b"b": b"\b"}
 
@@ -76,14 +85,42 @@ class ForeignKey:
 
 @dataclass
 class Table:
-    """A base table of the dump and the number of its rows in it."""
+    """A base table of the dump, the number of its rows in it, and digests of both.
+
+    :param structure: SHA-256 of the statement that declares it, without the next C(AUTO_INCREMENT).
+    :param collations: what the statement names.
+    :param text_bytes: length of its rows in the text.
+    :param largest_statement: length of its longest INSERT.
+    """
 
     schema: str
     name: str
     engine: str
     columns: tuple[Column, ...]
     foreign_keys: tuple[ForeignKey, ...]
+    structure: str = ""
+    collations: frozenset[str] = frozenset()
     rows: int = 0
+    text_bytes: int = 0
+    largest_statement: int = 0
+    _content: t.Any = field(default_factory=hashlib.sha256, repr=False, compare=False)
+    _began: bool = field(default=False, repr=False, compare=False)
+
+    @property
+    def digest(self) -> str:
+        """SHA-256 of its rows as the dump has them, as if they were in one INSERT."""
+        return str(self._content.hexdigest())
+
+    def begin_rows(self, separator: bytes) -> None:
+        """The next INSERT of this table begins."""
+        if self._began:
+            self._content.update(separator)
+        self._began = True
+
+    def take_text(self, piece: bytes) -> None:
+        """Take text of its rows into the digest."""
+        self._content.update(piece)
+        self.text_bytes += len(piece)
 
 
 @dataclass
@@ -95,6 +132,16 @@ class Schema:
     collation: str
     tables: dict[str, Table] = field(default_factory=dict)
     views: list[str] = field(default_factory=list)
+    _code: t.Any = field(default_factory=hashlib.sha256, repr=False, compare=False)
+
+    @property
+    def code(self) -> str:
+        """SHA-256 of its triggers, events, routines and views as the dump has them."""
+        return str(self._code.hexdigest())
+
+    def take_code(self, line: bytes) -> None:
+        """Take a line of one of them into the digest."""
+        self._code.update(line.rstrip() + b"\n")
 
 
 class Reader:
@@ -113,7 +160,6 @@ class Reader:
         self.tool_version = ""
         self.server_version = ""
         self.schemas: dict[str, Schema] = {}
-        self.largest_statement = 0
         self._wanted = wanted or (lambda _table: ())
         self._take_row = take_row or (lambda _table, _row: None)
         self._buffer = b""
@@ -121,6 +167,7 @@ class Reader:
         self._body_line = b""
         self._schema = ""
         self._create: list[bytes] = []
+        self._in_view = False
         self._last_line = b""
         self._rows: _Counter | _Decoder | None = None
         self._table: Table | None = None
@@ -135,6 +182,12 @@ class Reader:
     def rows(self) -> int:
         """Rows of all tables so far."""
         return sum(table.rows for schema in self.schemas.values() for table in schema.tables.values())
+
+    @property
+    def largest_statement(self) -> int:
+        """Length of the longest INSERT so far."""
+        tables = (table for schema in self.schemas.values() for table in schema.tables.values())
+        return max((table.largest_statement for table in tables), default=0)
 
     def feed(self, chunk: bytes) -> None:
         """Take the next piece of text."""
@@ -181,9 +234,14 @@ class Reader:
                 self._set_delimiter(line)
             elif line.strip():
                 self._body_line = line.rstrip()
+                self._take_code(line)
             return
         if line.strip():
             self._last_line = line
+        if self._in_view or line.startswith(_VIEW_START):
+            self._take_code(line)
+            self._in_view = not line.endswith(_VIEW_END)
+            return
         if self._create:
             self._create.append(line)
             if line.endswith(b";"):
@@ -204,6 +262,10 @@ class Reader:
                 name, charset[1].decode() if charset else "", collation[1].decode() if collation else ""
             )
 
+    def _take_code(self, line: bytes) -> None:
+        if self._schema in self.schemas:
+            self.schemas[self._schema].take_code(line)
+
     def _set_delimiter(self, line: bytes) -> None:
         self._delimiter = line[10:].strip()
         self._body_line = self._delimiter  # no statement has begun
@@ -221,8 +283,10 @@ class Reader:
         head = _TABLE.match(lines[0])
         if head is None or self._schema not in self.schemas:
             raise BackupError(f"the dump declares a table in an unknown way: {lines[0][:200]!r}")
-        columns, keys, engine = [], [], ""
+        columns, keys, engine, structure = [], [], "", hashlib.sha256(lines[0])
+        collations: set[str] = set()
         for line in lines[1:]:
+            declared = line
             if column := _COLUMN.match(line):
                 comment = _COMMENT.search(line)
                 columns.append(
@@ -244,7 +308,11 @@ class Reader:
                 )
             elif match := _ENGINE.match(line):
                 engine = match[1].decode()
-        table = Table(self._schema, _name(head[1]), engine, tuple(columns), tuple(keys))
+                declared = _AUTO_INCREMENT.sub(b"", line)
+            structure.update(b"\n" + declared)
+            collations.update(name.decode() for name in _TABLE_COLLATION.findall(_QUOTED.sub(b"", line)))
+        name, declaration = _name(head[1]), structure.hexdigest()
+        table = Table(self._schema, name, engine, tuple(columns), tuple(keys), declaration, frozenset(collations))
         self.schemas[self._schema].tables[table.name] = table
 
     def _start_rows(self, match: re.Match[bytes]) -> None:
@@ -256,6 +324,7 @@ class Reader:
         self._statement = match.end() - match.start()
         columns = _names(match[2]) if match[2] else tuple(column.name for column in table.columns)
         wanted, by_line = self._wanted(table), match[5] == b"\n"
+        table.begin_rows(b",\n" if by_line else b",")
         if wanted:
             places = [columns.index(column) for column in wanted]
             self._rows = _Decoder(len(columns), places, lambda row: self._take_row(table, row), by_line=by_line)
@@ -268,7 +337,9 @@ class Reader:
         end = buffer.find(b";\n", position)
         # The next chunk may begin with the line feed that makes a last semicolon the end.
         stop = end if end >= 0 else len(buffer) - buffer.endswith(b";")
-        self._rows.feed(buffer[position:stop])
+        piece = buffer[position:stop]
+        self._rows.feed(piece)
+        self._table.take_text(piece)
         self._statement += stop - position
         if end < 0:
             return stop
@@ -279,7 +350,7 @@ class Reader:
                 f"the rows of {self._table.schema}.{self._table.name} in the dump are not laid out as expected: {error}"
             ) from error
         self._rows = None
-        self.largest_statement = max(self.largest_statement, self._statement)
+        self._table.largest_statement = max(self._table.largest_statement, self._statement)
         self._last_line = b""
         return end + 2
 

@@ -85,7 +85,7 @@ def run(
     argv: t.Sequence[str | bytes],
     *,
     env: t.Mapping[str, str],
-    stdin: bytes | None = None,
+    stdin: bytes | t.Iterator[bytes] | None = None,
     on_stdout: t.Callable[[bytes], None] | None = None,
     on_stderr_line: t.Callable[[str], None] | None = None,
     secrets: t.Mapping[str, bytes] | None = None,
@@ -96,8 +96,8 @@ def run(
     """Run ``argv`` to its end.
 
     :param env: the whole environment, from :func:`environment`.
-    :param stdin: bytes for standard input (at most what a pipe takes at once is written before reading starts;
-        larger input is written as the program reads it).
+    :param stdin: bytes for standard input, or an iterator that is asked for the next piece when the program has read
+        the one before. When it raises, the program is ended.
     :param on_stdout: takes chunks of standard output as they come; otherwise they are collected.
     :param on_stderr_line: takes each line of standard error (carriage returns count as line ends).
     :param secrets: ``{"BORG_PASSPHRASE_FD": b"..."}``: each value goes into a pipe of its own, the variable is
@@ -170,7 +170,7 @@ def run(
 
 def _pump(
     process: subprocess.Popen[bytes],
-    stdin: bytes | None,
+    stdin: bytes | t.Iterator[bytes] | None,
     take_stdout: t.Callable[[bytes], None],
     take_line: t.Callable[[bytes], None],
     stall_seconds: float | None,
@@ -179,7 +179,8 @@ def _pump(
     assert process.stdout is not None and process.stderr is not None
     rest = b""
     stalled = False
-    to_write = memoryview(stdin or b"")
+    pieces = iter((stdin or b"",)) if stdin is None or isinstance(stdin, bytes) else stdin
+    to_write = memoryview(b"")
     with selectors.DefaultSelector() as selector:
         selector.register(process.stdout, selectors.EVENT_READ)
         selector.register(process.stderr, selectors.EVENT_READ)
@@ -195,8 +196,9 @@ def _pump(
                 _end(process)
             for key, _mask in events:
                 if key.fileobj is process.stdin:
-                    to_write = _feed(process, to_write)
-                    if not to_write:
+                    left = _feed(process, to_write, pieces)
+                    to_write = left or memoryview(b"")
+                    if left is None:
                         selector.unregister(process.stdin)
                         process.stdin.close()
                     continue
@@ -213,12 +215,18 @@ def _pump(
     return stalled
 
 
-def _feed(process: subprocess.Popen[bytes], to_write: memoryview) -> memoryview:
+def _feed(process: subprocess.Popen[bytes], to_write: memoryview, pieces: t.Iterator[bytes]) -> memoryview | None:
+    """Write what is left of a piece, or the next one; None when there is no more, or nobody reads it."""
     assert process.stdin is not None
+    while not to_write:
+        piece = next(pieces, None)
+        if piece is None:
+            return None
+        to_write = memoryview(piece)
     try:
         return to_write[os.write(process.stdin.fileno(), to_write[:_READ_BYTES]) :]
     except BrokenPipeError:  # it ended early; its exit code tells why
-        return memoryview(b"")
+        return None
 
 
 def _end(process: subprocess.Popen[bytes]) -> None:

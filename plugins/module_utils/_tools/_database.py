@@ -71,6 +71,7 @@ _VARIABLES = (
     "read_only",
     "socket",
     "sql_mode",
+    "super_read_only",
     "time_zone",
     "version",
     "version_comment",
@@ -107,6 +108,33 @@ class Server:
         """Its version as numbers."""
         match = _VERSION.match(self.version)
         return tuple(int(part) for part in match.groups()) if match else (0, 0, 0)
+
+
+@dataclass(frozen=True)
+class ForeignKey:
+    """A foreign key as the server has it."""
+
+    schema: str
+    table: str
+    name: str
+    columns: tuple[str, ...]
+    parent_schema: str
+    parent: str
+    references: tuple[str, ...]
+
+
+@dataclass(frozen=True)
+class Loaded:
+    """How a client that took statements ended; the statement that failed is never shown, for it holds data.
+
+    :param error: number of the server's error, None when it named none.
+    :param line: line of the text at which it failed.
+    """
+
+    rc: int
+    error: int | None
+    line: int | None
+    seconds: float
 
 
 class ChangedError(BackupError):
@@ -221,6 +249,63 @@ def broken_views(connection: Connection, views: t.Sequence[tuple[str, str]]) -> 
     return found
 
 
+def foreign_keys(connection: Connection, names: t.Sequence[str]) -> list[ForeignKey]:
+    """Every foreign key of these schemas, and those of other schemas that lead into them."""
+    chosen = ",".join(quote_string(name) for name in names)
+    rows = query(
+        connection,
+        "SELECT JSON_ARRAY(TABLE_SCHEMA, TABLE_NAME, CONSTRAINT_NAME, COLUMN_NAME, REFERENCED_TABLE_SCHEMA,"
+        " REFERENCED_TABLE_NAME, REFERENCED_COLUMN_NAME) FROM information_schema.KEY_COLUMN_USAGE"
+        f" WHERE REFERENCED_TABLE_NAME IS NOT NULL AND (TABLE_SCHEMA IN ({chosen}) OR REFERENCED_TABLE_SCHEMA IN"
+        f" ({chosen})) ORDER BY TABLE_SCHEMA, TABLE_NAME, CONSTRAINT_NAME, ORDINAL_POSITION;",
+    )
+    found: dict[tuple[str, ...], tuple[list[str], list[str]]] = {}
+    for schema, table, name, column, parent_schema, parent, parent_column in rows:
+        columns, parent_columns = found.setdefault((schema, table, name, parent_schema, parent), ([], []))
+        columns.append(column)
+        parent_columns.append(parent_column)
+    return [
+        ForeignKey(schema, table, name, tuple(columns), parent_schema, parent, tuple(parent_columns))
+        for (schema, table, name, parent_schema, parent), (columns, parent_columns) in found.items()
+    ]
+
+
+def dangling(connection: Connection, keys: t.Sequence[ForeignKey]) -> list[int]:
+    """How many rows each foreign key leaves without the row that they point at.
+
+    The server itself never looks again: a load switches its check off.
+    """
+    questions = []
+    for key in keys:
+        pairs = list(zip(key.columns, key.references, strict=True))
+        same = " AND ".join(f"p.{quote_name(there)} = c.{quote_name(here)}" for here, there in pairs)
+        given = " AND ".join(f"c.{quote_name(here)} IS NOT NULL" for here, _there in pairs)
+        questions.append(
+            f"SELECT JSON_ARRAY(COUNT(*)) FROM {quote_name(key.schema)}.{quote_name(key.table)} c LEFT JOIN"
+            f" {quote_name(key.parent_schema)}.{quote_name(key.parent)} p ON {same}"
+            f" WHERE {given} AND p.{quote_name(pairs[0][1])} IS NULL;"
+        )
+    return [int(count) for (count,) in query(connection, "\n".join(questions))] if questions else []
+
+
+def definers(connection: Connection, names: t.Sequence[str]) -> dict[str, list[str]]:
+    """Whose rights views, triggers, routines and events run with: their names by C(user@host)."""
+    chosen = ",".join(quote_string(name) for name in names)
+    questions = [
+        f"SELECT JSON_ARRAY(DEFINER, '{kind}', {kind}_SCHEMA, {kind}_NAME) FROM information_schema.{kind}S"
+        f" WHERE {kind}_SCHEMA IN ({chosen});"
+        for kind in ("TRIGGER", "ROUTINE", "EVENT")
+    ]
+    questions.append(
+        "SELECT JSON_ARRAY(DEFINER, 'VIEW', TABLE_SCHEMA, TABLE_NAME) FROM information_schema.VIEWS"
+        f" WHERE TABLE_SCHEMA IN ({chosen});"
+    )
+    found: dict[str, list[str]] = {}
+    for definer, kind, schema, name in query(connection, "\n".join(questions)):
+        found.setdefault(str(definer), []).append(f"{str(kind).lower()} {schema}.{name}")
+    return found
+
+
 def data_bytes(connection: Connection, names: t.Sequence[str]) -> int:
     """The server's own estimate of the space that the schemas take."""
     chosen = ",".join(quote_string(name) for name in names)
@@ -274,6 +359,41 @@ def _mysql_accounts(connection: Connection) -> list[str]:
     if outcome.rc != 0:
         raise BackupError(f"the accounts could not be read: {_why(outcome.stderr)}", remedy=_remedy(outcome.stderr))
     return [line.decode("utf-8", "surrogateescape") for line in outcome.stdout.splitlines() if line]
+
+
+def collations(connection: Connection) -> set[str]:
+    """All collations that the server knows.
+
+    MariaDB 10.10 and later list the newer ones without their character set, and with it in a table of their own.
+    """
+    applicable = "COLLATION_CHARACTER_SET_APPLICABILITY"
+    columns = query(
+        connection,
+        "SELECT JSON_ARRAY(TABLE_NAME, COLUMN_NAME) FROM information_schema.COLUMNS WHERE TABLE_SCHEMA ="
+        f" 'information_schema' AND TABLE_NAME = '{applicable}' AND COLUMN_NAME LIKE '%COLLATION_NAME';",
+    )
+    questions = [f"SELECT JSON_ARRAY({column}) FROM information_schema.{table};" for table, column in columns]
+    rows = query(connection, "\n".join(questions))
+    return {str(name) for (name,) in rows if name is not None}
+
+
+def load(connection: Connection, text: bytes | t.Iterator[bytes], *, pass_fds: t.Sequence[int] = ()) -> Loaded:
+    """Feed statements to the client, which stops at the first that fails."""
+    argv = [
+        _find_either("mariadb", "mysql"),
+        *connection.options(),
+        "--batch",
+        "--default-character-set=utf8mb4",
+        "--max-allowed-packet=1G",
+    ]
+    outcome = _command.run(argv, env=_command.environment(), stdin=text, pass_fds=pass_fds)
+    match = _ERROR_LINE.search(outcome.stderr)
+    return Loaded(
+        outcome.rc,
+        _number(outcome.stderr),
+        int(match[2]) if match else None,
+        outcome.seconds,
+    )
 
 
 def account_names(connection: Connection) -> list[tuple[str, str]]:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import typing as t
 
 import pytest
 from ansible_collections.labops.backup.plugins.module_utils._model import _datajoint
@@ -110,3 +111,31 @@ def test_schemas_of_datajoint_are_recognised() -> None:
     assert _datajoint.is_datajoint([table("~~scan")])
     assert _datajoint.is_datajoint([table("x", Column("a", "json", ":<blob@>:"))])
     assert not _datajoint.is_datajoint([table("x", Column("a", "int", "a: b"))])
+
+
+def manifest(datajoint: bool, keys: list[tuple[str, str]]) -> dict[str, t.Any]:
+    tables = ["#species", "#unused", "subject", "subject__allele", "_scan", "__motion", "~log", "~external_x"]
+    return {
+        "schemas": {"lab": {"datajoint": datajoint}, "web": {"datajoint": False}},
+        "tables": {"lab": dict.fromkeys(tables, 1), "web": {"page": 1, "site": 1}},
+        "foreign_keys": [
+            {"schema": "lab", "table": child, "references": {"schema": "lab", "table": parent}}
+            for child, parent in keys
+        ],
+    }
+
+
+KEYS = [("subject", "#species"), ("subject__allele", "subject"), ("_scan", "subject"), ("__motion", "_scan")]
+
+
+def test_key_tables_are_those_that_nothing_computes_again_the_most_needed_first() -> None:
+    assert _datajoint.key_tables(manifest(True, [*KEYS, ("subject", "subject"), ("_scan", "~external_x")])) == [
+        "lab.#species",
+        "lab.subject",
+        "lab.subject__allele",
+    ]
+
+
+def test_key_tables_without_datajoint_are_those_that_others_need_or_all() -> None:
+    assert _datajoint.key_tables(manifest(False, KEYS)) == ["lab.#species", "lab.subject", "lab._scan"]
+    assert len(_datajoint.key_tables(manifest(False, []))) == 10

@@ -2,6 +2,7 @@
 # SPDX-License-Identifier: GPL-3.0-or-later
 from __future__ import annotations
 
+import hashlib
 import pathlib
 import typing as t
 
@@ -196,3 +197,75 @@ def test_rows_that_are_laid_out_otherwise_are_an_error() -> None:
         read(HEAD + b"INSERT INTO `t` VALUES\n(1,'a\nb','c');\n" + TAIL)
     with pytest.raises(BackupError, match="does not declare"):
         read(HEAD + b"INSERT INTO `u` VALUES\n(1);\n" + TAIL)
+
+
+def digests(text: bytes, step: int = 1 << 16, wanted: t.Sequence[str] = ()) -> tuple[str, str, str]:
+    """Of the rows of C(s.t), of its declaration, and of the code of C(s)."""
+    reader, _rows = read(text, step, wanted)
+    assert reader.problems() == []
+    schema = reader.schemas["s"]
+    return schema.tables["t"].digest, schema.tables["t"].structure, schema.code
+
+
+def inserts(*statements: bytes, between: bytes = b"\n") -> bytes:
+    return b"".join(b"INSERT INTO `t` VALUES" + between + rows + b";\n" for rows in statements)
+
+
+@pytest.mark.parametrize("between", [b"\n", b" "])
+@pytest.mark.parametrize("wanted", [(), ("a",)])
+def test_a_digest_is_of_the_rows_however_they_are_cut_into_statements_and_chunks(
+    between: bytes, wanted: tuple[str, ...]
+) -> None:
+    joint = b",\n" if between == b"\n" else b","
+    one = HEAD + inserts(b"(1,0x00,'a')" + joint + b"(2,NULL,'b;')", between=between) + TAIL
+    two = HEAD + inserts(b"(1,0x00,'a')", b"(2,NULL,'b;')", between=between) + TAIL
+    rows = hashlib.sha256(b"(1,0x00,'a')" + joint + b"(2,NULL,'b;')").hexdigest()
+    for step in (1, 5, 1 << 16):
+        assert digests(one, step, wanted)[0] == digests(two, step, wanted)[0] == rows
+
+
+def test_a_digest_changes_with_a_value_an_order_and_a_row() -> None:
+    rows = (b"(1,0x00,'a'),\n(2,NULL,'b')", b"(1,0x01,'a'),\n(2,NULL,'b')", b"(2,NULL,'b'),\n(1,0x00,'a')", b"(1,1,'')")
+    found = {digests(HEAD + inserts(text) + TAIL)[0] for text in rows} | {digests(HEAD + TAIL)[0]}
+    assert len(found) == 5
+
+
+def test_a_declaration_differs_by_more_than_its_next_number() -> None:
+    numbered = HEAD.replace(b"ENGINE=InnoDB;", b"ENGINE=InnoDB AUTO_INCREMENT=77 COMMENT='AUTO_INCREMENT=1';")
+    again = numbered.replace(b"=77", b"=8")
+    commented = again.replace(b"longblob", b"longblob COMMENT ':x:'")
+    assert digests(numbered + TAIL)[1] == digests(again + TAIL)[1]
+    assert len({digests(text + TAIL)[1] for text in (HEAD, again, commented)}) == 3
+
+
+def test_triggers_routines_events_and_views_of_a_schema_have_one_digest() -> None:
+    body = b"DELIMITER ;;\nCREATE PROCEDURE p()\nBEGIN\nSELECT 1;\nEND ;;\nDELIMITER ;\n"
+    view = (
+        b"--\n-- Final view structure for view `v`\n--\n\n/*!50001 SET @x = @@y */;\n"
+        b"/*!50001 CREATE ALGORITHM=UNDEFINED */\n/*!50013 DEFINER=`a`@`b` SQL SECURITY DEFINER */\n"
+        b"/*!50001 VIEW `v` AS select 1 AS `x` */;\n/*!50001 SET @x = @y */;\n"
+    )
+    found = [
+        digests(HEAD + text + TAIL)[2]
+        for text in (
+            b"",
+            body,
+            view,
+            body + view,
+            body.replace(b"SELECT 1", b"SELECT 2") + view,
+            body + view.replace(b"select 1", b"select 2"),
+            body + view.replace(b"`b` SQL", b"`c` SQL"),
+        )
+    ]
+    assert len(set(found)) == len(found)
+    assert digests(HEAD + body + view.replace(b"@@y", b"@@z") + TAIL)[2] == found[3]
+
+
+@pytest.mark.parametrize("recorded", [RECORDED, RECORDED_MYSQL])
+def test_the_code_of_a_schema_is_digested_without_that_of_others(recorded: pathlib.Path) -> None:
+    reader, _rows = read(recorded.read_bytes(), 11)
+    nothing = hashlib.sha256().hexdigest()
+    codes = {name: schema.code for name, schema in reader.schemas.items()}
+    assert codes["lab_imaging"] == nothing
+    assert (codes["lab_core"] == nothing) == (recorded is RECORDED_MYSQL)
+    assert codes["odd`name"] != nothing

@@ -14,7 +14,9 @@ import typing as t
 import pytest
 from ansible.module_utils import basic
 from ansible_collections.labops.backup.plugins.module_utils._errors import BackupError
-from ansible_collections.labops.backup.plugins.module_utils._host import _legacy
+from ansible_collections.labops.backup.plugins.module_utils._host import _document, _legacy
+from ansible_collections.labops.backup.plugins.module_utils._model import _datajoint, _dump_manifest
+from ansible_collections.labops.backup.plugins.module_utils._model._dump_text import Reader
 from ansible_collections.labops.backup.plugins.module_utils._tools import _borg
 
 POINT = "20261123T023000Z-77b0aa"
@@ -188,3 +190,46 @@ def legacy_host(tmp_path: pathlib.Path, monkeypatch: pytest.MonkeyPatch) -> path
     monkeypatch.setattr(_legacy, "_FILES", places)
     monkeypatch.setattr(_legacy, "_homes", lambda: [f"{tmp_path}/root", f"{tmp_path}/home/anna"])
     return tmp_path
+
+
+FIXTURES = pathlib.Path(__file__).parent.parent / "fixtures"
+
+
+@pytest.fixture
+def recorded_dump_set(tmp_path: pathlib.Path) -> pathlib.Path:
+    """The recorded dump of MariaDB as a dump set."""
+    folder = tmp_path / DUMP
+    folder.mkdir()
+    text = (FIXTURES / "mariadb-10.11.19.databases.sql").read_bytes()
+    accounts = (FIXTURES / "mariadb-10.11.19.accounts.sql").read_bytes()
+    references = _datajoint.encode_reference(None, schema_version=_document.SCHEMA_VERSION)
+    files = {
+        "databases.sql": text,
+        "accounts.sql": accounts,
+        "references.jsonl": references,
+        "source_facts.json": b"{}",
+    }
+    reader = Reader()
+    reader.feed(text)
+    objects: dict[str, dict[str, list[str]]] = {
+        name: {"views": schema.views, "triggers": [], "routines": [], "events": []}
+        for name, schema in reader.schemas.items()
+    }
+    objects["odd`name"].update(triggers=["tr"], routines=["p"], events=["e"])
+    for name, content in files.items():
+        (folder / name).write_bytes(content)
+    manifest = {
+        "id": DUMP,
+        "started": "2026-11-23T02:15:00Z",
+        "finished": "2026-11-23T02:15:07Z",
+        **_dump_manifest.describe(reader, objects),
+        "references": {},
+        "data_bytes": 500_000,
+        "variables": {"lower_case_table_names": "0"},
+        "files": {
+            name: {"size": len(content), "sha256": hashlib.sha256(content).hexdigest()}
+            for name, content in files.items()
+        },
+    }
+    _document.write(str(folder / "manifest.json"), manifest)
+    return folder

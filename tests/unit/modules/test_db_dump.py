@@ -99,6 +99,12 @@ def test_a_dump_set_is_published_and_proven(
     manifest = json.loads((folder / "manifest.json").read_bytes())
     assert (manifest["id"], manifest["engine"], manifest["attempts"]) == (result["dump_set"], "mariadb", 1)
     assert manifest["tables"]["lab_imaging"]["__motion__frame"] == 30
+    reader = Reader()
+    reader.feed(RECORDED.read_bytes())
+    frame = reader.schemas["lab_imaging"].tables["__motion__frame"]
+    assert manifest["digests"]["lab_imaging"]["__motion__frame"] == frame.digest
+    assert manifest["structures"]["lab_imaging"]["__motion__frame"] == frame.structure
+    assert manifest["schemas"]["odd`name"]["code"] == reader.schemas["odd`name"].code
     assert manifest["schemas"]["lab_core"]["datajoint"] is True
     assert manifest["schemas"]["odd`name"]["datajoint"] is False
     assert manifest["schemas"]["odd`name"]["events"] == ["e"]

@@ -97,6 +97,29 @@ def test_a_program_that_does_not_read_its_input_still_tells_its_exit_code() -> N
     assert sh("exit 4", stdin=b"x" * MEBIBYTE).rc == 4
 
 
+def test_standard_input_is_asked_for_as_it_is_read() -> None:
+    pieces = [b"a" * MEBIBYTE, b"", b"b", b"c" * MEBIBYTE]
+    assert _command.run(["/bin/cat"], env=ENV, stdin=iter(pieces)).stdout == b"".join(pieces)
+    asked: list[int] = []
+
+    def endless() -> t.Iterator[bytes]:
+        while True:
+            asked.append(1)
+            yield b"x" * MEBIBYTE
+
+    assert sh("exit 3", stdin=endless()).rc == 3
+    assert len(asked) <= 2
+
+
+def test_a_program_whose_input_cannot_be_made_is_ended() -> None:
+    def broken() -> t.Iterator[bytes]:
+        yield b"first"
+        raise BackupError("the file is not what it was")
+
+    with pytest.raises(BackupError, match="not what it was"):
+        sh("cat > /dev/null; sleep 60", stdin=broken())
+
+
 def test_both_streams_are_drained_at_the_same_time() -> None:
     seen: list[str] = []
     script = (

@@ -1,0 +1,314 @@
+# Copyright: (c) 2026, the labops.backup contributors
+# SPDX-License-Identifier: GPL-3.0-or-later
+# PRIVATE to labops.backup: no stable interface.
+"""Load chosen schemas of a dump set into the local database server, and make the accounts that are missing."""
+
+from __future__ import annotations
+
+import os
+import time
+import typing as t
+from dataclasses import dataclass
+
+from ansible_collections.labops.backup.plugins.module_utils._errors import BackupError
+from ansible_collections.labops.backup.plugins.module_utils._host import _document, _dump_set, _lock
+from ansible_collections.labops.backup.plugins.module_utils._model import (
+    _accounts,
+    _compatibility,
+    _dump_manifest,
+    _dump_split,
+)
+from ansible_collections.labops.backup.plugins.module_utils._model._dump_text import Reader
+from ansible_collections.labops.backup.plugins.module_utils._tools import _database
+
+_READ_BYTES = 1 << 20
+_PROGRESS_SECONDS = 1.0
+
+
+@dataclass(frozen=True)
+class Request:
+    """What :func:`load` is asked to do; see the options of the module ``db_load``."""
+
+    connection: _database.Connection
+    directory: str
+    schemas: t.Sequence[str]
+    accounts: bool
+    exclude_accounts: t.Sequence[str]
+    record: str | None
+    allow_cross_engine: bool
+    progress_file: str | None
+    lock: str
+
+
+def request(options: t.Mapping[str, t.Any]) -> Request:
+    """The request that a module's options make."""
+    return Request(
+        connection=_database.Connection(options["defaults_file"], options["socket"]),
+        directory=options["directory"],
+        schemas=options["schemas"],
+        accounts=options["accounts"],
+        exclude_accounts=options["exclude_accounts"],
+        record=options["record"],
+        allow_cross_engine=options["allow_cross_engine"],
+        progress_file=options["progress_file"],
+        lock=options["lock"],
+    )
+
+
+@dataclass(frozen=True)
+class _Work:
+    """A request that may be carried out."""
+
+    dump_set: _dump_set.DumpSet
+    reader: Reader
+    schemas: list[str]
+    accounts: dict[str, _accounts.Account]
+    create: list[str]
+    warnings: list[str]
+
+
+def load(request: Request, *, apply: bool) -> dict[str, t.Any]:
+    """Load, or only say what would be loaded; returns the module's result."""
+    dump_set = _dump_set.open_set(request.directory)
+    schemas = _chosen(request.schemas, dump_set.manifest)
+    began = time.monotonic()
+    with _lock.hold(request.lock, "a database load") as descriptor:
+        work = _prepare(request, dump_set, schemas)
+        seconds, failed = 0.0, []
+        if apply:
+            seconds = _load_schemas(request, work, descriptor)
+            failed = _make_accounts(request, work)
+    tables = [table for name in schemas for table in work.reader.schemas[name].tables.values()]
+    warnings = work.warnings + [f"{failure['account']}: {failure['problem']}" for failure in failed]
+    return {
+        "changed": True,
+        "dump_set": dump_set.id,
+        "schemas": schemas,
+        "tables": len(tables),
+        "rows": sum(table.rows for table in tables),
+        "seconds": round(time.monotonic() - began, 3),
+        "load_seconds": round(seconds, 3),
+        "accounts": {
+            "created": [name for name in work.create if name not in {failure["account"] for failure in failed}],
+            "skipped": sorted(set(work.accounts) - set(work.create)),
+            "failed": failed,
+        },
+        "warnings": warnings,
+    }
+
+
+def _chosen(asked: t.Sequence[str], manifest: t.Mapping[str, t.Any]) -> list[str]:
+    unknown = sorted(set(asked) - set(manifest["schemas"]))
+    if unknown:
+        raise BackupError(
+            f"the dump set {manifest['id']} has no schema {', '.join(unknown)}",
+            untouched="Nothing was changed",
+            remedy=f"Choose from {', '.join(sorted(manifest['schemas']))}",
+        )
+    return sorted(set(asked)) or sorted(manifest["schemas"])
+
+
+def _prepare(request: Request, dump_set: _dump_set.DumpSet, schemas: list[str]) -> _Work:
+    """Prove the dump set and that this server can take it."""
+    reader = _dump_set.verify(dump_set)
+    if dump_set.problems:
+        raise BackupError(
+            f"the dump set {dump_set.id} is not what its manifest says: {'; '.join(dump_set.problems[:5])}",
+            untouched="Nothing was changed",
+            remedy="Bring the dump set again, or choose another recovery point",
+            problems=dump_set.problems,
+        )
+    server = _database.server(request.connection)
+    findings = _compatibility.judge(
+        reader,
+        schemas,
+        _target(request.connection, server, schemas),
+        data_bytes=dump_set.manifest.get("data_bytes"),
+        variables=dump_set.manifest.get("variables") or {},
+        allow_cross_engine=request.allow_cross_engine,
+    )
+    refusals = [finding for finding in findings if finding.refuses]
+    if refusals:
+        raise BackupError(
+            f"this server cannot take the dump set {dump_set.id}: {'; '.join(finding.text for finding in refusals)}",
+            untouched="Nothing was changed",
+            remedy="Mend that, or load into another server",
+            refusals=[{"rule": finding.rule, "text": finding.text} for finding in refusals],
+        )
+    _probe_client(request.connection, dump_set)
+    accounts, create = _plan_accounts(request, dump_set)
+    warnings = [finding.text for finding in findings]
+    if server.variables.get("event_scheduler") == "ON" and any(
+        dump_set.manifest["schemas"][name].get("events") for name in schemas
+    ):
+        warnings.append("the event scheduler is on: events of the dump run as soon as they are loaded")
+    return _Work(dump_set, reader, schemas, accounts, create, warnings)
+
+
+def _target(
+    connection: _database.Connection, server: _database.Server, schemas: t.Sequence[str]
+) -> _compatibility.Target:
+    there = _database.schemas(connection)
+    replaced = [name for name in schemas if name in there]
+    free = None
+    folder = server.variables.get("datadir", "")
+    if os.path.isdir(folder):
+        status = os.statvfs(folder)
+        free = status.f_bavail * status.f_frsize
+    return _compatibility.Target(
+        engine=server.engine,
+        version=server.version,
+        variables=server.variables,
+        collations=_database.collations(connection),
+        schemas=there,
+        free_bytes=free,
+        replaced_bytes=_database.data_bytes(connection, replaced) if replaced else 0,
+    )
+
+
+def _probe_client(connection: _database.Connection, dump_set: _dump_set.DumpSet) -> None:
+    """Clients that do not know the sandbox of newer dumps stop at the first line."""
+    with open(os.path.join(dump_set.path, _dump_manifest.DATABASES), "rb") as stream:
+        first = stream.readline(_READ_BYTES)
+    if _database.load(connection, first).rc != 0:
+        raise BackupError(
+            "the client of this host does not understand the first line of the dump, which turns its sandbox on",
+            untouched="Nothing was changed",
+            remedy="Install the database client of the series that made the dump, or a newer one",
+        )
+
+
+def _load_schemas(request: Request, work: _Work, lock: int) -> float:
+    path = os.path.join(work.dump_set.path, _dump_manifest.DATABASES)
+    drop = [f"DROP DATABASE IF EXISTS {_database.quote_name(name)};" for name in work.schemas]
+    # Together and first: a table that stays would have to fit those that come.
+    before = "\n".join(["SET FOREIGN_KEY_CHECKS=0;", *drop, ""]).encode("utf-8", "surrogateescape")
+    splitter = _dump_split.Splitter(work.schemas, before)
+    progress = _Progress(request.progress_file, os.path.getsize(path))
+    loaded = _database.load(request.connection, _pieces(path, splitter, progress), pass_fds=(lock,))
+    incomplete = f"The schemas {', '.join(work.schemas)} are not whole; nothing else was touched"
+    if loaded.rc != 0:
+        where = f" at line {loaded.line} of what was fed" if loaded.line else ""
+        raise BackupError(
+            f"the load stopped in or before schema {splitter.schema}{where}: the database server said error"
+            f" {loaded.error or 'unknown'} (exit code {loaded.rc})",
+            untouched=incomplete,
+            remedy="Look the number up in the server's manual, mend the cause and run again; the load begins anew",
+            error=loaded.error,
+        )
+    there = _database.inventory(request.connection, work.schemas)
+    problems = _dump_manifest.object_problems(work.dump_set.manifest, there)
+    if problems:
+        raise BackupError(
+            f"the client ended well, but the server does not have what the dump has: {'; '.join(problems[:5])}",
+            untouched=incomplete,
+            remedy="Look whether somebody else works in these schemas, and run again",
+        )
+    progress.finish()
+    return loaded.seconds
+
+
+def _pieces(path: str, splitter: _dump_split.Splitter, progress: _Progress) -> t.Iterator[bytes]:
+    with open(path, "rb") as stream:
+        while chunk := stream.read(_READ_BYTES):
+            piece = splitter.feed(chunk)
+            progress.tell(stream.tell(), splitter.schema)
+            if piece:
+                yield piece
+    yield splitter.finish()
+
+
+class _Progress:
+    """Says in a file how far the load is."""
+
+    def __init__(self, path: str | None, total: int) -> None:
+        self._path = path
+        self._total = total
+        self._began = self._told = time.monotonic()
+
+    def tell(self, done: int, schema: str) -> None:
+        """So many bytes of the dump are fed, and this schema is being fed."""
+        now = time.monotonic()
+        if now - self._told >= _PROGRESS_SECONDS:
+            self._told = now
+            self._write(done, schema, now)
+
+    def finish(self) -> None:
+        """All is loaded."""
+        self._write(self._total, "", time.monotonic())
+
+    def _write(self, done: int, schema: str, now: float) -> None:
+        if self._path is None:
+            return
+        seconds = now - self._began
+        left = seconds * (self._total - done) / done if done else None
+        document = {"done_bytes": done, "total_bytes": self._total, "schema": schema}
+        _document.write(self._path, {**document, "seconds": round(seconds, 1), "seconds_left": left and round(left, 1)})
+
+
+# ------------------------------------------------------------------------------------------------------- accounts
+
+
+def _plan_accounts(request: Request, dump_set: _dump_set.DumpSet) -> tuple[dict[str, _accounts.Account], list[str]]:
+    """All accounts of the dump, and the names of those to make: missing, or begun by an earlier try."""
+    if not request.accounts:
+        return {}, []
+    with open(os.path.join(dump_set.path, _dump_manifest.ACCOUNTS), encoding="utf-8", errors="surrogateescape") as file:
+        accounts = _accounts.parse(file.read())
+    there = {_accounts.Account(*name).name for name in _database.account_names(request.connection)}
+    begun = _read_record(request.record)
+    wanted = _accounts.chosen(accounts, request.exclude_accounts)
+    return accounts, sorted(name for name in wanted if name not in there or name in begun)
+
+
+def _read_record(path: str | None) -> dict[str, t.Any]:
+    if path is None or not os.path.exists(path):
+        return {}
+    return dict(_document.read(path)["created"])
+
+
+def _make_accounts(request: Request, work: _Work) -> list[dict[str, str]]:
+    """Make and grant, one statement at a time; returns what failed."""
+    accounts = [work.accounts[name] for name in work.create]
+    if not accounts:
+        return []
+    if request.record is not None:
+        noted = {account.name: {"locked": account.locked, "account": account.quoted} for account in accounts}
+        noted = {name: {**entry, "role": work.accounts[name].is_role} for name, entry in noted.items()}
+        _document.write(request.record, {"created": _read_record(request.record) | noted})
+    there = {_accounts.Account(*name).name for name in _database.account_names(request.connection)}
+    failed: list[dict[str, str]] = []
+
+    def run(account: _accounts.Account, statement: str, what: str) -> None:
+        try:
+            _database.execute(request.connection, f"{statement};", what=what)
+        except BackupError as error:
+            failed.append({"account": account.name, "problem": error.what})
+
+    for account in accounts:
+        if account.name not in there:
+            run(account, account.create_locked, f"making {account.name}")
+    for account in accounts:
+        for grant in account.grants:
+            run(account, grant, f"the statement {grant!r}")
+    for account in accounts:
+        if account.default_role:
+            run(account, account.default_role, f"setting the default role of {account.name}")
+    return failed
+
+
+def release(request: Request, *, apply: bool) -> dict[str, t.Any]:
+    """Unlock what was made locked and was open in the dump; returns the module's result."""
+    connection, record = request.connection, request.record
+    created = _read_record(record)
+    open_before = sorted(name for name, entry in created.items() if not entry["locked"] and not entry["role"])
+    if apply and record is not None and created:
+        there = {_accounts.Account(*name).name for name in _database.account_names(connection)}
+        for name in open_before:
+            if name in there:
+                _database.execute(
+                    connection, f"ALTER USER {created[name]['account']} ACCOUNT UNLOCK;", what=f"unlocking {name}"
+                )
+        os.unlink(record)
+        _document.sync_folder(os.path.dirname(record))
+    return {"changed": bool(created), "unlocked": open_before}

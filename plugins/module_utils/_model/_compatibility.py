@@ -1,0 +1,162 @@
+# Copyright: (c) 2026, the labops.backup contributors
+# SPDX-License-Identifier: GPL-3.0-or-later
+# PRIVATE to labops.backup: no stable interface.
+"""Whether a database server can take what a dump holds, judged before anything changes.
+
+What C(refuses) would stop the load in the middle or change what the data means. The rest is worth knowing.
+"""
+
+from __future__ import annotations
+
+import re
+import typing as t
+from dataclasses import dataclass
+
+from ansible_collections.labops.backup.plugins.module_utils._model._dump_text import Reader, Table
+
+_VERSION = re.compile(r"(?:5\.5\.5-)?(\d+)\.(\d+)\.(\d+)")
+_SPACE = 1.2
+
+
+@dataclass(frozen=True)
+class Target:
+    """The server that is to take the dump.
+
+    :param variables: its global variables.
+    :param collations: names of all it knows.
+    :param schemas: schemas of users that it has.
+    :param free_bytes: free space of the file system of its data, None when it cannot be seen from here.
+    :param replaced_bytes: what the schemas take now that would be replaced.
+    """
+
+    engine: str
+    version: str
+    variables: t.Mapping[str, str]
+    collations: t.Collection[str]
+    schemas: t.Collection[str]
+    free_bytes: int | None
+    replaced_bytes: int
+
+
+@dataclass(frozen=True)
+class Finding:
+    """Something about dump and server that do not go together.
+
+    :param rule: a name that stays the same.
+    """
+
+    rule: str
+    refuses: bool
+    text: str
+
+
+def series(version: str) -> tuple[int, int] | None:
+    """Major and minor number of a server's version, None when it has none."""
+    match = _VERSION.match(version)
+    return (int(match[1]), int(match[2])) if match else None
+
+
+def judge(
+    reader: Reader,
+    chosen: t.Collection[str],
+    target: Target,
+    *,
+    data_bytes: int | None,
+    variables: t.Mapping[str, str],
+    allow_cross_engine: bool,
+) -> list[Finding]:
+    """What stands against loading the chosen schemas.
+
+    :param reader: has read the whole text of the dump.
+    :param data_bytes: what all schemas of the dump took on their server, None when nobody noted it.
+    :param variables: those of the server that was dumped.
+    """
+    tables = [table for name in sorted(chosen) for table in reader.schemas[name].tables.values()]
+    return [
+        *_versions(reader, target, allow_cross_engine),
+        *_collations(reader, chosen, tables, target),
+        *_foreign_keys(chosen, tables, target),
+        *_packet(tables, target),
+        *_space(reader, tables, target, data_bytes),
+        *_names(chosen, tables, variables, target),
+        *_settings(variables, target),
+    ]
+
+
+def _versions(reader: Reader, target: Target, allow_cross_engine: bool) -> t.Iterator[Finding]:
+    ours, theirs = series(reader.server_version), series(target.version)
+    if ours is None or theirs is None:
+        yield Finding("version", True, f"the version of the dumped server {reader.server_version!r} cannot be read")
+    elif reader.engine != target.engine:
+        text = f"the dump is of {reader.engine} {reader.server_version}, the server is {target.engine} {target.version}"
+        yield Finding("engine", not allow_cross_engine, text)
+    elif theirs < ours:
+        text = f"the server {target.version} is older than the dumped one, {reader.server_version}"
+        yield Finding("older", True, text)
+    elif theirs[0] > ours[0]:
+        text = f"the server {target.version} is of a newer major version than the dumped one, {reader.server_version}"
+        yield Finding("newer", False, text)
+
+
+def _collations(
+    reader: Reader, chosen: t.Collection[str], tables: t.Sequence[Table], target: Target
+) -> t.Iterator[Finding]:
+    used = {name for table in tables for name in table.collations}
+    used |= {reader.schemas[name].collation for name in chosen} - {""}
+    unknown = sorted(used - set(target.collations))
+    if unknown:
+        yield Finding("collation", True, f"the server does not know the collations {', '.join(unknown)}")
+
+
+def _foreign_keys(chosen: t.Collection[str], tables: t.Sequence[Table], target: Target) -> t.Iterator[Finding]:
+    known = set(chosen) | set(target.schemas)
+    absent = {key.schema: table for table in tables for key in table.foreign_keys if key.schema not in known}
+    for schema, table in sorted(absent.items()):
+        text = f"{table.schema}.{table.name} refers to schema {schema}, which is neither chosen nor on the server"
+        yield Finding("foreign_key", True, text)
+
+
+def _packet(tables: t.Sequence[Table], target: Target) -> t.Iterator[Finding]:
+    allowed = int(target.variables.get("max_allowed_packet", 0))
+    largest = max(tables, key=lambda table: table.largest_statement, default=None)
+    if largest is not None and largest.largest_statement > allowed:
+        text = (
+            f"a statement of {largest.schema}.{largest.name} has {largest.largest_statement} bytes, the server's"
+            f" max_allowed_packet is {allowed}: set it to 1073741824"
+        )
+        yield Finding("packet", True, text)
+
+
+def _space(reader: Reader, tables: t.Sequence[Table], target: Target, data_bytes: int | None) -> t.Iterator[Finding]:
+    if target.free_bytes is None or data_bytes is None:
+        yield Finding("space", False, "whether there is room for the data could not be found out")
+        return
+    whole = sum(table.text_bytes for schema in reader.schemas.values() for table in schema.tables.values())
+    share = sum(table.text_bytes for table in tables) / whole if whole else 1.0
+    needed = int(data_bytes * share * _SPACE)
+    room = target.free_bytes + target.replaced_bytes
+    if needed > room:
+        text = (
+            f"the data takes about {needed} bytes, its file system has {target.free_bytes} free and"
+            f" {target.replaced_bytes} would be replaced"
+        )
+        yield Finding("space", True, text)
+
+
+def _names(
+    chosen: t.Collection[str], tables: t.Sequence[Table], variables: t.Mapping[str, str], target: Target
+) -> t.Iterator[Finding]:
+    before, now = variables.get("lower_case_table_names"), target.variables.get("lower_case_table_names")
+    names = [*chosen, *(table.name for table in tables)]
+    if before is not None and before != now and any(name != name.lower() for name in names):
+        text = f"lower_case_table_names was {before} and is {now}, and there are names with capital letters"
+        yield Finding("names", True, text)
+
+
+def _settings(variables: t.Mapping[str, str], target: Target) -> t.Iterator[Finding]:
+    if target.variables.get("super_read_only") == "ON":
+        yield Finding("read_only", True, "super_read_only is on, which stops the restore too: set read_only only")
+    for name in ("character_set_server", "collation_server"):
+        before, now = variables.get(name), target.variables.get(name)
+        if before is not None and now is not None and before != now:
+            yield Finding("default", False, f"{name} was {before} and is {now}: new schemas will differ from old ones")

@@ -1,0 +1,267 @@
+# Copyright: (c) 2026, the labops.backup contributors
+# SPDX-License-Identifier: GPL-3.0-or-later
+from __future__ import annotations
+
+import json
+import pathlib
+import typing as t
+
+import pytest
+from ansible_collections.labops.backup.plugins.module_utils._model._dump_text import Reader
+from ansible_collections.labops.backup.plugins.module_utils._tools import _command
+from ansible_collections.labops.backup.plugins.modules import db_load
+
+RunModule = t.Callable[..., dict[str, t.Any]]
+PEOPLE = ["anna@%", "former@localhost", "liam.o'brien@%.lab.example", "zhang@10.9.9.%"]
+LAB = ["lab_admin@127.0.0.1", "lab_admin@localhost", "lab_curator", "lab_reader", "lab_worker@localhost"]
+EVERYBODY = sorted([*PEOPLE, *LAB])
+
+
+class Server:
+    """Stands for a MariaDB server with its client: keeps what it was told and has what was loaded."""
+
+    def __init__(self) -> None:
+        self.version = "10.11.19-MariaDB"
+        self.variables = {"lower_case_table_names": "0", "max_allowed_packet": "16777216", "event_scheduler": "OFF"}
+        self.accounts = [["root", "localhost"], ["mariadb.sys", "localhost"], ["former", "localhost"]]
+        self.schemas: list[str] = []
+        self.extra_table = ""
+        self.loads: list[str] = []
+        self.statements: list[str] = []
+        self.refused = ""
+        self.failure: tuple[int, str] = (0, "")
+        self.locked = False
+
+    def run(self, argv: t.Sequence[str], **keywords: t.Any) -> _command.Outcome:
+        given = keywords["stdin"]
+        text = given if isinstance(given, bytes) else b"".join(given)
+        if "--skip-column-names" not in argv:
+            return self.load(argv, text.decode(), bool(keywords["pass_fds"]))
+        lines = [line for line in text.decode().splitlines() if not line.startswith("SET SESSION")]
+        answers = [answer for line in lines if line.startswith("SELECT") for answer in self.answer(line)]
+        orders = [line for line in lines if not line.startswith("SELECT")]
+        self.statements += orders
+        rc = 1 if self.refused and any(self.refused in order for order in orders) else 0
+        stdout = b"".join(json.dumps(answer).encode() + b"\n" for answer in answers)
+        return _command.Outcome(tuple(argv), rc, stdout, "ERROR 1146 (42S02) at line 2: 'hunter2'" if rc else "", 0.1)
+
+    def load(self, argv: t.Sequence[str], text: str, locked: bool) -> _command.Outcome:
+        self.loads.append(text)
+        rc, stderr = (0, "") if text.count("\n") == 1 else self.failure
+        if rc == 0 and text.count("\n") > 1:
+            self.locked = locked
+        return _command.Outcome(tuple(argv), rc, b"", stderr, 0.5)
+
+    def answer(self, sql: str) -> list[list[t.Any]]:
+        reader = Reader()
+        if self.loads:
+            reader.feed(self.loads[-1].encode())
+        objects = [["tables", schema.name, name] for schema in reader.schemas.values() for name in schema.tables]
+        objects += [["views", schema.name, name] for schema in reader.schemas.values() for name in schema.views]
+        if self.extra_table:
+            objects.append(["tables", "lab_core", self.extra_table])
+        odd = "odd`name" in reader.schemas
+        answers: dict[str, list[list[t.Any]]] = {
+            "VERSION()": [[self.version]],
+            "VARIABLE_VALUE": [[name, value] for name, value in self.variables.items()],
+            "SCHEMATA": [[name] for name in self.schemas],
+            "'tables'": objects,
+            "'triggers'": [["triggers", "odd`name", "tr"]] if odd else [],
+            "'routines'": [["routines", "odd`name", "p"]] if odd else [],
+            "'events'": [["events", "odd`name", "e"]] if odd else [],
+            "DATA_LENGTH": [["lab_core", 1000]],
+            "mysql.user": self.accounts,
+            "information_schema.COLUMNS": [["COLLATIONS", "COLLATION_NAME"]],
+            "information_schema.COLLATIONS": [["utf8mb4_general_ci"]],
+        }
+        return next(answer for part, answer in answers.items() if part in sql)
+
+
+@pytest.fixture
+def server(monkeypatch: pytest.MonkeyPatch, module_warnings: list[str]) -> Server:
+    stand_in = Server()
+    monkeypatch.setattr(_command, "run", stand_in.run)
+    monkeypatch.setattr(_command, "find", lambda program: f"/usr/bin/{program}")
+    return stand_in
+
+
+@pytest.fixture
+def options(tmp_path: pathlib.Path, recorded_dump_set: pathlib.Path) -> dict[str, t.Any]:
+    return {
+        "directory": str(recorded_dump_set),
+        "record": str(tmp_path / "accounts.json"),
+        "progress_file": str(tmp_path / "progress.json"),
+        "lock": str(tmp_path / "run" / "dump.lock"),
+    }
+
+
+def test_all_schemas_are_dropped_together_and_loaded(
+    run_module_main: RunModule, server: Server, options: dict[str, t.Any]
+) -> None:
+    result = run_module_main(db_load, options)
+    assert (result["schemas"], result["tables"], result["rows"]) == (["lab_core", "lab_imaging", "odd`name"], 14, 150)
+    text = server.loads[-1]
+    drops = "DROP DATABASE IF EXISTS `lab_core`;\nDROP DATABASE IF EXISTS `lab_imaging`;\nDROP DATABASE IF EXISTS"
+    assert text.index("SET FOREIGN_KEY_CHECKS=0;\n" + drops) < text.index("CREATE DATABASE")
+    recorded = (pathlib.Path(options["directory"]) / "databases.sql").read_text()
+    assert [line for line in text.splitlines() if not line.startswith(("DROP DATABASE", "SET FOREIGN_KEY"))] == [
+        *recorded.splitlines()
+    ]
+    assert server.locked
+    progress = json.loads(pathlib.Path(options["progress_file"]).read_text())
+    assert progress["done_bytes"] == progress["total_bytes"] == len(recorded.encode())
+
+
+def test_check_mode_changes_nothing_and_predicts(
+    run_module_main: RunModule, server: Server, options: dict[str, t.Any]
+) -> None:
+    result = run_module_main(db_load, options | {"schemas": ["lab_core"]}, check_mode=True)
+    assert (result["changed"], result["schemas"], result["tables"], result["rows"]) == (True, ["lab_core"], 4, 17)
+    assert result["accounts"]["created"] == [name for name in EVERYBODY if name != "former@localhost"]
+    assert (server.statements, [text.count("\n") for text in server.loads]) == ([], [1])
+    assert not pathlib.Path(options["record"]).exists()
+
+
+def test_only_the_chosen_schema_is_touched(
+    run_module_main: RunModule, server: Server, options: dict[str, t.Any]
+) -> None:
+    result = run_module_main(db_load, options | {"schemas": ["odd`name"], "accounts": False})
+    assert (result["schemas"], result["tables"], result["accounts"]["created"]) == (["odd`name"], 3, [])
+    text = server.loads[-1]
+    assert "DROP DATABASE IF EXISTS `odd``name`;" in text
+    assert "lab_" not in text.replace("Database: lab_core\n", "")
+    assert server.statements == []
+
+
+def test_accounts_come_locked_one_by_one_and_those_that_are_there_stay(
+    run_module_main: RunModule, server: Server, options: dict[str, t.Any]
+) -> None:
+    result = run_module_main(db_load, options)
+    assert result["accounts"] == {
+        "created": [name for name in EVERYBODY if name != "former@localhost"],
+        "skipped": ["former@localhost", "mariadb.sys@localhost", "root@localhost"],
+        "failed": [],
+    }
+    made = [statement for statement in server.statements if statement.startswith("CREATE USER")]
+    assert len(made) == 6
+    assert all(statement.endswith(" ACCOUNT LOCK;") for statement in made)
+    kinds = [statement.split()[0] for statement in server.statements]
+    assert kinds == sorted(kinds, key=["CREATE", "GRANT", "SET"].index)
+    assert not [statement for statement in server.statements if "`former`" in statement or "`root`" in statement]
+    assert server.statements[-1] == "SET DEFAULT ROLE 'lab_curator' FOR 'anna'@'%';"
+
+
+def test_an_account_that_fails_is_named_and_stops_no_other(
+    run_module_main: RunModule, server: Server, options: dict[str, t.Any], module_warnings: list[str]
+) -> None:
+    server.refused = "`lab_subject`.`subject`"
+    result = run_module_main(db_load, options | {"exclude_accounts": ["zhang"]})
+    (failed,) = result["accounts"]["failed"]
+    assert failed["account"] == "liam.o'brien@%.lab.example"
+    assert "GRANT SELECT ON `lab_subject`.`subject`" in failed["problem"]
+    assert "error 1146" in failed["problem"]
+    assert "hunter2" not in json.dumps(result)
+    assert "zhang@10.9.9.%" in result["accounts"]["skipped"]
+    assert server.statements[-1].startswith("SET DEFAULT ROLE")
+    assert any("liam" in warning for warning in module_warnings)
+
+
+def test_accounts_that_a_killed_load_began_are_finished_and_released(
+    run_module_main: RunModule, server: Server, options: dict[str, t.Any]
+) -> None:
+    run_module_main(db_load, options)
+    first = [statement for statement in server.statements if statement.startswith("GRANT")]
+    server.accounts += [["anna", "%"], ["lab_reader", ""], ["lab_curator", ""]]
+    server.statements.clear()
+    result = run_module_main(db_load, options)
+    assert "anna@%" in result["accounts"]["created"]
+    assert [statement for statement in server.statements if statement.startswith("GRANT")] == first
+    assert not [statement for statement in server.statements if statement.startswith("CREATE USER `anna`")]
+    server.statements.clear()
+    told = run_module_main(db_load, {"state": "released", "record": options["record"]}, check_mode=True)
+    assert (told["changed"], server.statements) == (True, [])
+    told = run_module_main(db_load, {"state": "released", "record": options["record"]})
+    assert told["unlocked"] == [
+        name for name in EVERYBODY if name not in ("former@localhost", "lab_curator", "lab_reader")
+    ]
+    assert server.statements == ["ALTER USER 'anna'@'%' ACCOUNT UNLOCK;"]  # the others were made by nobody here
+    assert run_module_main(db_load, {"state": "released", "record": options["record"]})["changed"] is False
+
+
+def test_a_load_that_stops_shows_number_and_line_and_no_data(
+    run_module_main: RunModule, server: Server, options: dict[str, t.Any]
+) -> None:
+    server.failure = (1, "ERROR 1062 (23000) at line 77: Duplicate entry 'hunter2' for key")
+    result = run_module_main(db_load, options)
+    assert result["failed"] and result["error"] == 1062
+    assert "line 77" in result["msg"] and "are not whole" in result["msg"] and "begins anew" in result["msg"]
+    assert "hunter2" not in json.dumps(result)
+    assert server.statements == []
+
+
+def test_a_client_that_ends_well_proves_nothing(
+    run_module_main: RunModule, server: Server, options: dict[str, t.Any]
+) -> None:
+    server.extra_table = "zombie"
+    assert "table lab_core.zombie is not in the dump" in run_module_main(db_load, options)["msg"]
+
+
+@pytest.mark.parametrize(
+    ("change", "message"),
+    [
+        ({"schemas": ["nosuch"]}, "has no schema nosuch"),
+        ({"directory": "/nonexistent/20261123T021500Z-3fa9c1"}, "is no dump set"),
+        ({"schemas": ["lab_imaging"]}, "neither chosen nor on the server"),
+    ],
+)
+def test_bad_input_is_refused_before_anything_changes(
+    run_module_main: RunModule, server: Server, options: dict[str, t.Any], change: dict[str, t.Any], message: str
+) -> None:
+    result = run_module_main(db_load, options | change)
+    assert message in result["msg"] and "Nothing was changed" in result["msg"]
+    assert (server.loads, server.statements) == ([], [])
+
+
+@pytest.mark.parametrize(
+    ("state", "message"),
+    [
+        ({"version": "10.6.1-MariaDB"}, "is older than the dumped one"),
+        ({"version": "8.0.36"}, "the dump is of mariadb"),
+        ({"variables": {"max_allowed_packet": "1024"}}, "max_allowed_packet is 1024"),
+    ],
+)
+def test_a_server_that_cannot_take_it_is_left_alone(
+    run_module_main: RunModule, server: Server, options: dict[str, t.Any], state: dict[str, t.Any], message: str
+) -> None:
+    vars(server).update(state)
+    result = run_module_main(db_load, options)
+    assert message in result["msg"] and result["refusals"]
+    assert (server.loads, server.statements) == ([], [])
+
+
+@pytest.mark.parametrize("name", ["databases.sql", "accounts.sql"])
+@pytest.mark.parametrize("cut", [1, 300])
+def test_a_dump_set_that_is_not_what_it_was_is_refused(
+    run_module_main: RunModule, server: Server, options: dict[str, t.Any], name: str, cut: int
+) -> None:
+    path = pathlib.Path(options["directory"]) / name
+    path.write_bytes(path.read_bytes()[:-cut])
+    result = run_module_main(db_load, options)
+    assert "is not what its manifest says" in result["msg"] and result["problems"]
+    assert (server.loads, server.statements) == ([], [])
+
+
+def test_a_client_without_a_sandbox_is_told_apart(
+    run_module_main: RunModule, server: Server, options: dict[str, t.Any], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(server, "load", lambda argv, _text, _locked: _command.Outcome(tuple(argv), 1, b"", "", 0.1))
+    assert "does not understand the first line" in run_module_main(db_load, options)["msg"]
+    assert server.statements == []
+
+
+def test_events_that_would_run_at_once_are_told(
+    run_module_main: RunModule, server: Server, options: dict[str, t.Any], module_warnings: list[str]
+) -> None:
+    server.variables["event_scheduler"] = "ON"
+    run_module_main(db_load, options | {"schemas": ["odd`name"]})
+    assert any("event scheduler is on" in warning for warning in module_warnings)

@@ -1,0 +1,274 @@
+# Copyright: (c) 2026, the labops.backup contributors
+# SPDX-License-Identifier: GPL-3.0-or-later
+from __future__ import annotations
+
+import json
+import pathlib
+import typing as t
+
+import pytest
+from ansible_collections.labops.backup.plugins.module_utils._model._dump_text import Reader
+from ansible_collections.labops.backup.plugins.module_utils._tools import _command
+from ansible_collections.labops.backup.plugins.modules import db_verify_info
+
+RunModule = t.Callable[..., dict[str, t.Any]]
+
+
+class Server:
+    """Stands for a MariaDB server that holds what a dump's text says."""
+
+    def __init__(self, text: str, accounts: str) -> None:
+        self.text = text
+        self.accounts = accounts
+        self.objects = {"triggers": ["tr"], "routines": ["p"], "events": ["e"]}
+        self.dangling: dict[str, int] = {}
+        self.broken = ""
+        self.asked: list[str] = []
+        self.dumps: list[list[str]] = []
+
+    def run(self, argv: t.Sequence[str], **keywords: t.Any) -> _command.Outcome:
+        stdout, stderr, rc = b"", "", 0
+        if "--databases" in argv:
+            self.dumps.append(list(argv))
+            keywords["on_stdout"](self.text.encode())
+        elif "--system=users" in argv:
+            keywords["on_stdout"](self.accounts.encode())
+        elif "--force" in argv:
+            lines = keywords["stdin"].decode().splitlines()
+            broken = [number for number, line in enumerate(lines, 1) if self.broken and self.broken in line]
+            for number in broken:
+                keywords["on_stderr_line"](f"ERROR 1356 (HY000) at line {number}: View references invalid table(s)")
+            rc = int(bool(broken))
+        else:
+            lines = [line for line in keywords["stdin"].decode().splitlines() if line.startswith("SELECT")]
+            self.asked += lines
+            stdout = b"".join(json.dumps(answer).encode() + b"\n" for line in lines for answer in self.answer(line))
+        return _command.Outcome(tuple(argv), rc, stdout, stderr, 0.1)
+
+    def reader(self) -> Reader:
+        reader = Reader()
+        reader.feed(self.text.encode())
+        return reader
+
+    def answer(self, sql: str) -> list[list[t.Any]]:
+        reader = self.reader()
+        schemas = [schema for schema in reader.schemas.values() if f"'{schema.name}'" in sql]
+        if "COUNT(*)" in sql:
+            return [[next((rows for part, rows in self.dangling.items() if part in sql), 0)]]
+        if "KEY_COLUMN_USAGE" in sql:
+            return [
+                [table.schema, table.name, key.name, here, key.schema, key.table, there]
+                for schema in reader.schemas.values()
+                for table in schema.tables.values()
+                for key in table.foreign_keys
+                for here, there in zip(key.columns, key.references, strict=True)
+                if schema in schemas or key.schema in {schema.name for schema in schemas}
+            ]
+        if "DEFINER" in sql:
+            return [["root@localhost", "VIEW", "lab_core", "vdef"], ["lab_reader@", "VIEW", "lab_core", "vinv"]]
+        odd = any(schema.name == "odd`name" for schema in schemas)
+        for kind, names in self.objects.items():
+            if f"'{kind}'" in sql:
+                return [[kind, "odd`name", name] for name in names] if odd else []
+        answers: dict[str, list[list[t.Any]]] = {
+            "VERSION()": [[reader.server_version]],
+            "VARIABLE_VALUE": [["version", reader.server_version]],
+            "SCHEMATA": [[name] for name in reader.schemas],
+            "'tables'": [["tables", schema.name, name] for schema in schemas for name in schema.tables]
+            + [["views", schema.name, name] for schema in schemas for name in schema.views],
+            "mysql.user": [["root", "localhost"], ["lab_reader", ""]],
+        }
+        return next(answer for part, answer in answers.items() if part in sql)
+
+
+@pytest.fixture
+def server(monkeypatch: pytest.MonkeyPatch, recorded_dump_set: pathlib.Path) -> Server:
+    text = (recorded_dump_set / "databases.sql").read_text()
+    stand_in = Server(text, (recorded_dump_set / "accounts.sql").read_text())
+    monkeypatch.setattr(_command, "run", stand_in.run)
+    monkeypatch.setattr(_command, "find", lambda program: f"/usr/bin/{program}")
+    return stand_in
+
+
+@pytest.fixture
+def options(recorded_dump_set: pathlib.Path) -> dict[str, t.Any]:
+    return {"directory": str(recorded_dump_set)}
+
+
+def test_what_was_dumped_is_what_is_there(
+    run_module_main: RunModule, server: Server, options: dict[str, t.Any]
+) -> None:
+    result = run_module_main(db_verify_info, options)
+    assert (result["ok"], result["problems"], result["compared"]) == (True, [], "digests")
+    assert (result["tables_checked"], result["rows_checked"], result["accounts_checked"]) == (14, 150, 9)
+    assert (result["foreign_keys_checked"], result["dangling_rows"], result["changed"]) == (9, 0, False)
+    assert result["key_tables"] == {
+        "lab_core.#species": {"rows": 2, "expected": 2, "ok": True},
+        "lab_core.subject": {"rows": 6, "expected": 6, "ok": True},
+        "lab_imaging.scan": {"rows": 12, "expected": 12, "ok": True},
+    }
+
+
+def test_check_mode_is_the_same(run_module_main: RunModule, server: Server, options: dict[str, t.Any]) -> None:
+    assert run_module_main(db_verify_info, options, check_mode=True)["ok"] is True
+
+
+def test_one_schema_is_compared_by_itself(
+    run_module_main: RunModule, server: Server, options: dict[str, t.Any]
+) -> None:
+    server.text = (
+        "".join(server.text.partition("\n--\n-- Current Database: `lab_imaging`")[0]) + "\n-- Dump completed\n"
+    )
+    result = run_module_main(db_verify_info, options | {"schemas": ["lab_core"]})
+    assert server.dumps[0][-1] == "lab_core"
+    assert (result["tables_checked"], list(result["key_tables"])) == (4, ["lab_core.#species", "lab_core.subject"])
+    # Its views come last in the whole text.
+    assert result["problems"] == [
+        "view lab_core.vdef is missing",
+        "view lab_core.vinv is missing",
+        "a view, trigger, routine or event of lab_core has other text than in the dump",
+    ]
+
+
+@pytest.mark.parametrize(
+    ("old", "new", "problem"),
+    [
+        ("(0,'naïve", "(0,'moose", "table lab_core.subject has other content than in the dump"),
+        ("('Mus musculus'),\n", "", "table lab_core.#species has 1 rows, the dump has 2"),
+        ("':attach@notes:'", "'attach'", "table lab_core.subject is declared otherwise than in the dump"),
+        ("SELECT 1;\n", "SELECT 2;\n", "a view, trigger, routine or event of odd`name has other text"),
+        (
+            "`lab_core` /*!40100 DEFAULT CHARACTER SET utf8mb4",
+            "`lab_core` /*!40100 DEFAULT CHARACTER SET latin1",
+            "latin1",
+        ),
+        (
+            "CONSTRAINT `subject_ibfk_1` FOREIGN KEY (`species`) REFERENCES `#species`",
+            "CONSTRAINT `subject_ibfk_1` FOREIGN KEY (`species`) REFERENCES `#others`",
+            "the foreign key subject_ibfk_1 of lab_core.subject to lab_core.#species is missing",
+        ),
+        ("CREATE TABLE `empty`", "CREATE TABLE `zombie`", "table odd`name.zombie is not in the dump"),
+        ("CREATE TABLE `empty`", "CREATE TABLE `zombie`", "table odd`name.empty is missing"),
+    ],
+)
+def test_each_difference_is_found(
+    run_module_main: RunModule, server: Server, options: dict[str, t.Any], old: str, new: str, problem: str
+) -> None:
+    assert old in server.text
+    server.text = server.text.replace(old, new)
+    result = run_module_main(db_verify_info, options)
+    assert result["ok"] is False
+    assert any(problem in found for found in result["problems"]), result["problems"]
+
+
+def test_a_key_table_with_other_content_is_not_good(
+    run_module_main: RunModule, server: Server, options: dict[str, t.Any]
+) -> None:
+    server.text = server.text.replace("(0,'naïve", "(0,'moose")
+    keys = run_module_main(db_verify_info, options | {"key_tables": ["lab_core.subject", "lab_core.~log"]})[
+        "key_tables"
+    ]
+    assert keys["lab_core.subject"] == {"rows": 6, "expected": 6, "ok": False}
+    assert keys["lab_core.~log"]["ok"] is True
+
+
+def test_jobs_may_differ_where_that_is_said(
+    run_module_main: RunModule, server: Server, options: dict[str, t.Any]
+) -> None:
+    server.text = server.text.replace("(0,'naïve", "(0,'moose")
+    assert run_module_main(db_verify_info, options | {"ignore_content": ["sub*", "~~*"]})["ok"] is True
+
+
+def test_a_missing_schema_is_named(run_module_main: RunModule, server: Server, options: dict[str, t.Any]) -> None:
+    begin = server.text.index("--\n-- Current Database: `odd``name`")
+    server.text = server.text[:begin] + "\n-- Dump completed\n"
+    result = run_module_main(db_verify_info, options)
+    assert result["problems"][0] == "schema odd`name is missing"
+    assert server.dumps[0][-2:] == ["lab_core", "lab_imaging"]
+
+
+def test_rows_that_point_at_nothing_are_counted(
+    run_module_main: RunModule, server: Server, options: dict[str, t.Any]
+) -> None:
+    server.dangling = {"p.`scan` = c.`scan`": 7}
+    result = run_module_main(db_verify_info, options)
+    assert result["dangling_rows"] == 14  # of motion and of its frames
+    assert any(
+        "7 rows of lab_imaging.__motion point at no row of lab_imaging.scan" in text for text in result["problems"]
+    )
+    question = next(sql for sql in server.asked if "`__motion` c" in sql and "`scan` p" in sql)
+    assert "p.`subject_id` = c.`subject_id` AND p.`scan` = c.`scan`" in question
+    assert "WHERE c.`subject_id` IS NOT NULL AND c.`scan` IS NOT NULL AND p.`subject_id` IS NULL" in question
+
+
+def test_views_that_refer_to_nothing_are_told(
+    run_module_main: RunModule, server: Server, options: dict[str, t.Any]
+) -> None:
+    server.broken = "`vdef`"
+    result = run_module_main(db_verify_info, options)
+    assert "view lab_core.vdef refers to something that is gone" in result["problems"]
+    assert "--ignore-table=lab_core.vdef" in server.dumps[0]
+
+
+def test_accounts_grants_and_definers_are_compared(
+    run_module_main: RunModule, server: Server, options: dict[str, t.Any], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    server.accounts = server.accounts.replace("GRANT SELECT ON `lab_session`.*", "GRANT INSERT ON `lab_session`.*")
+    answer = server.answer
+    monkeypatch.setattr(server, "answer", lambda sql: [["x", "y"]] if "mysql.user" in sql else answer(sql))
+    problems = run_module_main(db_verify_info, options)["problems"]
+    assert "account former@localhost lacks: GRANT SELECT ON `lab_session`.* TO `former`@`localhost`" in problems
+    assert any("account root@localhost is missing, and 4 objects run with its rights" in text for text in problems)
+    excluded = run_module_main(db_verify_info, options | {"exclude_accounts": ["former"]})
+    assert not any("former" in text for text in excluded["problems"])
+
+
+def test_another_series_is_counted_only(run_module_main: RunModule, server: Server, options: dict[str, t.Any]) -> None:
+    server.text = server.text.replace("10.11.19-MariaDB-0", "11.4.2-MariaDB-0").replace("(0,'naïve", "(0,'moose")
+    result = run_module_main(db_verify_info, options)
+    assert (result["compared"], result["ok"]) == ("counts", True)
+
+
+def test_an_older_manifest_without_digests_is_enough_to_count(
+    run_module_main: RunModule, server: Server, options: dict[str, t.Any]
+) -> None:
+    path = pathlib.Path(options["directory"]) / "manifest.json"
+    manifest = json.loads(path.read_text())
+    del manifest["digests"], manifest["structures"]
+    for schema in manifest["schemas"].values():
+        del schema["code"]
+    path.write_text(json.dumps(manifest))
+    result = run_module_main(db_verify_info, {"manifest": str(path)})
+    assert (result["ok"], result["compared"], result["accounts_checked"]) == (True, "counts", 0)
+
+
+@pytest.mark.parametrize(
+    ("change", "message"),
+    [
+        ({"key_tables": []}, "the list of key tables is empty"),
+        ({"key_tables": ["lab_core.subject", "lab_core.nosuch"]}, "has no key table lab_core.nosuch"),
+        ({"schemas": ["nosuch"]}, "has no schema nosuch"),
+        ({"directory": "/nonexistent"}, "is no dump set"),
+    ],
+)
+def test_bad_input_is_a_failure(
+    run_module_main: RunModule, server: Server, options: dict[str, t.Any], change: dict[str, t.Any], message: str
+) -> None:
+    assert message in run_module_main(db_verify_info, options | change)["msg"]
+    assert server.dumps == []
+
+
+def test_a_stream_that_is_cut_is_no_comparison(
+    run_module_main: RunModule, server: Server, options: dict[str, t.Any], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    whole, reader = server.text, server.reader()
+    monkeypatch.setattr(server, "reader", lambda: reader)
+    server.text = whole.removesuffix("-- Dump completed\n")
+    assert "is no whole dump" in run_module_main(db_verify_info, options)["msg"]
+
+
+def test_a_changed_file_of_accounts_is_refused(
+    run_module_main: RunModule, server: Server, options: dict[str, t.Any]
+) -> None:
+    (pathlib.Path(options["directory"]) / "accounts.sql").write_text("CREATE USER x;\n")
+    assert "is not what the manifest says" in run_module_main(db_verify_info, options)["msg"]
