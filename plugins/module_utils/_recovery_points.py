@@ -495,38 +495,37 @@ def _keep(path: str, document: Document, own: t.Mapping[str, str]) -> list[str]:
 
 def unpack(
     points: _borg.Repository, document: t.Mapping[str, t.Any], directory: str, *, dry: bool
-) -> tuple[dict[str, str], list[str]]:
-    """Lay the files of a seal into a folder: where each lies, and the names of those that had to be read.
+) -> tuple[dict[str, str], bool]:
+    """Lay the files of a seal into a folder: where each lies, and whether they had to be read.
 
     :param document: the point, as :func:`read` gives it.
-    :raises BackupError: when a file comes back with other bytes than were sealed.
+    :param directory: does not exist, or holds these very files.
+    :raises BackupError: when a file comes back with other bytes than were sealed, or something else is there.
     """
-    point, archive = document["point"], document["seal"]["archive"]
     sealed = {name: facts["sha256"] for name, facts in document.get("files", {}).items()}
-    wanted: dict[str, str | None] = {_point.DOCUMENT: None, **sealed}
-    if document["dump_set"]:
-        wanted[_point.DUMP_MANIFEST] = None
-    paths = {name: os.path.join(directory, name) for name in wanted}
-    absent = [name for name, sha256 in wanted.items() if not _is(paths[name], sha256)]
-    if dry or not absent:
-        return paths, absent
-    os.makedirs(directory, mode=0o700, exist_ok=True)
-    for name in absent:
-        partial = f"{paths[name]}.partial"
-        with contextlib.suppress(FileNotFoundError):
-            os.unlink(partial)
-        found = points.save_file(archive, name, partial)
-        if wanted[name] not in (None, found):
-            os.unlink(partial)
+    names = [_point.DOCUMENT, *([_point.DUMP_MANIFEST] if document["dump_set"] else []), *sealed]
+    paths = {name: os.path.join(directory, name) for name in names}
+    if os.path.lexists(directory):
+        _compare(document, points.path, directory, sealed)
+        return paths, False
+    if not dry:
+        os.makedirs(os.path.dirname(directory), mode=0o700, exist_ok=True)
+        with tempfile.TemporaryDirectory(prefix=".labops-seal-", dir=os.path.dirname(directory)) as folder:
+            inside = os.path.join(folder, "seal")
+            os.mkdir(inside, 0o700)
+            points.unpack(document["seal"]["archive"], inside)
+            _compare(document, points.path, inside, sealed)
+            os.rename(inside, directory)
+    return paths, True
+
+
+def _compare(document: t.Mapping[str, t.Any], repository: str, folder: str, sealed: t.Mapping[str, str]) -> None:
+    for name, sha256 in sealed.items():
+        path = os.path.join(folder, name)
+        found = _content_manifest.sha256(path) if os.path.isfile(path) else "none"
+        if found != sha256:
             raise BackupError(
-                f"{name} in the seal of {point} has the SHA-256 {found}; {wanted[name]} was sealed",
+                f"{name} in the seal of {document['point']} has the SHA-256 {found}; {sha256} was sealed",
                 untouched="Nothing was changed",
-                remedy=f"Run borg check --verify-data on {points.path}, or restore from another point",
+                remedy=f"Run borg check --verify-data on {repository}, or take another point",
             )
-        os.replace(partial, paths[name])
-    return paths, absent
-
-
-def _is(path: str, sha256: str | None) -> bool:
-    """Whether a file is there already. Without a digest to compare it is read again."""
-    return sha256 is not None and os.path.isfile(path) and _content_manifest.sha256(path) == sha256

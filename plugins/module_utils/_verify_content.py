@@ -18,15 +18,19 @@ import stat
 import time
 import typing as t
 import zlib
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 
 from ansible_collections.labops.backup.plugins.module_utils._errors import BackupError
-from ansible_collections.labops.backup.plugins.module_utils._host import _content_manifest, _generation, _lock
+from ansible_collections.labops.backup.plugins.module_utils._host import (
+    _content_manifest,
+    _file_content,
+    _generation,
+    _lock,
+)
 from ansible_collections.labops.backup.plugins.module_utils._model import _content
 
 _FINDINGS = 20
 _BATCH = 4096
-_READ_BYTES = 1 << 20
 _OPEN = os.O_RDONLY | os.O_CLOEXEC | os.O_NOFOLLOW
 
 
@@ -184,7 +188,7 @@ class _Work:
         self._former = former
         # The former manifest's next line, and the same if it is an entry of the folder that the walk is in.
         self._line = self._entry = b""
-        self._digests = _Digests()
+        self._contents = _file_content.Contents()
         self._advance()
 
     @property
@@ -204,6 +208,7 @@ class _Work:
         finally:
             os.close(root)
         self._pass_over(None)
+        self.counts.hashed_files, self.counts.hashed_bytes = self._contents.files, self._contents.bytes
 
     def _folder(self, root: int, path: bytes) -> list[bytes]:
         """Take the entries of a folder; returns the paths of the folders in it."""
@@ -348,30 +353,10 @@ class _Work:
         self, folder: int, name: bytes, status: os.stat_result, claim: _content.Claim | None
     ) -> tuple[bytes, bytes]:
         """sha256 (digits) and where a name claims something MD5 of a file; further names of it are not read again."""
-        known = self._digests.of(status, claim)
-        if known is not None:
-            return known
-        sha256 = hashlib.sha256()
-        md5 = hashlib.md5(claim.salt, usedforsecurity=False) if claim is not None else None
-        descriptor = os.open(name, _OPEN, dir_fd=folder)
         try:
-            while size := os.readv(descriptor, [self._digests.buffer]):
-                chunk = self._digests.buffer[:size]
-                sha256.update(chunk)
-                if md5 is not None:
-                    md5.update(chunk)
-                self.counts.hashed_bytes += size
-            after = os.fstat(descriptor)
-        finally:
-            os.close(descriptor)
-        self.counts.hashed_files += 1
-        if (after.st_size, after.st_mtime_ns, after.st_ctime_ns, after.st_ino) != (
-            *(status.st_size, status.st_mtime_ns, status.st_ctime_ns, status.st_ino),
-        ):
-            raise _written_to(self._mirror, f"{_content.shown(name)} changed while it was read")
-        digests = sha256.hexdigest().encode(), md5.digest() if md5 is not None else b""
-        self._digests.keep(status, claim, digests)
-        return digests
+            return self._contents.digests(folder, name, status, None if claim is None else claim.salt)
+        except _file_content.ChangedWhileReadError:
+            raise _written_to(self._mirror, f"{_content.shown(name)} changed while it was read") from None
 
     def _refused(self, path: bytes, error: OSError) -> BackupError:
         where = _content.shown(path) or "its top"
@@ -382,30 +367,3 @@ class _Work:
             untouched="The former content manifest was kept",
             remedy="Check the disk and the file system of the mirror",
         )
-
-
-@dataclass
-class _Digests:
-    """The buffer that files are read into, and the digests of files that have more names than were seen so far."""
-
-    buffer: memoryview = field(default_factory=lambda: memoryview(bytearray(_READ_BYTES)))
-    _links: dict[tuple[int, int, bytes | None], tuple[int, tuple[bytes, bytes]]] = field(default_factory=dict)
-
-    @staticmethod
-    def _key(status: os.stat_result, claim: _content.Claim | None) -> tuple[int, int, bytes | None]:
-        return status.st_dev, status.st_ino, None if claim is None else claim.salt
-
-    def of(self, status: os.stat_result, claim: _content.Claim | None) -> tuple[bytes, bytes] | None:
-        """What was found under another name of the same file."""
-        if status.st_nlink == 1:
-            return None
-        key = self._key(status, claim)
-        left, digests = self._links.pop(key, (0, None))
-        if digests is not None and left > 1:
-            self._links[key] = left - 1, digests
-        return digests
-
-    def keep(self, status: os.stat_result, claim: _content.Claim | None, digests: tuple[bytes, bytes]) -> None:
-        """Remember digests for the other names."""
-        if status.st_nlink > 1:
-            self._links[self._key(status, claim)] = status.st_nlink - 1, digests

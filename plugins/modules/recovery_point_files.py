@@ -13,7 +13,7 @@ author: labops.backup contributors (@labops)
 description:
   - Takes C(point.json), the manifest of the dump set and the content manifests out of the seal of a recovery point.
     That is enough to tell what a point holds, without a look at the archives of the datasets.
-  - Each file is compared with the SHA-256 that was sealed. A file that is there with the right content is left alone.
+  - Each file is compared with the SHA-256 that was sealed.
 extends_documentation_fragment: [labops.backup._attributes, labops.backup._borg]
 attributes:
   check_mode:
@@ -21,8 +21,7 @@ attributes:
   diff_mode:
     support: none
   idempotent:
-    support: partial
-    details: C(point.json) and the manifest of the dump set are read anew each time.
+    support: full
 options:
   point:
     description: The identifier of the recovery point.
@@ -33,7 +32,7 @@ options:
     type: path
     required: true
   directory:
-    description: The folder. Created with mode 0700 if it is absent.
+    description: The folder. Created with mode 0700; one that exists has to hold these very files.
     type: path
     required: true
 seealso:
@@ -60,11 +59,6 @@ files:
   description: Where each file lies, by its name.
   returned: success
   type: dict
-read:
-  description: The names of the files that were taken from the seal.
-  returned: success
-  type: list
-  elements: str
 """
 
 import typing as t
@@ -87,8 +81,8 @@ def _unpack(module: AnsibleModule) -> dict[str, t.Any]:
     points = _borg.Repository.of(options)
     listing = _recovery_points.read(points, options["cache_dir"], refresh=False, keep=False)
     point = _recovery_points.select(listing, options["point"])
-    files, read = _recovery_points.unpack(points, point, options["directory"], dry=module.check_mode)
-    return {"changed": bool(read), "point": point, "files": files, "read": read}
+    files, changed = _recovery_points.unpack(points, point, options["directory"], dry=module.check_mode)
+    return {"changed": changed, "point": point, "files": files}
 
 
 def main() -> None:

@@ -28,15 +28,23 @@ class Reader:
     """The lines of a manifest after its header, the trailer included; without a stream there are none.
 
     :param sha256: of the whole file.
+    :param totals: what the trailer counts.
     """
 
-    def __init__(self, stream: t.BinaryIO | None, sha256: str) -> None:
+    def __init__(self, stream: t.BinaryIO | None, sha256: str, totals: t.Mapping[str, int]) -> None:
         self.sha256 = sha256
+        self.totals = totals
         self._stream = stream
+        self._start = stream.tell() if stream is not None else 0
 
     def line(self) -> bytes:
         """The next line, empty at the end."""
         return self._stream.readline() if self._stream is not None else b""
+
+    def rewind(self) -> None:
+        """Begin again with the first line after the header."""
+        if self._stream is not None:
+            self._stream.seek(self._start)
 
 
 @contextlib.contextmanager
@@ -47,22 +55,22 @@ def opened(path: str) -> t.Iterator[Reader]:
     :raises BackupError: when it is cut off, altered or of another schema version.
     """
     with open(path, "rb", buffering=1 << 18) as stream:
-        digest = _check(stream, path)
+        digest, totals = _check(stream, path)
         stream.seek(0)
         header = _document.decode(stream.readline(), path)
         if header.get("format") != _FORMAT or type(header.get("generation")) is not int:
             raise BackupError(f"{path} is no content manifest")
-        yield Reader(stream, digest)
+        yield Reader(stream, digest, totals)
 
 
 @contextlib.contextmanager
 def absent() -> t.Iterator[Reader]:
     """What stands in for the manifest of a mirror that has none yet."""
-    yield Reader(None, "")
+    yield Reader(None, "", {})
 
 
-def _check(stream: t.BinaryIO, path: str) -> str:
-    """Compare the trailer with everything above it; returns the sha256 of the whole file."""
+def _check(stream: t.BinaryIO, path: str) -> tuple[str, dict[str, int]]:
+    """Compare the trailer with everything above it; returns the sha256 of the whole file, and what is counted."""
     size = stream.seek(0, os.SEEK_END)
     stream.seek(max(0, size - _LONGEST_TRAILER))
     last = stream.read().removesuffix(b"\n").rpartition(b"\n")[2]
@@ -80,7 +88,7 @@ def _check(stream: t.BinaryIO, path: str) -> str:
     if digest.hexdigest() != trailer["sha256_above"]:
         raise BackupError(f"the content manifest {path} was altered or damaged")
     digest.update(last + b"\n")
-    return digest.hexdigest()
+    return digest.hexdigest(), {name: count for name, count in trailer.items() if type(count) is int}
 
 
 def entries(path: str) -> t.Iterator[tuple[bytes, _content.Entry]]:

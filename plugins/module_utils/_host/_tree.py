@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import os
 import stat
+import typing as t
 
 
 def count(directory: str) -> int:
@@ -44,3 +45,15 @@ def measure(directory: str) -> tuple[int, int]:
                     linked.add((found.st_dev, found.st_ino))
                 total += found.st_size
     return files, total
+
+
+def file_system(path: str) -> dict[str, t.Any]:
+    """Where a path lies, or would lie: C(mount_point), C(free_bytes) and C(free_files) of its file system."""
+    place = os.path.realpath(path)
+    while not os.path.isdir(place):
+        place = os.path.dirname(place)
+    space = os.statvfs(place)
+    device = os.stat(place).st_dev
+    while place != "/" and os.stat(os.path.dirname(place)).st_dev == device:
+        place = os.path.dirname(place)
+    return {"mount_point": place, "free_bytes": space.f_bavail * space.f_frsize, "free_files": space.f_favail}

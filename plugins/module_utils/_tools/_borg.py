@@ -885,20 +885,6 @@ class Repository:
         self._run(*words, on_stdout=digest.update)
         return digest.hexdigest()
 
-    def save_file(self, archive: str, path: str, target: str) -> str:
-        """Write one file of an archive to ``target``, 0600, and give its SHA-256."""
-        digest = hashlib.sha256()
-        with open(target, "xb", opener=lambda name, flags: os.open(name, flags, 0o600)) as stream:
-
-            def take(chunk: bytes) -> None:
-                digest.update(chunk)
-                stream.write(chunk)
-
-            self._run(
-                "extract", "--stdout", f"{self.path}::{check_archive_name(archive)}", f"pp:{path}", on_stdout=take
-            )
-        return digest.hexdigest()
-
     def extract(
         self,
         archive: str,
@@ -929,6 +915,13 @@ class Repository:
             stall_seconds=stall_seconds,
             pass_fds=pass_fds,
         )
+
+    def unpack(self, archive: str, folder: str) -> None:
+        """Take the few files of a seal out into an empty folder.
+
+        :raises BorgError: when the archive does not exist.
+        """
+        self._run("extract", f"{self.path}::{check_archive_name(archive)}", cwd=folder)
 
     def _find_version(self) -> str:
         outcome = _command.run([self._executable, "--version"], env=self._environment)

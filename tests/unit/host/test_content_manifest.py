@@ -94,3 +94,12 @@ def test_another_document_is_refused(tmp_path: pathlib.Path) -> None:
     path.write_bytes(above + json.dumps({"sha256_above": hashlib.sha256(above).hexdigest()}).encode() + b"\n")
     with pytest.raises(BackupError, match="is no content manifest"), _content_manifest.opened(str(path)):
         pass
+
+
+def test_a_reader_begins_again_and_knows_what_the_trailer_counts(tmp_path: pathlib.Path) -> None:
+    write(tmp_path / "m")
+    with _content_manifest.opened(str(tmp_path / "m")) as reader:
+        first = [reader.line() for _line in LINES]
+        reader.rewind()
+        assert [reader.line() for _line in LINES] == first == LINES
+        assert reader.totals == {"files": 2}

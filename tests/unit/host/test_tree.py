@@ -17,3 +17,9 @@ def test_everything_but_directories_counts_and_shared_content_once(tmp_path: pat
     with open(os.fsencode(tmp_path) + b"/bad\xff", "wb") as stream:
         stream.write(b"1")
     assert (_tree.count(str(tmp_path)), _tree.measure(str(tmp_path))) == (5, (5, 5 + 3 + 1))
+
+
+def test_the_file_system_of_what_is_not_there_is_that_of_what_would_hold_it(tmp_path: pathlib.Path) -> None:
+    found = _tree.file_system(str(tmp_path / "not" / "there"))
+    assert pathlib.Path(found["mount_point"]).is_mount() and str(tmp_path).startswith(found["mount_point"])
+    assert found["free_bytes"] > 0 and found["free_files"] >= 0

@@ -80,9 +80,10 @@ class Repository:
         except KeyError:
             raise BackupError(f"{path} is not in {archive}") from None
 
-    def save_file(self, archive: str, path: str, target: str) -> str:
-        pathlib.Path(target).write_bytes(self.read_file(archive, path))
-        return hashlib.sha256(pathlib.Path(target).read_bytes()).hexdigest()
+    def unpack(self, archive: str, folder: str) -> None:
+        self.all.reads.append(archive)
+        for name, content in self._archives()[archive].items():
+            pathlib.Path(folder, name).write_bytes(content + self.all.damage)
 
     def file_digest(self, archive: str, path: str) -> str:
         return hashlib.sha256(self.read_file(archive, path)).hexdigest()

@@ -36,7 +36,9 @@ def test_the_files_of_a_seal_are_laid_out_but_not_in_check_mode(
     assert done["point"]["point"] == POINT and sorted(done["files"]) == ["blobs.content", "manifest.json", "point.json"]
     assert pathlib.Path(done["files"]["blobs.content"]).read_bytes() == b"what the mirror held\n"
     assert json.loads(pathlib.Path(done["files"]["point.json"]).read_text())["point"] == POINT
-    assert run_module_main(recovery_point_files, asked)["read"] == ["point.json", "manifest.json"]
+    assert not run_module_main(recovery_point_files, asked)["changed"]
+    pathlib.Path(done["files"]["blobs.content"]).write_bytes(b"something else")
+    assert run_module_main(recovery_point_files, asked)["failed"]
 
 
 def test_other_bytes_than_were_sealed_are_refused(
@@ -45,7 +47,7 @@ def test_other_bytes_than_were_sealed_are_refused(
     borg_in_memory.damage = b"x"
     refused = run_module_main(recovery_point_files, asked)
     assert refused["failed"] and "blobs.content in the seal" in refused["msg"]
-    assert not (tmp_path / "seal" / "blobs.content").exists()
+    assert not (tmp_path / "seal").exists()
 
 
 def test_a_point_that_is_not_there_is_refused(run_module_main: RunModule, asked: dict[str, t.Any]) -> None:

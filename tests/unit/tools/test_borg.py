@@ -403,6 +403,13 @@ def test_a_warning_of_create_is_a_failure_that_left_an_archive(
     assert caught.value.facts["progress"]["path"] == "zz"
 
 
+def test_a_seal_is_taken_out_into_a_folder(repository: _borg.Repository, recorded_borg: t.Any) -> None:
+    recorded_borg.will("extract_file")
+    repository.unpack(FIRST, "/srv/backup/staging/seal")
+    assert recorded_borg.verbs == [["extract", f"{PATH}::{FIRST}"]]
+    assert recorded_borg.calls[0]["cwd"] == "/srv/backup/staging/seal"
+
+
 def test_a_path_that_is_not_in_the_archive_is_a_failure(recorded_borg: t.Any, repository: _borg.Repository) -> None:
     recorded_borg.will("extract_no_path")
     with pytest.raises(_borg.BorgError, match="does not hold that path"):

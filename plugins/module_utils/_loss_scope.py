@@ -1,0 +1,263 @@
+# Copyright: (c) 2026, the labops.backup contributors
+# SPDX-License-Identifier: GPL-3.0-or-later
+# PRIVATE to labops.backup: no stable interface.
+"""What an incident has destroyed: live trees against the content manifests of a recovery point."""
+
+from __future__ import annotations
+
+import contextlib
+import os
+import re
+import time
+import typing as t
+from dataclasses import dataclass
+
+from ansible_collections.labops.backup.plugins.module_utils._errors import BackupError
+from ansible_collections.labops.backup.plugins.module_utils._host import (
+    _content_manifest,
+    _document,
+    _live_tree,
+    _tree,
+)
+from ansible_collections.labops.backup.plugins.module_utils._model import _content, _loss
+
+CONTENT = "content"
+_RESTORE = "restore"
+_LISTS = (*_loss.KINDS, _RESTORE)
+_NAME = re.compile(r"[A-Za-z0-9_][A-Za-z0-9_-]*")
+_BUFFER = 1 << 18
+_READ_BYTES = 1 << 18
+_PROGRESS_SECONDS = 2.0
+_UNTOUCHED = "Nothing was looked at"
+
+
+@dataclass(frozen=True)
+class Tree:
+    """One dataset of the source and what the point says about it.
+
+    :param manifest: its content manifest from the seal.
+    :param path: its live tree.
+    :param everything: read every file; otherwise only those with another time.
+    """
+
+    dataset: str
+    manifest: str
+    path: str
+    everything: bool
+
+    @classmethod
+    def of(cls, options: t.Mapping[str, t.Any]) -> Tree:
+        """The tree that an element of a module's option ``files`` names.
+
+        :raises BackupError: when it cannot be meant.
+        """
+        dataset, path = options["dataset"], options["path"]
+        if not _NAME.fullmatch(dataset):
+            raise BackupError(f"{dataset!r} is not the name of a dataset", untouched=_UNTOUCHED)
+        if not os.path.isabs(path):
+            raise BackupError(f"the path {path!r} of {dataset} is not absolute", untouched=_UNTOUCHED)
+        return cls(dataset, options["manifest"], path, options["depth"] == CONTENT)
+
+
+def compare(trees: t.Sequence[Tree], *, lists_dir: str | None, progress_file: str | None) -> list[dict[str, t.Any]]:
+    """Compare every tree; returns RV(files) of the module ``loss_scope_info``.
+
+    :param lists_dir: where the lists of paths go; None for no lists.
+    :raises BackupError: when a manifest is not whole, before anything is looked at.
+    """
+    names = [tree.dataset for tree in trees]
+    twice = sorted({name for name in names if names.count(name) > 1})
+    if twice:
+        raise BackupError(f"{', '.join(twice)} is named more than once in files", untouched=_UNTOUCHED)
+    with contextlib.ExitStack() as opened:
+        manifests = []
+        for tree in trees:
+            try:
+                manifests.append(opened.enter_context(_content_manifest.opened(tree.manifest)))
+            except FileNotFoundError:
+                raise BackupError(
+                    f"there is no content manifest {tree.manifest} of {tree.dataset}",
+                    untouched=_UNTOUCHED,
+                    remedy="Copy it from the seal of the recovery point",
+                ) from None
+        if lists_dir is not None:
+            os.makedirs(lists_dir, mode=0o700, exist_ok=True)
+        return [
+            _compare(tree, manifest, lists_dir, _Progress(progress_file, tree, manifest.totals))
+            for tree, manifest in zip(trees, manifests, strict=True)
+        ]
+
+
+def _compare(
+    tree: Tree, manifest: _content_manifest.Reader, lists_dir: str | None, progress: _Progress
+) -> dict[str, t.Any]:
+    started = time.monotonic()
+    links = _live_tree.linked(manifest)
+    manifest.rewind()
+    result: dict[str, t.Any] = {}
+    with _Lists(lists_dir, tree.dataset) as lists:
+        found = _live_tree.Comparison(
+            tree.path,
+            manifest,
+            everything=tree.everything,
+            links=links,
+            take=lists.take,
+            needs=lists.needs,
+            news=progress.tell,
+        ).run()
+        if lists_dir is not None:
+            manifest.rewind()
+            result = {"restore": lists.finish(manifest, links), "lists": lists.paths}
+    seconds = time.monotonic() - started
+    return {
+        "dataset": tree.dataset,
+        "path": tree.path,
+        "depth": CONTENT if tree.everything else "metadata",
+        "state": found.state,
+        "reason": _reason(tree, found),
+        "marker": found.marker,
+        "expected": {"files": found.expected, "bytes": found.expected_bytes},
+        **{
+            kind: {
+                "files": one.files,
+                "folders": one.folders,
+                "bytes": one.size,
+                "examples": [_content.shown(path) for path in one.examples],
+            }
+            for kind, one in found.classes.items()
+        },
+        "changed_since": found.changed_since,
+        "unreadable": found.unreadable,
+        "unsettled": found.unsettled,
+        "relinked": found.relinked,
+        "folder_times": found.folder_times,
+        "transfer_bytes": found.transfer_bytes,
+        **result,
+        "file_system": _tree.file_system(tree.path),
+        "hashed_files": found.hashed_files,
+        "hashed_bytes": found.hashed_bytes,
+        "seconds": round(seconds, 3),
+        "rate": round(found.hashed_bytes / seconds) if seconds else 0,
+    }
+
+
+def _reason(tree: Tree, found: _live_tree.Found) -> str:
+    """Why a dataset is not intact, in one line."""
+    if found.gone:
+        return found.gone
+    if found.state == _loss.INTACT:
+        return ""
+    if found.state == _loss.LOST:
+        empty = f"{tree.path} has nothing of what the point holds"
+        if found.marker == _loss.MISSING and not found.classes[_loss.NEWER].files:
+            return f"{empty}: it is empty, or its file system is not mounted"
+        return empty
+    counts = [
+        f"{found.classes[kind].files + found.classes[kind].folders} {label}"
+        for kind, label in (
+            (_loss.MISSING, "missing"),
+            (_loss.DAMAGED, "damaged"),
+            (_loss.METADATA, "with another owner, mode, time or link"),
+        )
+        if found.classes[kind].files + found.classes[kind].folders
+    ]
+    other = "; its marker is another one: does another tree lie there?" if found.marker == _loss.DAMAGED else ""
+    return ", ".join(counts) + other
+
+
+class _Lists:
+    """The paths of each class as files, NUL after each path; complete under their names, or not there."""
+
+    def __init__(self, folder: str | None, dataset: str) -> None:
+        self.paths = {} if folder is None else {kind: os.path.join(folder, f"{dataset}.{kind}") for kind in _LISTS}
+        self._folder = folder
+        self._opened = contextlib.ExitStack()
+        self._streams: dict[str, t.BinaryIO] = {}
+        self._needed: dict[bool, t.BinaryIO] = {}
+
+    def __enter__(self) -> _Lists:
+        for kind, path in self.paths.items():
+            self._streams[kind] = self._open(path + ".new")
+        if self.paths:
+            self._needed = {
+                is_folder: self._open(f"{self.paths[_RESTORE]}.{what}")
+                for is_folder, what in ((True, "folders"), (False, "entries"))
+            }
+        return self
+
+    def _open(self, path: str) -> t.BinaryIO:
+        descriptor = os.open(path, os.O_RDWR | os.O_CREAT | os.O_TRUNC | os.O_CLOEXEC, 0o600)
+        stream = self._opened.enter_context(os.fdopen(descriptor, "w+b", buffering=_BUFFER))
+        self._opened.callback(self._forget, path)
+        return stream
+
+    @staticmethod
+    def _forget(path: str) -> None:
+        with contextlib.suppress(FileNotFoundError):
+            os.unlink(path)
+
+    def __exit__(self, *_error: object) -> None:
+        self._opened.close()
+
+    def take(self, kind: str, path: bytes) -> None:
+        """A path and its class."""
+        if self._streams:
+            self._streams[kind].write(path + b"\0")
+
+    def needs(self, is_folder: bool, path: bytes) -> None:
+        """A path that has to be brought."""
+        if self._needed:
+            self._needed[is_folder].write(path + b"\0")
+
+    def finish(self, manifest: _content_manifest.Reader, links: _live_tree.Links) -> dict[str, int]:
+        """Write the list of what has to be brought and give all lists their names; returns its count and bytes."""
+        count = total = 0
+        folders, entries = (_read(self._needed[is_folder]) for is_folder in (True, False))
+        for raw, size in _live_tree.to_bring(manifest, links, folders, entries):
+            self._streams[_RESTORE].write(raw + b"\0")
+            count += 1
+            total += size
+        for kind, path in self.paths.items():
+            self._streams[kind].flush()
+            os.fsync(self._streams[kind].fileno())
+            os.replace(path + ".new", path)
+        _document.sync_folder(str(self._folder))
+        return {"entries": count, "bytes": total}
+
+
+def _read(stream: t.BinaryIO) -> t.Iterator[bytes]:
+    """The paths in a list, from its beginning."""
+    stream.seek(0)
+    rest = b""
+    while chunk := stream.read(_READ_BYTES):
+        *paths, rest = (rest + chunk).split(b"\0")
+        yield from paths
+
+
+class _Progress:
+    """Says now and then in a document how far the comparison of a tree has come."""
+
+    def __init__(self, path: str | None, tree: Tree, totals: t.Mapping[str, int]) -> None:
+        self._path = path
+        self._tree = tree
+        self._totals = totals
+        self._started = self._said = time.monotonic()
+
+    def tell(self, found: _live_tree.Found) -> None:
+        """What was found so far."""
+        now = time.monotonic()
+        if self._path is None or now - self._said < _PROGRESS_SECONDS:
+            return
+        self._said = now
+        _document.write(
+            self._path,
+            {
+                "dataset": self._tree.dataset,
+                "files": found.expected,
+                "files_expected": self._totals.get("files", 0) + self._totals.get("others", 0),
+                "bytes": found.expected_bytes,
+                "bytes_expected": self._totals.get("bytes", 0),
+                "hashed_bytes": found.hashed_bytes,
+                "seconds": round(now - self._started, 3),
+            },
+        )

@@ -1,0 +1,247 @@
+#!/usr/bin/python
+# Copyright: (c) 2026, the labops.backup contributors
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""Tell what an incident has destroyed."""
+
+from __future__ import annotations
+
+DOCUMENTATION = r"""
+module: loss_scope_info
+short_description: Tell what an incident has destroyed
+version_added: "0.1.0"
+author: labops.backup contributors (@labops)
+description:
+  - Compares what lives on a source with what a recovery point holds, so that a restore brings what is lost and leaves
+    what is newer.
+  - A tree that is gone, or whose file system is not mounted, is lost; that is a result and no failure.
+  - The tree may be in use. What changes meanwhile is judged as it was found, see RV(files[].unsettled).
+  - Owner, mode, time, size, kind, content, the target of symbolic links and the names of hard links are compared. ACLs,
+    extended attributes and the numbers of devices are not, since content manifests do not hold them.
+  - The time of a folder makes no difference, it changes with every file that comes or goes.
+  - What lies below C(.labops-aside-*) at the root of a tree was put there by a restore and never counts. Sockets never
+    count, no archive has them.
+extends_documentation_fragment: [labops.backup._attributes.INFO_MODULE]
+attributes:
+  check_mode:
+    details: Writes no lists and no progress then, and nothing else ever.
+options:
+  files:
+    description: The trees to be compared, one after the other.
+    type: list
+    elements: dict
+    default: []
+    suboptions:
+      dataset:
+        description: The name of the dataset; letters, digits, C(_) and C(-).
+        type: str
+        required: true
+      manifest:
+        description:
+          - The content manifest of the dataset from the seal of the recovery point, C(DATASET.content) there.
+          - One that is cut off or altered is refused before anything is compared.
+        type: path
+        required: true
+      path:
+        description: The live tree of the dataset, an absolute path.
+        type: path
+        required: true
+      depth:
+        description:
+          - V(content) reads every file whose size is that of the point. Only that finds what was changed with its time
+            set back.
+          - V(metadata) reads only files that have the size of the point and another time.
+        type: str
+        choices: [content, metadata]
+        default: content
+  lists_dir:
+    description:
+      - A folder for lists of paths relative to the tree, as raw bytes with NUL after each, mode 0600. Created with mode
+        0700 if it is absent.
+      - C(DATASET.missing), C(DATASET.damaged), C(DATASET.metadata) and C(DATASET.newer) hold the classes of RV(files),
+        folders before what is in them.
+      - C(DATASET.restore) holds everything that has to be brought; C(missing), C(damaged) and C(metadata), the folders
+        above them, all names of a file that has several, and folders whose time differs although nothing in them is
+        newer.
+      - Each list takes its name only when it is complete.
+    type: path
+  progress_file:
+    description: A document (JSON) that is replaced every other second while trees are compared.
+    type: path
+notes:
+  - Memory does not grow with the number of files, but for those that have several names and the names in one folder.
+seealso:
+  - module: labops.backup.content_verify
+  - module: labops.backup.recovery_point_info
+"""
+
+EXAMPLES = r"""
+- name: See what is lost of the blobs
+  labops.backup.loss_scope_info:
+    files:
+      - dataset: blobs
+        manifest: /var/lib/labops-backup/incident/blobs.content
+        path: /datajoint-db/blobs
+    lists_dir: /var/lib/labops-backup/incident/lists
+  register: scope
+
+- name: Show what is missing
+  ansible.builtin.debug:
+    msg: "{{ scope.files[0].state }}: {{ scope.files[0].missing.files }} files are missing"
+"""
+
+RETURN = r"""
+files:
+  description: What was found of each tree, in the order of O(files).
+  returned: success
+  type: list
+  elements: dict
+  contains:
+    dataset:
+      description: Its name.
+      type: str
+      sample: blobs
+    path:
+      description: The live tree.
+      type: str
+      sample: /datajoint-db/blobs
+    depth:
+      description: Which files were read.
+      type: str
+      sample: content
+    state:
+      description:
+        - V(lost) if nothing of what the point holds is there, V(intact) if everything is as it was, otherwise
+          V(damaged). What is newer than the point makes no difference.
+      type: str
+      sample: damaged
+    reason:
+      description: Why it is not intact, for people; empty if it is.
+      type: str
+      sample: 7 missing, 2 damaged
+    marker:
+      description:
+        - The class of the dataset's marker. V(intact), V(missing), V(damaged) if it is another one, so that another
+          tree may lie there, V(metadata), or V(newer) if the point has none.
+      type: str
+      sample: intact
+    expected:
+      description: C(files) and C(bytes) that the point holds; files are all entries but folders and sockets.
+      type: dict
+      sample: {"files": 1042, "bytes": 73400320}
+    missing:
+      description:
+        - What the point has and the tree has not. C(files), C(folders), C(bytes) of the files, and at most 20
+          C(examples), fit for a terminal. The other classes say the same.
+      type: dict
+      sample: {"files": 7, "folders": 0, "bytes": 458752, "examples": ["lab/ab/cd/abcd0123456789abcdef0123456789ab"]}
+    damaged:
+      description: What is of another kind, size or content than in the point, or cannot be read; C(bytes) of the point.
+      type: dict
+      sample: {"files": 2, "folders": 0, "bytes": 131072, "examples": ["subject7/session.dat", "subject7/notes.txt"]}
+    metadata:
+      description: What differs in owner, mode or time only, or is no longer one file with its other names.
+      type: dict
+      sample: {"files": 0, "folders": 0, "bytes": 0, "examples": []}
+    newer:
+      description: What the point does not have; C(bytes) of the tree.
+      type: dict
+      sample: {"files": 3, "folders": 1, "bytes": 196608, "examples": ["subject8", "subject8/session.dat"]}
+    changed_since:
+      description: How much of C(damaged) has a later time than in the point; somebody may have meant the change.
+      type: int
+      sample: 1
+    unreadable:
+      description: Names that could not be read; they count as damaged, and what is in an unreadable folder as missing.
+      type: int
+      sample: 0
+    unsettled:
+      description: Names that vanished or were written to while they were looked at; somebody uses the tree.
+      type: int
+      sample: 0
+    relinked:
+      description: Names among C(metadata) that are no longer one file with their other names.
+      type: int
+      sample: 0
+    folder_times:
+      description: Folders whose time differs although nothing in them is newer.
+      type: int
+      sample: 0
+    transfer_bytes:
+      description: Size of what is missing or damaged, in bytes, each file of several names once.
+      type: int
+      sample: 589824
+    restore:
+      description: C(entries) in C(DATASET.restore), and the C(bytes) of the files among them, each once.
+      returned: with O(lists_dir), not in check mode
+      type: dict
+      sample: {"entries": 14, "bytes": 589824}
+    lists:
+      description: The paths of the lists, by the ends of their names.
+      returned: with O(lists_dir), not in check mode
+      type: dict
+      sample: {"missing": "/var/lib/labops-backup/incident/lists/blobs.missing"}
+    file_system:
+      description:
+        - The C(mount_point) of the file system that the tree lies or would lie on, its C(free_bytes) and C(free_files).
+      type: dict
+      sample: {"mount_point": "/datajoint-db", "free_bytes": 1099511627776, "free_files": 12000000}
+    hashed_files:
+      description: How many files were read.
+      type: int
+      sample: 1033
+    hashed_bytes:
+      description: How much was read of them.
+      type: int
+      sample: 72941568
+    seconds:
+      description: How long it took, in seconds.
+      type: float
+      sample: 0.412
+    rate:
+      description: Bytes a second that were read.
+      type: int
+      sample: 177042641
+"""
+
+import typing as t
+
+from ansible.module_utils.basic import AnsibleModule
+from ansible_collections.labops.backup.plugins.module_utils import _loss_scope
+from ansible_collections.labops.backup.plugins.module_utils._module import run_module
+
+ARGUMENT_SPEC: dict[str, t.Any] = {
+    "files": {
+        "type": "list",
+        "elements": "dict",
+        "default": [],
+        "options": {
+            "dataset": {"type": "str", "required": True},
+            "manifest": {"type": "path", "required": True},
+            "path": {"type": "path", "required": True},
+            "depth": {"type": "str", "choices": ["content", "metadata"], "default": "content"},
+        },
+    },
+    "lists_dir": {"type": "path"},
+    "progress_file": {"type": "path"},
+}
+
+
+def _look(module: AnsibleModule) -> dict[str, t.Any]:
+    options = module.params
+    trees = [_loss_scope.Tree.of(entry) for entry in options["files"]]
+    dry = module.check_mode
+    return {
+        "files": _loss_scope.compare(
+            trees,
+            lists_dir=None if dry else options["lists_dir"],
+            progress_file=None if dry else options["progress_file"],
+        )
+    }
+
+
+def main() -> None:
+    run_module(ARGUMENT_SPEC, _look)
+
+
+if __name__ == "__main__":
+    main()
