@@ -7,6 +7,8 @@ The text is what C(mariadb-dump) and C(mysqldump) write with C(--hex-blob --data
 they escape line feeds, quotes and backslashes, so C(;) at the end of a line always ends an INSERT, and with
 MariaDB's layout every row is a line (seen with MariaDB 10.11; MySQL writes all rows of a statement on one line).
 Rows are counted with whole-chunk byte operations; only rows of tables whose columns are asked for are decoded.
+
+With C(--dump-history), system-versioned tables have their former rows too. Those count, and are never decoded.
 """
 
 from __future__ import annotations
@@ -37,8 +39,21 @@ _FOREIGN_KEY = re.compile(
 )
 _NAMES = re.compile(_NAME)
 _ENGINE = re.compile(rb"\) ENGINE=(\w+)")
-_INSERT = re.compile(rb"INSERT INTO " + _NAME + rb" (?:\((" + _NAME + rb"(?:, " + _NAME + rb")*)\) )?VALUES([ \n])")
+_INSERT = re.compile(
+    rb"INSERT INTO "
+    + _NAME
+    + rb" (?:\(("
+    + _NAME
+    + rb"(?:, "
+    + _NAME
+    + rb")*(?:, row_start, row_end)?)\) )?VALUES([ \n])"
+)
 _INSERT_START = b"INSERT INTO `"
+# The hidden columns of a system-versioned table, the only names without quotes.
+_PERIOD = b", row_start, row_end"
+_ROW_END = b" GENERATED ALWAYS AS ROW END"
+# The end of a row that is not over: the last moment of a TIMESTAMP, before MariaDB 11.5 and since.
+_NEVER = (b"2038-01-19 03:14:07", b"2106-02-07 06:28:15")
 _TRAILER = re.compile(rb"-- Dump completed(?: on .*)?$")
 
 # One literal: an optional character set introducer and a string, or anything without quotes and separators.
@@ -76,13 +91,17 @@ class ForeignKey:
 
 @dataclass
 class Table:
-    """A base table of the dump and the number of its rows in it."""
+    """A base table of the dump and the number of its rows in it.
+
+    :param row_end: the column that says until when a row was valid, where the table declares one.
+    """
 
     schema: str
     name: str
     engine: str
     columns: tuple[Column, ...]
     foreign_keys: tuple[ForeignKey, ...]
+    row_end: str = ""
     rows: int = 0
 
 
@@ -195,6 +214,8 @@ class Reader:
             self._take_comment(line)
         elif match := _USE.match(line):
             self._schema = _name(match[1])
+        elif line.startswith(_INSERT_START):
+            raise BackupError(f"the dump has rows in an unknown layout: {line[:200]!r}")
         elif line.startswith(b"DELIMITER "):
             self._set_delimiter(line)
         elif match := _SCHEMA.match(line):
@@ -221,9 +242,10 @@ class Reader:
         head = _TABLE.match(lines[0])
         if head is None or self._schema not in self.schemas:
             raise BackupError(f"the dump declares a table in an unknown way: {lines[0][:200]!r}")
-        columns, keys, engine = [], [], ""
+        columns, keys, engine, row_end = [], [], "", ""
         for line in lines[1:]:
             if column := _COLUMN.match(line):
+                row_end = _name(column[1]) if _ROW_END in line else row_end
                 comment = _COMMENT.search(line)
                 columns.append(
                     Column(
@@ -244,7 +266,7 @@ class Reader:
                 )
             elif match := _ENGINE.match(line):
                 engine = match[1].decode()
-        table = Table(self._schema, _name(head[1]), engine, tuple(columns), tuple(keys))
+        table = Table(self._schema, _name(head[1]), engine, tuple(columns), tuple(keys), row_end)
         self.schemas[self._schema].tables[table.name] = table
 
     def _start_rows(self, match: re.Match[bytes]) -> None:
@@ -255,10 +277,20 @@ class Reader:
         self._table = table = schema.tables[name]
         self._statement = match.end() - match.start()
         columns = _names(match[2]) if match[2] else tuple(column.name for column in table.columns)
+        row_end = table.row_end
+        if match[2] and match[2].endswith(_PERIOD):
+            columns, row_end = (*columns, "row_start", "row_end"), "row_end"
         wanted, by_line = self._wanted(table), match[5] == b"\n"
         if wanted:
-            places = [columns.index(column) for column in wanted]
-            self._rows = _Decoder(len(columns), places, lambda row: self._take_row(table, row), by_line=by_line)
+            places = [columns.index(column) for column in (*wanted, *([row_end] if row_end in columns else ()))]
+
+            def take(row: Row) -> None:
+                if len(row) == len(wanted):
+                    self._take_row(table, row)
+                elif (row[-1] or b"").startswith(_NEVER):
+                    self._take_row(table, row[:-1])
+
+            self._rows = _Decoder(len(columns), places, take, by_line=by_line)
         else:
             self._rows = _Counter(by_line=by_line)
 
