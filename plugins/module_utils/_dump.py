@@ -250,7 +250,9 @@ def _fill(request: Request, source: _Source, partial: str, lock: int) -> dict[st
     connection = request.connection
     before = _database.inventory(connection, source.schemas)
     views = [(schema, view) for schema, names in before.items() for view in names["views"]]
+    _refuse_line_feeds(before)
     broken = _database.broken_views(connection, views)
+    history = _database.history(connection, source.server, source.schemas)
     started = _now()
     references = _references.References(partial)
     with contextlib.closing(references):
@@ -261,7 +263,9 @@ def _fill(request: Request, source: _Source, partial: str, lock: int) -> dict[st
             reader.feed(chunk)
 
         with _sink(partial, _dump_manifest.DATABASES) as databases:
-            _database.dump(connection, source.schemas, take, without=broken, pass_fds=(lock,))
+            _database.dump(
+                *(connection, source.schemas, take), without=broken, options=history.options, pass_fds=(lock,)
+            )
         after = _database.inventory(connection, source.schemas)
         for inventory in (before, after):
             for schema, view in broken:
@@ -285,13 +289,14 @@ def _fill(request: Request, source: _Source, partial: str, lock: int) -> dict[st
         "started": started,
         "finished": _now(),
         "tool": {"name": reader.tool, "version": _database.tool_version()},
-        "options": list(_database.DUMP_OPTIONS),
+        "options": [*_database.DUMP_OPTIONS, *history.options],
+        "history": [list(table) for table in history.tables] if history.options else [],
         "accounts": [f"{user}@{host}" if host else user for user, host in _database.account_names(connection)],
         "variables": source.server.variables,
         "data_bytes": _database.data_bytes(connection, source.schemas),
         "references": {name: count for name, count in referred.items() if name != "stores"},
         "stores": referred["stores"],
-        "warnings": _warnings(described, referred, broken),
+        "warnings": _warnings(described, referred, broken, history),
         "files": {
             _dump_manifest.DATABASES: databases.facts,
             _dump_manifest.ACCOUNTS: accounts.facts,
@@ -340,8 +345,28 @@ def _prove_accounts(path: str) -> None:
         )
 
 
+def _refuse_line_feeds(inventory: _dump_manifest.Inventory) -> None:
+    """The dump is read line by line, and the dump tool writes a name as it is.
+
+    :raises BackupError: when the name of a schema, table or view holds a line feed.
+    """
+    for schema, kinds in inventory.items():
+        for kind, names in (("schema", [schema]), ("table", kinds["tables"]), ("view", kinds["views"])):
+            for name in names:
+                if "\n" in name or "\r" in name:
+                    raise BackupError(
+                        f"the name of the {kind} {name!r} of the schema {schema!r} holds a line feed, and no dump with "
+                        "such a name can be proven",
+                        untouched=f"Nothing was published. {_OLDER}",
+                        remedy="Rename it",
+                    )
+
+
 def _warnings(
-    described: t.Mapping[str, t.Any], referred: t.Mapping[str, t.Any], broken: t.Sequence[tuple[str, str]]
+    described: t.Mapping[str, t.Any],
+    referred: t.Mapping[str, t.Any],
+    broken: t.Sequence[tuple[str, str]],
+    history: _database.History,
 ) -> list[str]:
     found = [
         f"{name} is not transactional: its rows may be newer than the rest" for name in described["non_transactional"]
@@ -349,6 +374,11 @@ def _warnings(
     found += [
         f"view {schema}.{view} refers to something that is gone and is not in the dump" for schema, view in broken
     ]
+    if history.problem:
+        found += [
+            f"the former rows of the system-versioned table {schema}.{table} are not in the dump: {history.problem}"
+            for schema, table in history.tables
+        ]
     for name, store in referred["stores"].items():
         if store["location"] is None:
             found.append(f"the location of DataJoint store {name} is not known: name it in backup_datajoint_stores")

@@ -13,7 +13,7 @@ import typing as t
 from dataclasses import dataclass
 
 from ansible_collections.labops.backup.plugins.module_utils._errors import BackupError
-from ansible_collections.labops.backup.plugins.module_utils._host import _document, _quarantine
+from ansible_collections.labops.backup.plugins.module_utils._host import _document, _generation, _quarantine
 from ansible_collections.labops.backup.plugins.module_utils._model import _datajoint
 
 _EXAMPLES = 20
@@ -28,9 +28,13 @@ class Root:
     quarantine: tuple[bytes, ...]
 
 
-def verify(references_file: str, roots: t.Mapping[str, t.Mapping[str, str | None]]) -> dict[str, t.Any]:
-    """Compare existence and size; returns the result of the module ``datajoint_verify_info``."""
+def verify(references_file: str, roots: t.Mapping[str, t.Mapping[str, t.Any]]) -> dict[str, t.Any]:
+    """Compare existence and size; returns the result of the module ``datajoint_verify_info``.
+
+    What was archived is judged, so a mirror that another run changed meanwhile gives no verdict.
+    """
     places = _roots(roots)
+    changed = _changed(roots)
     counts = dict.fromkeys(("checked", *_FINDINGS, "tracked_only"), 0)
     tracked_only = dict.fromkeys(_FINDINGS, 0)
     examples: list[dict[str, t.Any]] = []
@@ -53,15 +57,28 @@ def verify(references_file: str, roots: t.Mapping[str, t.Mapping[str, str | None
                 (counts if reference["used"] else tracked_only)[finding["finding"]] += 1
                 if reference["used"] and len(examples) < _EXAMPLES:
                     examples.append({**finding, **reference})
+    changed |= _changed(roots)
     return {
         **counts,
-        "ok": not any(counts[finding] for finding in _FINDINGS),
+        "changed_mirrors": len(changed),
+        "ok": not changed and not any(counts[finding] for finding in _FINDINGS),
         "examples": examples,
         "unused": tracked_only,
     }
 
 
-def _roots(roots: t.Mapping[str, t.Mapping[str, str | None]]) -> dict[str, Root]:
+def _changed(roots: t.Mapping[str, t.Mapping[str, t.Any]]) -> set[str]:
+    """The datasets whose mirror is at another generation than the one that is meant, or on its way there."""
+    changed = set()
+    for dataset, root in roots.items():
+        if root.get("generation") is not None:
+            document = _generation.read(str(root.get("generation_file"))) or {}
+            if (document.get("generation"), document.get("state")) != (int(root["generation"]), _generation.COMPLETE):
+                changed.add(dataset)
+    return changed
+
+
+def _roots(roots: t.Mapping[str, t.Mapping[str, t.Any]]) -> dict[str, Root]:
     places = {}
     for dataset, paths in roots.items():
         mirror, quarantine = paths.get("mirror"), paths.get("quarantine")

@@ -18,6 +18,8 @@ description:
     file.
   - DataJoint writes a file before the row that refers to it, so a dump that was taken before the files were copied has
     all its files. A missing one was deleted in between, or the copy is not whole.
+  - What is looked at are the mirrors. When another run has changed one since it was archived, the verdict would be
+    about something else than the archive, and RV(ok) is false.
 extends_documentation_fragment: [labops.backup._attributes.INFO_MODULE]
 options:
   references_file:
@@ -28,6 +30,8 @@ options:
     description:
       - For each dataset, by its name, a dictionary with C(mirror), the folder that holds its files, and where there is
         one C(quarantine), the quarantine of that mirror as M(labops.backup.rsync_pull) fills it.
+      - With C(generation), the generation that was archived, and C(generation_file), where the mirror's is written
+        down, the mirror must be at that generation from the beginning to the end.
     type: dict
     required: true
 """
@@ -37,7 +41,11 @@ EXAMPLES = r"""
   labops.backup.datajoint_verify_info:
     references_file: /srv/backup/mirror/tatchu/database/20261123T021500Z-3fa9c1/references.jsonl
     roots:
-      blobs: {mirror: /srv/backup/mirror/tatchu/blobs, quarantine: /srv/backup/quarantine/tatchu/blobs}
+      blobs:
+        mirror: /srv/backup/mirror/tatchu/blobs
+        quarantine: /srv/backup/quarantine/tatchu/blobs
+        generation: 17
+        generation_file: /srv/backup/mirror/tatchu/blobs.generation.json
       data: {mirror: /srv/backup/mirror/tatchu/data}
   register: references
   failed_when: not references.ok
@@ -45,7 +53,7 @@ EXAMPLES = r"""
 
 RETURN = r"""
 ok:
-  description: Whether every file that a row uses is in the mirror with its size.
+  description: Whether every file that a row uses is in the mirror with its size, in mirrors that were not changed.
   returned: success
   type: bool
 checked:
@@ -68,6 +76,10 @@ unresolved:
   type: int
 in_quarantine:
   description: Files that a row uses and that are only in the quarantine.
+  returned: success
+  type: int
+changed_mirrors:
+  description: Datasets whose mirror is at another generation than O(roots) says.
   returned: success
   type: int
 tracked_only:

@@ -11,6 +11,8 @@ decoded.
 
 Rows come ordered by primary key, so equal rows make an equal text and a digest of it says whether two dumps hold the
 same (same engine and series; seen with MariaDB 10.11). Where one INSERT ends and the next begins is not part of it.
+
+With C(--dump-history), system-versioned tables have their former rows too. Those count, and are never decoded.
 """
 
 from __future__ import annotations
@@ -45,8 +47,21 @@ _ENGINE = re.compile(rb"\) ENGINE=(\w+)")
 _TABLE_COLLATION = re.compile(rb" COLLATE[ =](\w+)")
 _AUTO_INCREMENT = re.compile(rb" AUTO_INCREMENT=\d+")
 _VIEW_START, _VIEW_END = b"/*!50001 CREATE ALGORITHM=", b"*/;"
-_INSERT = re.compile(rb"INSERT INTO " + _NAME + rb" (?:\((" + _NAME + rb"(?:, " + _NAME + rb")*)\) )?VALUES([ \n])")
+_INSERT = re.compile(
+    rb"INSERT INTO "
+    + _NAME
+    + rb" (?:\(("
+    + _NAME
+    + rb"(?:, "
+    + _NAME
+    + rb")*(?:, row_start, row_end)?)\) )?VALUES([ \n])"
+)
 _INSERT_START = b"INSERT INTO `"
+# The hidden columns of a system-versioned table, the only names without quotes.
+_PERIOD = b", row_start, row_end"
+_ROW_END = b" GENERATED ALWAYS AS ROW END"
+# The end of a row that is not over: the last moment of a TIMESTAMP, before MariaDB 11.5 and since.
+_NEVER = (b"2038-01-19 03:14:07", b"2106-02-07 06:28:15")
 _TRAILER = re.compile(rb"-- Dump completed(?: on .*)?$")
 
 # One literal: an optional character set introducer and a string, or anything without quotes and separators.
@@ -91,6 +106,7 @@ class Table:
     :param collations: what the statement names.
     :param text_bytes: length of its rows in the text.
     :param largest_statement: length of its longest INSERT.
+    :param row_end: the column that says until when a row was valid, where the table declares one.
     """
 
     schema: str
@@ -100,6 +116,7 @@ class Table:
     foreign_keys: tuple[ForeignKey, ...]
     structure: str = ""
     collations: frozenset[str] = frozenset()
+    row_end: str = ""
     rows: int = 0
     text_bytes: int = 0
     largest_statement: int = 0
@@ -253,6 +270,8 @@ class Reader:
             self._take_comment(line)
         elif match := _USE.match(line):
             self._schema = _name(match[1])
+        elif line.startswith(_INSERT_START):
+            raise BackupError(f"the dump has rows in an unknown layout: {line[:200]!r}")
         elif line.startswith(b"DELIMITER "):
             self._set_delimiter(line)
         elif match := _SCHEMA.match(line):
@@ -283,11 +302,12 @@ class Reader:
         head = _TABLE.match(lines[0])
         if head is None or self._schema not in self.schemas:
             raise BackupError(f"the dump declares a table in an unknown way: {lines[0][:200]!r}")
-        columns, keys, engine, structure = [], [], "", hashlib.sha256(lines[0])
+        columns, keys, engine, row_end, structure = [], [], "", "", hashlib.sha256(lines[0])
         collations: set[str] = set()
         for line in lines[1:]:
             declared = line
             if column := _COLUMN.match(line):
+                row_end = _name(column[1]) if _ROW_END in line else row_end
                 comment = _COMMENT.search(line)
                 columns.append(
                     Column(
@@ -312,7 +332,9 @@ class Reader:
             structure.update(b"\n" + declared)
             collations.update(name.decode() for name in _TABLE_COLLATION.findall(_QUOTED.sub(b"", line)))
         name, declaration = _name(head[1]), structure.hexdigest()
-        table = Table(self._schema, name, engine, tuple(columns), tuple(keys), declaration, frozenset(collations))
+        table = Table(
+            *(self._schema, name, engine, tuple(columns), tuple(keys)), declaration, frozenset(collations), row_end
+        )
         self.schemas[self._schema].tables[table.name] = table
 
     def _start_rows(self, match: re.Match[bytes]) -> None:
@@ -323,11 +345,21 @@ class Reader:
         self._table = table = schema.tables[name]
         self._statement = match.end() - match.start()
         columns = _names(match[2]) if match[2] else tuple(column.name for column in table.columns)
+        row_end = table.row_end
+        if match[2] and match[2].endswith(_PERIOD):
+            columns, row_end = (*columns, "row_start", "row_end"), "row_end"
         wanted, by_line = self._wanted(table), match[5] == b"\n"
         table.begin_rows(b",\n" if by_line else b",")
         if wanted:
-            places = [columns.index(column) for column in wanted]
-            self._rows = _Decoder(len(columns), places, lambda row: self._take_row(table, row), by_line=by_line)
+            places = [columns.index(column) for column in (*wanted, *([row_end] if row_end in columns else ()))]
+
+            def take(row: Row) -> None:
+                if len(row) == len(wanted):
+                    self._take_row(table, row)
+                elif (row[-1] or b"").startswith(_NEVER):
+                    self._take_row(table, row[:-1])
+
+            self._rows = _Decoder(len(columns), places, take, by_line=by_line)
         else:
             self._rows = _Counter(by_line=by_line)
 

@@ -223,13 +223,17 @@ def retention_stop(hosts: t.Mapping[str, Host], source: Document) -> list[str]:
     return reasons
 
 
-def mirror_roots(datasets: t.Sequence[Document]) -> Document:
-    """Where the files of each dataset are to be looked for."""
-    roots = {}
+def mirror_roots(datasets: t.Sequence[Document], outcomes: t.Sequence[Document]) -> Document:
+    """Where the files of each dataset are to be looked for, and at which generation its archive was made."""
+    archived = {entry["dataset"]: entry["generation"] for entry in outcomes if entry["ok"]}
+    roots: Document = {}
     for dataset in datasets:
-        roots[dataset["name"]] = {"mirror": dataset["mirror"]}
+        name = dataset["name"]
+        roots[name] = {"mirror": dataset["mirror"]}
+        if name in archived:
+            roots[name].update(generation_file=dataset["generation_file"], generation=archived[name])
         if dataset["quarantine"]:
-            roots[dataset["name"]]["quarantine"] = dataset["quarantine"]["directory"]
+            roots[name]["quarantine"] = dataset["quarantine"]["directory"]
     return roots
 
 
@@ -357,7 +361,7 @@ def _point_line(point: Document) -> str:
     references = point.get("references") or {}
     if "checked" in references:
         line += f"; {references['checked']} references checked"
-        for kind in ("missing", "wrong_size", "unresolved", "in_quarantine"):
+        for kind in ("missing", "wrong_size", "unresolved", "in_quarantine", "changed_mirrors"):
             count = references.get(kind) or 0
             if count:
                 line += f", {count} {kind.replace('_', ' ')}"

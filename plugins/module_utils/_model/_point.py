@@ -35,12 +35,13 @@ _SHOWN = 10
 _NEEDED = ("name", "order", "archive", "archive_id", "repository", "repository_id", "generation", "dump_set")
 _MEASURED = ("files", "bytes", "nfiles", "original_size", "compressed_size", "deduplicated_size", "seconds", "content")
 _DUMP_SET = ("id", "started", "finished", "engine", "version", "rows")
-_REFERENCES = ("checked", "missing", "wrong_size", "unresolved", "in_quarantine", "ok")
+_REFERENCES = ("checked", "missing", "wrong_size", "unresolved", "in_quarantine", "changed_mirrors", "ok")
 _LOOKED_UP = (
     ("missing", "missing"),
     ("wrong_size", "of a wrong size"),
     ("unresolved", "unresolved"),
     ("in_quarantine", "only in the quarantine; bring them back with quarantine_restore"),
+    ("changed_mirrors", "of the mirrors no longer as it was archived"),
 )
 
 Document = dict[str, t.Any]

@@ -43,6 +43,10 @@ DUMP_OPTIONS = (
     "--net-buffer-length=1047551",  # rows per statement; only a larger row makes a larger statement
 )
 _MYSQL_DUMP_OPTIONS = ("--no-tablespaces", "--column-statistics=0", "--set-gtid-purged=OFF")
+_HISTORY_OPTION = "--dump-history"
+_VERSIONED_SINCE = (10, 3)
+# The option, and the session variable without which its text cannot be loaded (MDEV-16029).
+_HISTORY_SINCE = (10, 11)
 _ACCOUNT_OPTIONS = ("--system=users", "--skip-dump-date", "--default-character-set=utf8mb4")
 _BROKEN_VIEW = 1356  # it refers to something that is gone
 _RETRIED = (1146, 1412, _BROKEN_VIEW)  # a table or view went away or changed while it was dumped
@@ -55,6 +59,7 @@ _LINES_BEFORE = _FIRST_LINE.count("\n")
 _ERROR = re.compile(r"(?:ERROR|[Ee]rror:?) (\d{4})\b|\((\d{4})\)\s*$", re.MULTILINE)
 _PRIVILEGE = re.compile(r"[A-Z][A-Z_ ]*")
 _ERROR_LINE = re.compile(r"ERROR (\d+) .*? at line (\d+)")
+_TOOL = re.compile(r"(?:Distrib|from) (\d+)\.(\d+)")
 _VERSION = re.compile(r"(?:5\.5\.5-)?(\d+)\.(\d+)\.(\d+)")
 _VARIABLES = (
     "character_set_server",
@@ -150,7 +155,7 @@ def query(connection: Connection, sql: str) -> list[list[t.Any]]:
             untouched="Nothing was changed",
             remedy=_remedy(outcome.stderr),
         )
-    return [json.loads(line) for line in outcome.stdout.splitlines() if line]
+    return [json.loads(line.decode("utf-8", "surrogateescape")) for line in outcome.stdout.splitlines() if line]
 
 
 def execute(connection: Connection, sql: str, *, what: str) -> None:
@@ -253,6 +258,56 @@ def inventory(connection: Connection, names: t.Sequence[str]) -> dict[str, dict[
     return found
 
 
+@dataclass(frozen=True)
+class History:
+    """The system-versioned tables of some schemas.
+
+    :param tables: schema and name of each, sorted.
+    :param problem: why their former rows cannot be dumped; empty when they can.
+    """
+
+    tables: tuple[tuple[str, str], ...] = ()
+    problem: str = ""
+
+    @property
+    def options(self) -> tuple[str, ...]:
+        """What the dump tool has to be told about them."""
+        return (_HISTORY_OPTION,) if self.tables and not self.problem else ()
+
+
+def history(connection: Connection, server_: Server, names: t.Sequence[str]) -> History:
+    """Which tables keep their former rows, and whether those can be dumped.
+
+    One table with transaction-precise history makes the dump tool stop when it is asked for history (seen with
+    MariaDB 10.11.19), so then no table's is dumped.
+    """
+    if server_.engine != "mariadb" or server_.number < _VERSIONED_SINCE:
+        return History()
+    chosen = ",".join(quote_string(name) for name in names)
+    rows = query(
+        connection,
+        "SELECT JSON_ARRAY('table', TABLE_SCHEMA, TABLE_NAME) FROM information_schema.TABLES"
+        f" WHERE TABLE_TYPE = 'SYSTEM VERSIONED' AND TABLE_SCHEMA IN ({chosen});\n"
+        "SELECT JSON_ARRAY('precise', TABLE_SCHEMA, TABLE_NAME) FROM information_schema.COLUMNS"
+        f" WHERE GENERATION_EXPRESSION = 'ROW START' AND DATA_TYPE = 'bigint' AND TABLE_SCHEMA IN ({chosen});",
+    )
+    found: dict[str, list[tuple[str, str]]] = {"table": [], "precise": []}
+    for kind, schema, name in rows:
+        found[kind].append((str(schema), str(name)))
+    problem = ""
+    if found["table"] and (server_.number < _HISTORY_SINCE or not _tool_has_history()):
+        problem = "server and dump tool have to be MariaDB 10.11 or later"
+    elif found["precise"]:
+        schema, name = min(found["precise"])
+        problem = f"{schema}.{name} has transaction-precise history, which no dump can hold"
+    return History(tuple(sorted(found["table"])), problem)
+
+
+def _tool_has_history() -> bool:
+    match = _TOOL.search(tool_version())
+    return match is not None and (int(match[1]), int(match[2])) >= _HISTORY_SINCE
+
+
 def broken_views(connection: Connection, views: t.Sequence[tuple[str, str]]) -> list[tuple[str, str]]:
     """Those of the views (schema and name) that refer to something that is gone.
 
@@ -350,17 +405,19 @@ def dump(
     take: t.Callable[[bytes], None],
     *,
     without: t.Sequence[tuple[str, str]] = (),
+    options: t.Sequence[str] = (),
     pass_fds: t.Sequence[int] = (),
 ) -> None:
     """Dump schemas in one invocation, which is one snapshot, into ``take``.
 
     :param without: schema and name of views to leave out.
+    :param options: further ones, see :attr:`History.options`.
     :raises ChangedError: when a table was changed or dropped meanwhile.
     """
     tool = _dump_tool()
     extra = _MYSQL_DUMP_OPTIONS if os.path.basename(tool) == "mysqldump" else ()
     left_out = [f"--ignore-table={schema}.{view}" for schema, view in without]
-    argv = [tool, *connection.options(), *DUMP_OPTIONS, *extra, *left_out, "--databases", "--", *names]
+    argv = [tool, *connection.options(), *DUMP_OPTIONS, *options, *extra, *left_out, "--databases", "--", *names]
     _run_dump(argv, take, pass_fds, "the dump of the schemas")
 
 
@@ -373,7 +430,7 @@ def dump_accounts(
         return
     take(b"-- Accounts of a MySQL server\n")
     for statement in _mysql_accounts(connection):
-        take(statement.encode() + b";\n")
+        take(statement.encode("utf-8", "surrogateescape") + b";\n")
     take(b"\n-- Dump completed\n")
 
 

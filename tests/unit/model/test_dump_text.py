@@ -269,3 +269,38 @@ def test_the_code_of_a_schema_is_digested_without_that_of_others(recorded: pathl
     assert codes["lab_imaging"] == nothing
     assert (codes["lab_core"] == nothing) == (recorded is RECORDED_MYSQL)
     assert codes["odd`name"] != nothing
+
+
+# -------------------------------------------------------------------------------------------------------- history
+
+HISTORY = RECORDED.with_name("mariadb-10.11.19.history.sql")  # dumped with --dump-history, loaded, dumped again: equal
+
+
+@pytest.mark.parametrize("size", [1, 7, 1 << 20])
+@pytest.mark.parametrize("decoded", [False, True])
+def test_former_rows_of_system_versioned_tables_count_and_are_not_decoded(size: int, decoded: bool) -> None:
+    taken: dict[str, list[tuple[bytes | None, ...]]] = {}
+    reader = _dump_text.Reader(
+        lambda _table: ("v", "id") if decoded and _table.name != "empty" else (),
+        lambda table, row: taken.setdefault(table.name, []).append(row),
+    )
+    text = HISTORY.read_bytes()
+    for start in range(0, len(text), size):
+        reader.feed(text[start : start + size])
+    assert reader.problems() == []
+    tables = reader.schemas["history"].tables
+    counted = {name: table.rows for name, table in tables.items()}
+    assert counted == {"declared": 2, "empty": 0, "hidden": 5, "partitioned": 2, "plain": 2}
+    assert {name for name, table in tables.items() if table.row_end} == {"declared"}
+    assert not decoded or taken == {
+        "declared": [(b"y", b"2")],
+        "hidden": [(b"a3", b"1"), (b"b, row_start", b"2")],
+        "partitioned": [(b"2", b"1")],
+        "plain": [(b"a", b"1"), (b"b", b"2")],
+    }
+
+
+def test_rows_in_an_unknown_layout_are_never_passed_over() -> None:
+    text = HISTORY.read_bytes().replace(b"row_start, row_end)", b"since, until)")
+    with pytest.raises(BackupError, match=r"rows in an unknown layout.*INSERT INTO `hidden`"):
+        _dump_text.Reader().feed(text)

@@ -355,8 +355,13 @@ def test_what_was_accepted_and_quarantined_is_told_and_kept() -> None:
 
 
 def test_mirror_roots() -> None:
-    assert _night.mirror_roots(make_plan()[0]["datasets"]) == {
-        "database": {"mirror": "/srv/backup/mirror/tatchu/database"},
+    outcomes = [{"dataset": "database", "ok": True, "generation": 7}, {"dataset": "blobs", "ok": False}]
+    assert _night.mirror_roots(make_plan()[0]["datasets"], outcomes) == {
+        "database": {
+            "mirror": "/srv/backup/mirror/tatchu/database",
+            "generation_file": "/srv/backup/mirror/tatchu/database.generation.json",
+            "generation": 7,
+        },
         "blobs": {
             "mirror": "/srv/backup/mirror/tatchu/blobs",
             "quarantine": "/srv/backup/quarantine/tatchu/blobs",

@@ -81,7 +81,8 @@ def test_a_seal_holds_what_it_needs_and_no_more() -> None:
         *("files", "bytes"),
     }
     assert set(seal["dump_set"]) == {"id", "started", "finished", "engine", "version", "rows"}
-    assert set(seal["references"]) == {"checked", "missing", "wrong_size", "unresolved", "in_quarantine", "ok"}
+    kinds = {"missing", "wrong_size", "unresolved", "in_quarantine", "changed_mirrors"}
+    assert set(seal["references"]) == {"checked", "ok", *kinds}
 
 
 @pytest.mark.parametrize(

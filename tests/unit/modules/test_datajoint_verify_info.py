@@ -6,6 +6,8 @@ import json
 import pathlib
 import typing as t
 
+import pytest
+from ansible_collections.labops.backup.plugins.module_utils import _verify_references
 from ansible_collections.labops.backup.plugins.modules import datajoint_verify_info
 
 RunModule = t.Callable[..., dict[str, t.Any]]
@@ -125,3 +127,45 @@ def test_a_damaged_file_of_references_is_a_failure(run_module_main: RunModule, t
     assert (
         "no mirror" in run_module_main(datajoint_verify_info, {"references_file": str(file), "roots": {"x": {}}})["msg"]
     )
+
+
+@pytest.mark.parametrize(
+    ("at_the_beginning", "at_the_end", "changed"),
+    [
+        ((18, "complete"), (18, "complete"), 0),
+        ((19, "complete"), (19, "complete"), 1),
+        ((18, "writing"), (18, "writing"), 1),
+        ((18, "complete"), (19, "writing"), 1),
+        ((18, "complete"), (19, "complete"), 1),
+        (None, None, 1),
+    ],
+)
+def test_a_mirror_that_is_no_longer_what_was_archived_gives_no_verdict(
+    run_module_main: RunModule,
+    tmp_path: pathlib.Path,
+    monkeypatch: pytest.MonkeyPatch,
+    at_the_beginning: tuple[int, str] | None,
+    at_the_end: tuple[int, str] | None,
+    changed: int,
+) -> None:
+    document = tmp_path / "blobs.generation.json"
+    (tmp_path / "mirror").mkdir()
+    (tmp_path / "mirror" / "here").write_bytes(b"xxx")
+    (tmp_path / "references.jsonl").write_text('{"schema_version": 1}\n' + json.dumps(reference("here")) + "\n")
+
+    def write(state: tuple[int, str] | None) -> None:
+        if state is not None:
+            document.write_text(json.dumps({"schema_version": 1, "generation": state[0], "state": state[1]}))
+
+    real = _verify_references._judge
+
+    def judge(*words: t.Any) -> t.Any:  # another run pulls while this one looks
+        write(at_the_end)
+        return real(*words)
+
+    monkeypatch.setattr(_verify_references, "_judge", judge)
+    write(at_the_beginning)
+    root = {"mirror": str(tmp_path / "mirror"), "generation_file": str(document), "generation": 18}
+    options = {"references_file": str(tmp_path / "references.jsonl"), "roots": {"blobs": root}}
+    result = run_module_main(datajoint_verify_info, options)
+    assert (result["changed_mirrors"], result["ok"], result["missing"]) == (changed, not changed, 0)

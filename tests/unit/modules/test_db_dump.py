@@ -9,7 +9,7 @@ import typing as t
 
 import pytest
 from ansible_collections.labops.backup.plugins.module_utils._model._dump_text import Reader
-from ansible_collections.labops.backup.plugins.module_utils._tools import _command
+from ansible_collections.labops.backup.plugins.module_utils._tools import _command, _database
 from ansible_collections.labops.backup.plugins.modules import db_dump, db_dump_info
 
 RunModule = t.Callable[..., dict[str, t.Any]]
@@ -27,6 +27,8 @@ class Server:
         self.failures: list[tuple[int, str]] = []
         self.extra_tables: list[list[str]] = []
         self.locked = False
+        self.versioned: list[list[str]] = []
+        self.more_views: list[list[str]] = []
 
     def run(self, argv: t.Sequence[str], **keywords: t.Any) -> _command.Outcome:
         rc, stdout, stderr = 0, b"", ""
@@ -57,7 +59,9 @@ class Server:
             "VERSION()": [["10.11.19-MariaDB"]],
             "GLOBAL_VARIABLES": [["socket", "/run/s"], ["version", "10.11.19-MariaDB"]],
             "SCHEMATA": [[name] for name in reversed(list(reader.schemas))],
-            "'tables'": tables + views,
+            "'tables'": tables + views + self.more_views,
+            "'SYSTEM VERSIONED'": [["table", *names] for names in self.versioned],
+            "'precise'": [],
             "'triggers'": [["triggers", "odd`name", "tr"]],
             "'routines'": [["routines", "odd`name", "p"]],
             "'events'": [["events", "odd`name", "e"]],
@@ -203,4 +207,46 @@ def test_bad_input_is_refused_before_anything_changes(
     run_module_main: RunModule, server: Server, options: dict[str, t.Any], change: dict[str, t.Any], message: str
 ) -> None:
     assert message in run_module_main(db_dump, options | change)["msg"]
+    assert (os.listdir(options["directory"]), server.dumps) == ([], [])
+
+
+def test_the_history_of_system_versioned_tables_is_dumped(
+    run_module_main: RunModule, server: Server, options: dict[str, t.Any]
+) -> None:
+    server.versioned = [["lab_core", "subject"]]
+    result = run_module_main(db_dump, options)
+    assert "--dump-history" in server.dumps[0] and not any("former" in one for one in result["warnings_found"])
+    manifest = json.loads((pathlib.Path(options["directory"]) / result["dump_set"] / "manifest.json").read_bytes())
+    assert manifest["history"] == [["lab_core", "subject"]] and "--dump-history" in manifest["options"]
+    server.versioned = []
+    result = run_module_main(db_dump, options)
+    manifest = json.loads((pathlib.Path(options["directory"]) / result["dump_set"] / "manifest.json").read_bytes())
+    assert (manifest["history"], "--dump-history" in server.dumps[1]) == ([], False)
+
+
+def test_a_history_that_cannot_be_dumped_is_told(
+    run_module_main: RunModule, server: Server, options: dict[str, t.Any], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    server.versioned = [["lab_core", "subject"]]
+    monkeypatch.setattr(_database, "_tool_has_history", lambda: False)
+    found = run_module_main(db_dump, options)["warnings_found"]
+    assert "--dump-history" not in server.dumps[0]
+    assert any(
+        "system-versioned table lab_core.subject are not in the dump: server and dump tool" in one for one in found
+    )
+
+
+@pytest.mark.parametrize(
+    ("names", "said"),
+    [
+        (["tables", "lab_core", "a\nb"], "table 'a\\nb' of the schema 'lab_core'"),
+        (["views", "lab_core", "v\r"], "view 'v\\r'"),
+    ],
+)
+def test_a_name_with_a_line_feed_is_refused_before_anything_is_dumped(
+    run_module_main: RunModule, server: Server, options: dict[str, t.Any], names: list[str], said: str
+) -> None:
+    server.more_views = [names]
+    message = run_module_main(db_dump, options)["msg"]
+    assert said in message and "holds a line feed" in message and "Rename it" in message
     assert (os.listdir(options["directory"]), server.dumps) == ([], [])

@@ -213,3 +213,52 @@ def test_schemas_that_differ_only_in_case_are_kept_apart(programs: Programs) -> 
     assert _database.data_bytes(CONNECTION, ["lab"]) == 11
     programs.answers = [(0, "", "")]
     assert _database.data_bytes(CONNECTION, ["lab"]) == 0
+
+
+MARIADB = _database.Server("mariadb", "10.11.19-MariaDB", {})
+
+
+@pytest.mark.parametrize(
+    ("server", "tool", "precise", "options", "problem"),
+    [
+        (MARIADB, "mariadb-dump  Ver 10.19 Distrib 10.11.19-MariaDB, for x", "", ("--dump-history",), ""),
+        (MARIADB, "mariadb-dump from 11.4.2-MariaDB, client 10.19 for x", "", ("--dump-history",), ""),
+        (MARIADB, "mariadb-dump  Ver 10.19 Distrib 10.6.18-MariaDB, for x", "", (), "have to be MariaDB 10.11"),
+        (MARIADB, "mysqldump  Ver 8.0.36 for Linux on x86_64", "", (), "have to be MariaDB 10.11"),
+        (_database.Server("mariadb", "10.6.18-MariaDB", {}), "", "", (), "have to be MariaDB 10.11"),
+        (MARIADB, "from 10.11.19", '["precise","lab","exact"]\n', (), "lab.exact has transaction-precise history"),
+    ],
+)
+def test_history_is_dumped_where_server_and_tool_can(
+    programs: Programs, server: _database.Server, tool: str, precise: str, options: tuple[str, ...], problem: str
+) -> None:
+    programs.answers = [(0, '["table","lab","b"]\n["table","lab","a"]\n' + precise, ""), (0, tool, "")]
+    history = _database.history(CONNECTION, server, ["lab"])
+    assert (history.tables, history.options) == ((("lab", "a"), ("lab", "b")), options)
+    assert problem in history.problem and bool(problem) == bool(history.problem)
+
+
+def test_without_system_versioned_tables_nothing_is_asked_of_the_tool(programs: Programs) -> None:
+    programs.answers = [(0, "", "")]
+    assert _database.history(CONNECTION, MARIADB, ["lab"]).options == ()
+    assert _database.history(CONNECTION, _database.Server("mysql", "8.0.36", {}), ["lab"]) == _database.History()
+    assert len(programs.calls) == 1
+
+
+def test_accounts_of_mysql_may_hold_any_byte(monkeypatch: pytest.MonkeyPatch) -> None:
+    answers = [
+        b'["n\xff","localhost"]\n',
+        b"CREATE USER 'n\xff'@'localhost'\nGRANT USAGE ON *.* TO 'n\xff'@'localhost'\n",
+    ]
+    asked: list[bytes] = []
+
+    def run(argv: t.Sequence[str], **keywords: t.Any) -> _command.Outcome:
+        asked.append(keywords["stdin"])
+        return _command.Outcome(tuple(argv), 0, answers.pop(0), "", 0.1)
+
+    monkeypatch.setattr(_command, "run", run)
+    monkeypatch.setattr(_command, "find", lambda program: f"/usr/bin/{program}")
+    taken: list[bytes] = []
+    _database.dump_accounts(CONNECTION, "mysql", taken.append)
+    assert b"CREATE USER 'n\xff'@'localhost';\n" in b"".join(taken)
+    assert b"SHOW CREATE USER 'n\xff'@'localhost';" in asked[1]
