@@ -5,8 +5,8 @@
 """Jobs that DataJoint workers had reserved when they ended, and that no worker takes up again by itself.
 
 Up to 0.14 each schema has a table C(~jobs), in which a free job has no row (C(jobs.py)). From 2.0 on each computed
-table has one of its own, C(~~NAME), in which it waits as C(pending). Seen with 0.14.10 and 2.3.5: a worker that was killed
-leaves C(reserved), one that was terminated an C(error) that says so, and later workers skip both.
+table has one of its own, C(~~NAME), in which it waits as C(pending). A worker that was killed leaves C(reserved), one
+that was terminated an C(error) that says so, and later workers skip both (seen with 0.14.10 and 2.3.5).
 """
 
 from __future__ import annotations
@@ -40,9 +40,7 @@ class _Jobs:
         """The condition of a row that keeps its job from being done."""
         if "error_message" not in self.columns:
             return "status = 'reserved'"
-        return (
-            f"(status = 'reserved' OR (status = 'error' AND error_message LIKE {_database.quote_string(_TERMINATED)}))"
-        )
+        return f"(status = 'reserved' OR (status = 'error' AND COALESCE(error_message, '') LIKE {_database.quote_string(_TERMINATED)}))"
 
     @property
     def clear(self) -> str:
