@@ -40,7 +40,8 @@ class _Jobs:
         """The condition of a row that keeps its job from being done."""
         if "error_message" not in self.columns:
             return "status = 'reserved'"
-        return f"(status = 'reserved' OR (status = 'error' AND COALESCE(error_message, '') LIKE {_database.quote_string(_TERMINATED)}))"
+        said = f"COALESCE(error_message, '') LIKE {_database.quote_string(_TERMINATED)}"
+        return f"(status = 'reserved' OR (status = 'error' AND {said}))"
 
     @property
     def clear(self) -> str:
