@@ -1,23 +1,26 @@
 # Copyright: (c) 2026, the labops.backup contributors
 # SPDX-License-Identifier: GPL-3.0-or-later
 # PRIVATE to labops.backup: no stable interface.
-"""Look up every file that a dump refers to."""
+"""Look up every file that a dump refers to, and what lies in the stores beside them."""
 
 from __future__ import annotations
 
 import functools
+import hashlib
 import json
 import os
 import stat
 import typing as t
-from dataclasses import dataclass
+from dataclasses import dataclass, field
+from datetime import UTC, datetime
 
 from ansible_collections.labops.backup.plugins.module_utils._errors import BackupError
 from ansible_collections.labops.backup.plugins.module_utils._host import _document, _generation, _quarantine
-from ansible_collections.labops.backup.plugins.module_utils._model import _datajoint
+from ansible_collections.labops.backup.plugins.module_utils._model import _content, _datajoint
 
 _EXAMPLES = 20
-_FINDINGS = ("missing", "wrong_size", "unresolved", "in_quarantine")
+_FINDINGS = ("missing", "wrong_size", "wrong_content", "unresolved", "in_quarantine")
+_READ_BYTES = 1 << 20
 
 
 @dataclass(frozen=True)
@@ -28,13 +31,56 @@ class Root:
     quarantine: tuple[bytes, ...]
 
 
-def verify(references_file: str, roots: t.Mapping[str, t.Mapping[str, t.Any]]) -> dict[str, t.Any]:
-    """Compare existence and size; returns the result of the module ``datajoint_verify_info``.
+@dataclass
+class _Content:
+    """What was read to compare content; nothing when it is not asked for."""
+
+    wanted: bool
+    hashed: int = 0
+    hashed_bytes: int = 0
+    unknown: int = 0
+
+
+@dataclass
+class _Known:
+    """The paths that the dump refers to, as numbers: a path is looked up among many millions."""
+
+    wanted: bool
+    paths: set[int] = field(default_factory=set)
+    folders: set[int] = field(default_factory=set)
+
+    def add(self, reference: t.Mapping[str, t.Any]) -> None:
+        """Take one reference."""
+        path = _datajoint.reference_path(reference) if self.wanted else None
+        if path is not None:
+            into = self.folders if reference.get("is_folder") is True else self.paths
+            into.add(_number(str(reference.get("dataset")), path))
+
+
+def _number(dataset: str, path: bytes) -> int:
+    name = dataset.encode() + b"\0" + os.path.normpath(path)
+    return int.from_bytes(hashlib.blake2b(name, digest_size=8).digest(), "big")
+
+
+def verify(
+    references_file: str,
+    roots: t.Mapping[str, t.Any],
+    *,
+    content: bool = False,
+    orphans: bool = False,
+    since: str | None = None,
+) -> dict[str, t.Any]:
+    """Compare existence, size and, where it is asked for, content; look for orphans, where that is asked for.
 
     What was archived is judged, so a mirror that another run changed meanwhile gives no verdict.
+
+    :param since: when the dump began; an orphan that was changed later is none of its time.
+    :return: the result of the module ``datajoint_verify_info``.
     """
+    newest = _seconds(since)
     places = _roots(roots)
     changed = _changed(roots)
+    contents, known = _Content(content), _Known(orphans)
     counts = dict.fromkeys(("checked", *_FINDINGS, "tracked_only"), 0)
     tracked_only = dict.fromkeys(_FINDINGS, 0)
     examples: list[dict[str, t.Any]] = []
@@ -50,7 +96,8 @@ def verify(references_file: str, roots: t.Mapping[str, t.Mapping[str, t.Any]]) -
                     untouched="Nothing was changed",
                     remedy="Verify the dump set with db_dump_info and verify=full",
                 ) from error
-            finding = _judge(reference, places)
+            finding = _judge(reference, places, contents)
+            known.add(reference)
             counts["checked"] += 1
             counts["tracked_only"] += not reference["used"]
             if finding is not None:
@@ -64,23 +111,39 @@ def verify(references_file: str, roots: t.Mapping[str, t.Mapping[str, t.Any]]) -
         "ok": not changed and not any(counts[finding] for finding in _FINDINGS),
         "examples": examples,
         "unused": tracked_only,
+        "hashed": contents.hashed,
+        "hashed_bytes": contents.hashed_bytes,
+        "without_hash": contents.unknown,
+        "orphans": _orphans(header.get("stores") or {}, places, known, newest) if orphans else {},
     }
 
 
-def _changed(roots: t.Mapping[str, t.Mapping[str, t.Any]]) -> set[str]:
+def _changed(roots: t.Mapping[str, t.Any]) -> set[str]:
     """The datasets whose mirror is at another generation than the one that is meant, or on its way there."""
     changed = set()
     for dataset, root in roots.items():
-        if root.get("generation") is not None:
+        if isinstance(root, t.Mapping) and root.get("generation") is not None:
             document = _generation.read(str(root.get("generation_file"))) or {}
             if (document.get("generation"), document.get("state")) != (int(root["generation"]), _generation.COMPLETE):
                 changed.add(dataset)
     return changed
 
 
-def _roots(roots: t.Mapping[str, t.Mapping[str, t.Any]]) -> dict[str, Root]:
+def _seconds(since: str | None) -> float:
+    if since is None:
+        return float("inf")
+    try:
+        return datetime.strptime(since, "%Y-%m-%dT%H:%M:%SZ").replace(tzinfo=UTC).timestamp()
+    except ValueError as error:
+        raise BackupError(
+            f"{since!r} is no UTC time like 2026-11-23T02:15:00Z", untouched="Nothing was changed"
+        ) from error
+
+
+def _roots(roots: t.Mapping[str, t.Any]) -> dict[str, Root]:
     places = {}
     for dataset, paths in roots.items():
+        paths = {"mirror": paths} if isinstance(paths, str) else paths
         mirror, quarantine = paths.get("mirror"), paths.get("quarantine")
         if not mirror:
             raise BackupError(
@@ -93,7 +156,7 @@ def _roots(roots: t.Mapping[str, t.Mapping[str, t.Any]]) -> dict[str, Root]:
     return places
 
 
-def _judge(reference: t.Mapping[str, t.Any], places: t.Mapping[str, Root]) -> dict[str, str] | None:
+def _judge(reference: t.Mapping[str, t.Any], places: t.Mapping[str, Root], contents: _Content) -> dict[str, str] | None:
     """What is wrong with a reference; None when its file is there with the right size.
 
     A file that is only in the quarantine is not there: the archive of the mirror does not have it.
@@ -104,12 +167,76 @@ def _judge(reference: t.Mapping[str, t.Any], places: t.Mapping[str, Root]) -> di
     size, is_folder = reference.get("size"), reference.get("is_folder") is True
     found = _look(root.mirror, path, size, is_folder)
     if found is None:
+        if contents.wanted and not is_folder and not _is_good(reference, root.mirror, path, contents):
+            return {"finding": "wrong_content"}
         return None
     for tree in root.quarantine:
         if _look(tree, path, size, is_folder) is None:
             run = os.path.basename(os.path.dirname(tree))
             return {"finding": "in_quarantine", "quarantine_run": os.fsdecode(run)}
     return {"finding": found}
+
+
+def _is_good(reference: t.Mapping[str, t.Any], root: bytes, path: bytes, contents: _Content) -> bool:
+    """Whether a file has the content that DataJoint keeps a hash of; true where it keeps none."""
+    expected = _datajoint.expected_content(reference, path)
+    if expected is None:
+        contents.unknown += 1
+        return True
+    before, wanted = expected
+    md5 = hashlib.md5(before, usedforsecurity=False)
+    try:
+        descriptor = os.open(os.path.join(root, path), os.O_RDONLY | os.O_NONBLOCK | os.O_CLOEXEC)
+        with os.fdopen(descriptor, "rb", buffering=0) as stream:
+            if not stat.S_ISREG(os.fstat(descriptor).st_mode):
+                return False
+            while chunk := stream.read(_READ_BYTES):
+                md5.update(chunk)
+                contents.hashed_bytes += len(chunk)
+    except OSError:  # a file that its disk cannot read is not good
+        return False
+    contents.hashed += 1
+    return md5.digest() == wanted
+
+
+def _orphans(
+    stores: t.Mapping[str, t.Mapping[str, t.Any]], places: t.Mapping[str, Root], known: _Known, newest: float
+) -> dict[str, dict[str, t.Any]]:
+    """By store, the files in its own folders that the dump does not refer to."""
+    found = {}
+    for name, store in sorted(stores.items()):
+        root = places.get(str(store.get("dataset")))
+        if root is None or store.get("relative_root") is None:
+            continue
+        counts: dict[str, t.Any] = {"files": 0, "bytes": 0, "newer": 0, "examples": []}
+        for folder in _datajoint.owned_folders(store):
+            top = os.path.join(os.fsencode(store["relative_root"]), os.fsencode(folder))
+            for path, status in _unknown(root.mirror, str(store["dataset"]), top, known):
+                if status.st_mtime > newest:
+                    counts["newer"] += 1
+                    continue
+                counts["files"] += 1
+                counts["bytes"] += status.st_size
+                if len(counts["examples"]) < _EXAMPLES:
+                    counts["examples"].append(_content.shown(path))
+        found[name] = counts
+    return found
+
+
+def _unknown(root: bytes, dataset: str, top: bytes, known: _Known) -> t.Iterator[tuple[bytes, os.stat_result]]:
+    for folder, folders, names in os.walk(os.path.join(root, top)):
+        inside = os.path.relpath(folder, root)
+        folders[:] = sorted(
+            name for name in folders if _number(dataset, os.path.join(inside, name)) not in known.folders
+        )
+        for name in sorted(names):
+            path = os.path.join(inside, name)
+            if _datajoint.is_passing(name) or _number(dataset, path) in known.paths:
+                continue
+            try:
+                yield path, os.lstat(os.path.join(root, path))
+            except FileNotFoundError:
+                continue
 
 
 def _look(root: bytes, path: bytes, size: int | None, is_folder: bool) -> str | None:

@@ -11,8 +11,9 @@ short_description: Look up every external file that a dump refers to
 version_added: "0.1.0"
 author: labops.backup contributors (@labops)
 description:
-  - Reads C(references.jsonl) of a dump set and looks up each file in the mirror of its dataset, and where it is not
-    there in the quarantine. Existence and size are compared, content is not.
+  - Reads C(references.jsonl) of a dump set and looks up each file in the mirror of its dataset or in the tree of the
+    source itself, and where it is not there in the quarantine. Existence and size are compared, and with
+    O(depth=content) the bytes as well, where DataJoint keeps a hash of them.
   - A file that is only in the quarantine is not in the archive of the mirror, so it makes RV(ok) false;
     M(labops.backup.quarantine_restore) brings it back. A link that leads out of the folder of the dataset is not the
     file.
@@ -28,12 +29,33 @@ options:
     required: true
   roots:
     description:
-      - For each dataset, by its name, a dictionary with C(mirror), the folder that holds its files, and where there is
-        one C(quarantine), the quarantine of that mirror as M(labops.backup.rsync_pull) fills it.
+      - For each dataset, by its name, the folder that holds its files, which is a mirror or the source's own tree; or a
+        dictionary with C(mirror), that folder, and where there is one C(quarantine), the quarantine of that mirror as
+        M(labops.backup.rsync_pull) fills it.
       - With C(generation), the generation that was archived, and C(generation_file), where the mirror's is written
         down, the mirror must be at that generation from the beginning to the end.
     type: dict
     required: true
+  depth:
+    description:
+      - V(size) compares existence and size.
+      - V(content) reads each file and compares its MD5 with what DataJoint keeps, which is one for blobs and
+        attachments, for what 2.x stores by hash, and for files by path up to a size that may be configured in 0.x.
+        C(npy), C(object) and C(filepath) of 2.x have none; the content manifest of a recovery point has.
+    type: str
+    choices: [size, content]
+    default: size
+  orphans:
+    description:
+      - Whether to look for files in the stores that the dump does not refer to, in the folders that are DataJoint's
+        own. They are no failure. Needs about 100 bytes of memory a reference.
+    type: bool
+    default: false
+  since:
+    description:
+      - When the dump began, as in its manifest (C(2026-11-23T02:15:00Z)). An orphan that was modified later is not of
+        its time, which is normal; it is counted as C(newer) only.
+    type: str
 """
 
 EXAMPLES = r"""
@@ -49,6 +71,14 @@ EXAMPLES = r"""
       data: {mirror: /srv/backup/mirror/tatchu/data}
   register: references
   failed_when: not references.ok
+
+- name: Do the restored stores hold what the rows say, byte by byte?
+  labops.backup.datajoint_verify_info:
+    references_file: /datajoint-db/dumps/20261123T021500Z-3fa9c1/references.jsonl
+    roots: {blobs: /datajoint-db/blobs, data: /datajoint-data}
+    depth: content
+    orphans: true
+    since: "2026-11-23T02:15:00Z"
 """
 
 RETURN = r"""
@@ -68,6 +98,28 @@ wrong_size:
   description: Files that a row uses and that have another size.
   returned: success
   type: int
+wrong_content:
+  description: Files that a row uses and that have other content. Always 0 with O(depth=size).
+  returned: success
+  type: int
+hashed:
+  description: Number of files that were read.
+  returned: success
+  type: int
+hashed_bytes:
+  description: Their size in bytes.
+  returned: success
+  type: int
+without_hash:
+  description: Number of files whose content nothing in the database tells, with O(depth=content).
+  returned: success
+  type: int
+orphans:
+  description:
+    - For each store the number of C(files) that the dump does not refer to, their C(bytes), the first 20 as
+      C(examples), and how many more are C(newer) than O(since). Empty unless O(orphans).
+  returned: success
+  type: dict
 unresolved:
   description:
     - References that a row uses and that lead to no place, because the store is not known or outside of all datasets,
@@ -87,7 +139,8 @@ tracked_only:
   returned: success
   type: int
 unused:
-  description: C(missing), C(wrong_size), C(unresolved) and C(in_quarantine) among those. They are no failure.
+  description:
+    - C(missing), C(wrong_size), C(wrong_content), C(unresolved) and C(in_quarantine) among those. They are no failure.
   returned: success
   type: dict
 examples:
@@ -108,11 +161,21 @@ from ansible_collections.labops.backup.plugins.module_utils._module import run_m
 ARGUMENT_SPEC: dict[str, t.Any] = {
     "references_file": {"type": "path", "required": True},
     "roots": {"type": "dict", "required": True},
+    "depth": {"type": "str", "choices": ["size", "content"], "default": "size"},
+    "orphans": {"type": "bool", "default": False},
+    "since": {"type": "str"},
 }
 
 
 def _work(module: AnsibleModule) -> dict[str, t.Any]:
-    return _verify_references.verify(module.params["references_file"], module.params["roots"])
+    options = module.params
+    return _verify_references.verify(
+        options["references_file"],
+        options["roots"],
+        content=options["depth"] == "content",
+        orphans=options["orphans"],
+        since=options["since"],
+    )
 
 
 def main() -> None:

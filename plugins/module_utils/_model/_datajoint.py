@@ -26,6 +26,7 @@ DEFAULT_SUBFOLDING = (2, 2)
 _COMMENT_0 = re.compile(r":(?:blob|attach|filepath)@([^:]+):")
 _COMMENT_2 = re.compile(r":<([^@>]+)@([^>]*)>:")
 _ANY_COMMENT = re.compile(r":(?:[a-z]\w*|<[^>]+>|(?:blob|attach|filepath)@[^:]+):")
+_DIGEST_NAME = re.compile(rb"[0-9a-f]{32}(?:\Z|\.)")
 _LARGEST = 2**63 - 1
 _HIDDEN = ("~log", "~jobs", "~lineage")
 
@@ -229,6 +230,40 @@ def encode_reference(path: bytes | None, **facts: object) -> bytes:
         except UnicodeDecodeError:
             body["path_b64"] = base64.b64encode(path).decode()
     return json.dumps(body, sort_keys=True, separators=(",", ":"), ensure_ascii=True).encode() + b"\n"
+
+
+def expected_content(reference: t.Mapping[str, t.Any], path: bytes) -> tuple[bytes, bytes] | None:
+    """What goes before a file's bytes, and the MD5 of both; None where DataJoint keeps no hash of the content.
+
+    0.x names a blob by its MD5 and an attachment by that of its name, a NUL and its content (C(external.py)); it keeps
+    the MD5 of a file by path up to a size that may be configured. 2.x keeps one in base32 for what it stores by hash
+    (C(hash_registry.py)), and none for C(npy), C(object) and C(filepath).
+    """
+    known, name = reference.get("contents_hash"), posixpath.basename(path)
+    if isinstance(known, str):
+        return _md5(known)
+    if reference.get("kind") not in ("blob", "attach") or not _DIGEST_NAME.match(name):
+        return None
+    return (name[33:] + b"\0" if reference["kind"] == "attach" else b""), bytes.fromhex(name[:32].decode())
+
+
+def _md5(text: str) -> tuple[bytes, bytes] | None:
+    try:
+        found = bytes.fromhex(text) if len(text) == 32 else base64.b32decode(text.upper() + "=" * (-len(text) % 8))
+    except ValueError:
+        return None
+    return (b"", found) if len(found) == 16 else None
+
+
+def owned_folders(store: t.Mapping[str, t.Any]) -> list[str]:
+    """The folders of a store, relative to it, in which every file is DataJoint's own; a store may hold others too."""
+    ours = sorted(store.get("subfolding") or {})
+    return ours + (["_hash", "_schema"] if "2.x" in store.get("layouts", ()) else [])
+
+
+def is_passing(name: bytes) -> bool:
+    """Whether a file is one that DataJoint was still writing, or describes a folder beside it."""
+    return name.endswith((b".saving", b".copying", b".manifest.json"))
 
 
 def reference_path(body: t.Mapping[str, t.Any]) -> bytes | None:

@@ -139,3 +139,25 @@ def test_key_tables_are_those_that_nothing_computes_again_the_most_needed_first(
 def test_key_tables_without_datajoint_are_those_that_others_need_or_all() -> None:
     assert _datajoint.key_tables(manifest(False, KEYS)) == ["lab.#species", "lab.subject", "lab._scan"]
     assert len(_datajoint.key_tables(manifest(False, []))) == 10
+
+
+HASH = "0123456789abcdef0123456789abcdef"
+
+
+@pytest.mark.parametrize(
+    ("reference", "path", "expected"),
+    [
+        ({"kind": "blob"}, f"s/01/23/{HASH}", (b"", bytes.fromhex(HASH))),
+        ({"kind": "attach"}, f"s/{HASH}.a b.tar.gz", (b"a b.tar.gz\0", bytes.fromhex(HASH))),
+        ({"kind": "blob"}, "explicit/place", None),
+        ({"kind": "filepath"}, f"raw/{HASH}", None),
+        ({"kind": "filepath", "contents_hash": HASH}, "raw/a", (b"", bytes.fromhex(HASH))),
+        ({"kind": "hash", "contents_hash": "aerukz4jvpg66ajdivtytk6n54"}, "_hash/x", (b"", bytes.fromhex(HASH))),
+        ({"kind": "hash", "contents_hash": "not a hash"}, "_hash/x", None),
+        ({"kind": "npy"}, "_schema/x.npy", None),
+    ],
+)
+def test_what_tells_the_content_of_a_file(
+    reference: dict[str, str], path: str, expected: tuple[bytes, bytes] | None
+) -> None:
+    assert _datajoint.expected_content(reference, path.encode()) == expected

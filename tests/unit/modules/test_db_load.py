@@ -2,6 +2,7 @@
 # SPDX-License-Identifier: GPL-3.0-or-later
 from __future__ import annotations
 
+import functools
 import json
 import pathlib
 import typing as t
@@ -15,6 +16,13 @@ RunModule = t.Callable[..., dict[str, t.Any]]
 PEOPLE = ["anna@%", "former@localhost", "liam.o'brien@%.lab.example", "zhang@10.9.9.%"]
 LAB = ["lab_admin@127.0.0.1", "lab_admin@localhost", "lab_curator", "lab_reader", "lab_worker@localhost"]
 EVERYBODY = sorted([*PEOPLE, *LAB])
+
+
+@functools.cache
+def parsed(text: str) -> Reader:
+    reader = Reader()
+    reader.feed(text.encode())
+    return reader
 
 
 class Server:
@@ -53,9 +61,7 @@ class Server:
         return _command.Outcome(tuple(argv), rc, b"", stderr, 0.5)
 
     def answer(self, sql: str) -> list[list[t.Any]]:
-        reader = Reader()
-        if self.loads:
-            reader.feed(self.loads[-1].encode())
+        reader = parsed(self.loads[-1] if self.loads else "")
         objects = [["tables", schema.name, name] for schema in reader.schemas.values() for name in schema.tables]
         objects += [["views", schema.name, name] for schema in reader.schemas.values() for name in schema.views]
         if self.extra_table:
