@@ -52,7 +52,8 @@ def document(hosts: t.Mapping[str, Host], servers: t.Sequence[str], now: str) ->
 
     :param hosts: variables by host name: ``backup_plan``, and the results ``status_runs`` (of ``run_record_info``),
         ``status_points`` (of ``recovery_point_info``, one a source), ``status_quarantines`` (of
-        ``quarantine_info``, one a dataset) and ``status_holds`` (of ``backup_hold_info``). A server without them did not answer.
+        ``quarantine_info``, one a dataset) and ``status_holds`` (of ``backup_hold_info``). A server without them did
+        not answer.
     :return: ``ok`` (everything could be read), ``problems``, and ``servers``.
     """
     entries = [_server(name, hosts[name]) for name in servers]
