@@ -68,7 +68,7 @@ class _Seen:
     def problems(self) -> list[str]:
         """Why the fence does not hold."""
         return [
-            *(f"{unit.name} can be started" for unit in self.units if not _is_barred(unit.name)),
+            *(f"{unit.name} can be started" for unit in self.units if not _is_shut(unit)),
             *(f"{unit.name} runs" for unit in self.units if unit.running),
             *(f"the crontab {saved['path']} is in its place" for saved in self.crontabs),
             *(f"the container {one.name} runs" for one in self.containers if one.running),
@@ -172,11 +172,10 @@ def _keep_aside(record: str, saved: dict[str, t.Any]) -> None:
 
 def _close(request: Request, seen: _Seen) -> list[str]:
     """Bar the doors first, then send out who is inside; returns the names of what was stopped."""
-    names = [unit.name for unit in seen.units]
-    bars = [name for name in names if not _is_barred(name)]
-    for name in bars:
+    open_units = [unit.name for unit in seen.units if not _is_shut(unit)]
+    for name in open_units:
         _bar(name)
-    if bars:
+    if open_units:
         _systemd.reload()
     for saved in seen.crontabs:
         _crontab.remove(saved["path"])
@@ -190,6 +189,11 @@ def _close(request: Request, seen: _Seen) -> list[str]:
 
 def _folder(name: str) -> str:
     return os.path.join(_UNITS, f"{name}.d")
+
+
+def _is_shut(unit: _systemd.Unit) -> bool:
+    """Whether a unit cannot be started: the bar is there, and systemd has read it."""
+    return _is_barred(unit.name) and (not unit.loaded or os.path.join(_folder(unit.name), _FILE) in unit.drop_ins)
 
 
 def _is_barred(name: str) -> bool:
@@ -270,12 +274,10 @@ def release(request: Request, *, dry_run: bool) -> dict[str, t.Any]:
 
 
 def _unbar(units: t.Iterable[t.Mapping[str, t.Any]]) -> None:
-    removed = False
     for unit in units:
         folder = _folder(unit["name"])
         if os.path.isdir(folder):
-            removed |= _fence_record.take_away(os.path.join(folder, _FILE))
+            _fence_record.take_away(os.path.join(folder, _FILE))
             if not unit["folder"] and not os.listdir(folder):
                 os.rmdir(folder)
-    if removed:
-        _systemd.reload()
+    _systemd.reload()

@@ -72,16 +72,12 @@ def put(
     _document.sync_folder(os.path.dirname(path))
 
 
-def take_away(path: str) -> bool:
-    """Remove a file that :func:`put` wrote, or began to; whether anything was there."""
-    found = False
-    for name in (path, _temporary(path)):
+def take_away(path: str) -> None:
+    """Remove a file that :func:`put` wrote, or began to."""
+    for name in (_temporary(path), path):
         with contextlib.suppress(FileNotFoundError):
             os.unlink(name)
-            found = True
-    if found:
-        _document.sync_folder(os.path.dirname(path))
-    return found
+    _document.sync_folder(os.path.dirname(path))
 
 
 def _temporary(path: str) -> str:

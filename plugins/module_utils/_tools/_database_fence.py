@@ -209,3 +209,34 @@ def configured() -> dict[str, str] | None:
         name, equals, value = line.removeprefix("--").partition("=")
         found[name.replace("-", "_")] = value if equals else "1"
     return found
+
+
+# What counts up when rows or tables change. Temporary tables and refused statements do not count (seen with 10.11).
+_COUNTERS = ("Handler_write", "Handler_update", "Handler_delete", "Binlog_commits")
+_DEFINITIONS = re.compile(r"com_(?:alter|create|drop|rename)_\w+|com_truncate|com_load\Z")
+
+
+def counters(connection: _database.Connection) -> dict[str, int]:
+    """The server's own counters of changes since it was started."""
+    mariadb = _database.server(connection).engine == "mariadb"
+    table = "information_schema.GLOBAL_STATUS" if mariadb else "performance_schema.global_status"
+    rows = _database.query(
+        connection,
+        "SELECT JSON_ARRAY(VARIABLE_NAME, VARIABLE_VALUE)"
+        f" FROM {table} WHERE VARIABLE_NAME LIKE 'Com\\\\_%' OR VARIABLE_NAME LIKE 'Handler\\\\_%'"
+        " OR VARIABLE_NAME = 'Binlog_commits';",
+    )
+    found = {str(name).capitalize(): str(value) for name, value in rows}
+    wanted = [name for name in found if name in _COUNTERS or _DEFINITIONS.match(name.lower())]
+    return {name: int(found[name]) for name in wanted if found[name].isdigit()}
+
+
+def transactions(connection: _database.Connection) -> list[tuple[str, str]]:
+    """Who has a transaction open that changed rows, and how many."""
+    rows = _database.query(
+        connection,
+        "SELECT JSON_ARRAY(trx_mysql_thread_id, trx_rows_modified) FROM information_schema.INNODB_TRX"
+        " WHERE trx_rows_modified > 0;",
+    )
+    sessions = {session.number: f"{session.user}@{session.host}" for session in look(connection).sessions}
+    return sorted((sessions.get(int(number), f"session {number}"), f"{rows} rows changed") for number, rows in rows)

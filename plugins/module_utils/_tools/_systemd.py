@@ -14,7 +14,7 @@ from ansible_collections.labops.backup.plugins.module_utils._errors import Backu
 from ansible_collections.labops.backup.plugins.module_utils._tools import _command
 
 _NAME = re.compile(r"[A-Za-z0-9:_.\\@-]+\.(?:service|timer|socket|path|target|mount|automount|scope|slice)\Z")
-_PROPERTIES = ("LoadState", "ActiveState", "SubState", "UnitFileState", "Type", "NeedDaemonReload")
+_PROPERTIES = ("LoadState", "ActiveState", "UnitFileState", "Type", "DropInPaths")
 _RUNNING = frozenset({"active", "activating", "reloading", "deactivating", "refreshing"})
 _POLL_SECONDS = 0.2
 
@@ -25,11 +25,15 @@ class Unit:
 
     :param found: systemd knows it; one that nobody installed is not found.
     :param running: it runs, begins or ends.
+    :param loaded: systemd has read its files; one that is masked, or not found, has none that count.
+    :param drop_ins: the files that systemd read beside the unit's own, blanks in a name aside.
     :param once: it does a piece of work and ends by itself; then C(activating) means that it is at it.
     """
 
     name: str
     found: bool
+    loaded: bool
+    drop_ins: tuple[str, ...]
     active: str
     enabled: str
     running: bool
@@ -60,6 +64,8 @@ def look(name: str) -> Unit:
     return Unit(
         name,
         values.get("LoadState") != "not-found",
+        values.get("LoadState") == "loaded",
+        tuple(values.get("DropInPaths", "").split()),
         active,
         values.get("UnitFileState", ""),
         active in _RUNNING,

@@ -95,6 +95,14 @@ def test_every_path_of_the_documented_default() -> None:
         "retention_journal": "/var/lib/labops-backup/retention/tatchu.json",
         "ledger": "/var/lib/labops-backup/ledger",
         "staging": "/srv/backup/staging/tatchu",
+        "hold": "/var/lib/labops-backup/hold/tatchu.json",
+        "incident": {
+            "directory": "/var/lib/labops-backup/incident",
+            "hold": "/var/lib/labops-backup/incident/hold.json",
+            "writers": "/var/lib/labops-backup/incident/writers.json",
+            "database": "/var/lib/labops-backup/incident/database.json",
+        },
+        "writers": {"units": [], "timers": [], "crontabs": [], "containers": [], "accounts": []},
         "datajoint_stores": {},
         "dump_directory": "/datajoint-db/dumps",
     }
@@ -125,6 +133,7 @@ def test_every_path_of_the_documented_default() -> None:
         "rehash_percent": 0.0,
         "repository": "/srv/backup/borg/tatchu/database",
         "lock": "/run/labops-backup/tatchu.database.lock",
+        "hold": "/var/lib/labops-backup/hold/tatchu.json",
     }
     assert (datasets[1]["marker"], datasets[1]["quarantine"]) == (
         {"source": "tatchu", "dataset": "blobs"},
@@ -605,3 +614,38 @@ def test_the_hash_tells_inventories_apart_and_nothing_else() -> None:
     same = {_inventory.inventory_hash(plan()), _inventory.inventory_hash(json.loads(json.dumps(plan())))}
     assert len(same) == 1 and len(same.pop()) == 64
     assert _inventory.inventory_hash(plan({"backup_compression": "lz4"})) != _inventory.inventory_hash(plan())
+
+
+# ----------------------------------------------------------------------------------------------------------- writers
+
+
+def test_who_writes_is_taken_as_it_is_named() -> None:
+    named = {
+        "units": ["datajoint-worker@1.service", "upload.socket"],
+        "timers": ["collect.timer"],
+        "crontabs": ["anna", "/etc/cron.d/lab"],
+        "containers": ["ingest_1"],
+        "accounts": ["liam.o'brien@%.lab.example", "me@home@%"],
+    }
+    assert plan({"backup_writers": named})[0]["writers"] == named
+    assert plan({"backup_writers": {"units": None}})[0]["writers"]["units"] == []
+
+
+@pytest.mark.parametrize(
+    ("writers", "why"),
+    [
+        (["x"], "backup_writers is not a mapping"),
+        ({"services": []}, "backup_writers has the unknown field 'services'"),
+        ({"units": "a.service"}, "backup_writers: units is not a list"),
+        ({"units": ["worker"]}, "'worker' in units is no name of such a unit with its kind"),
+        ({"units": ["a b.service"]}, "'a b.service' in units is no name"),
+        ({"timers": ["worker.service"]}, "'worker.service' in timers is no name of such a unit"),
+        ({"units": ["worker.timer"]}, "'worker.timer' in units is no name of such a unit"),
+        ({"crontabs": ["../root"]}, "'../root' in crontabs is neither a user nor an absolute path"),
+        ({"crontabs": ["/etc/../x"]}, "crontabs: '/etc/../x' is not an absolute path"),
+        ({"containers": ["--all"]}, "'--all' in containers is no name of a container"),
+        ({"accounts": ["lab_worker"]}, "'lab_worker' in accounts is not of the form user@host"),
+    ],
+)
+def test_a_writer_that_cannot_be_one_is_refused(writers: t.Any, why: str) -> None:
+    assert why in refusal({"backup_writers": writers})

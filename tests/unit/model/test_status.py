@@ -46,7 +46,8 @@ def server(points: t.Sequence[t.Any] = (), runs: t.Sequence[t.Any] = (), **more:
         "unreadable": more.pop("unreadable", []),
         "quarantines": more.pop("quarantines", []),
     }
-    return {"server": "loki", "problem": "", "sources": [source], "runs": list(runs), "unreadable_runs": [], **more}
+    rest = {"holds": [], "holds_problem": "", "runs": list(runs), "unreadable_runs": []}
+    return {"server": "loki", "problem": "", "sources": [source], **rest, **more}
 
 
 def lines(*arguments: t.Any, **more: t.Any) -> list[str]:
