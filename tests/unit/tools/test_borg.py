@@ -566,3 +566,62 @@ def test_a_warning_of_check_is_damage(recorded_borg: t.Any, repository: _borg.Re
         repository.check("data")
     assert caught.value.rc == 1
     assert "remove nothing from it" in caught.value.remedy
+
+
+# ---------------------------------------------------------------------------------------------------------- extract
+
+
+def test_the_arguments_of_an_extract(
+    recorded_borg: t.Any, repository: _borg.Repository, tmp_path: pathlib.Path
+) -> None:
+    paths = [b"blobs/a", b"blobs/new\nline", b"blobs/\xff", b"blobs/blank ", "blobs/ü {now}".encode()]
+    (selection,) = _borg.selections(paths, str(tmp_path), top=b"blobs")
+    recorded_borg.will("extract_tree", "extract_tree")
+    reached: list[int] = []
+    repository.extract(
+        FIRST,
+        "/out",
+        selection=selection,
+        stall_seconds=60,
+        pass_fds=(9,),
+        on_progress=lambda record: reached.append(record["current"]),
+    )
+    repository.extract(FIRST, "/out", selection=None, stall_seconds=None)
+    front = ["--progress", "extract", "--numeric-ids", "--sparse"]
+    assert recorded_borg.verbs == [
+        [
+            *front,
+            *("--pattern=+pf:blobs/new\nline", "--pattern=+pf:blobs/\udcff", "--pattern=+pf:blobs/blank "),
+            *("--patterns-from", str(tmp_path / "first"), f"{PATH}::{FIRST}"),
+        ],
+        [*front, f"{PATH}::{FIRST}"],
+    ]
+    assert (tmp_path / "first").read_text() == "+pf:blobs\n+pf:blobs/a\n+pf:blobs/ü {now}\n-re:^\n"
+    call = recorded_borg.calls[0]
+    assert (call["cwd"], call["stall_seconds"], call["pass_fds"]) == ("/out", 60, (9,))
+    assert reached == [0, 100, 105]
+
+
+def test_a_selection_of_many_odd_names_is_cut(tmp_path: pathlib.Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(_borg, "_ARGUMENT_BYTES", 100)
+    odd = [b"blobs/%d\n" % number for number in range(5)]
+    found = _borg.selections([b"blobs/even", *odd], str(tmp_path), top=b"blobs")
+    assert [selection.paths for selection in found] == [tuple(odd[:2]), tuple(odd[2:4]), tuple(odd[4:])]
+    assert [pathlib.Path(selection.file).read_bytes() for selection in found] == [
+        b"+pf:blobs\n+pf:blobs/even\n-re:^\n",
+        b"+pf:blobs\n-re:^\n",
+        b"+pf:blobs\n-re:^\n",
+    ]
+
+
+def test_a_warning_of_an_extract_is_a_failure(recorded_borg: t.Any, repository: _borg.Repository) -> None:
+    recorded_borg.will("create_warning")
+    with pytest.raises(_borg.BorgError, match="not everything could be written as it is in the archive"):
+        repository.extract(FIRST, "/out", selection=None, stall_seconds=None)
+
+
+@pytest.mark.parametrize(
+    ("time", "kept"), [(-1, False), (0, True), (2147310847 * 10**9, True), (2147310847 * 10**9 + 1, False)]
+)
+def test_times_that_borg_keeps(time: int, kept: bool) -> None:
+    assert _borg.keeps_time(time) is kept
