@@ -1,7 +1,7 @@
 # Copyright: (c) 2026, the labops.backup contributors
 # SPDX-License-Identifier: GPL-3.0-or-later
 # PRIVATE to labops.backup: no stable interface.
-"""What an incident has destroyed: live trees against the content manifests of a recovery point."""
+"""What an incident has destroyed: live trees and the live database against the manifests of a recovery point."""
 
 from __future__ import annotations
 
@@ -19,7 +19,9 @@ from ansible_collections.labops.backup.plugins.module_utils._host import (
     _live_tree,
     _tree,
 )
-from ansible_collections.labops.backup.plugins.module_utils._model import _content, _loss
+from ansible_collections.labops.backup.plugins.module_utils._model import _content, _dump_manifest, _loss
+from ansible_collections.labops.backup.plugins.module_utils._model._dump_text import Reader, Schema
+from ansible_collections.labops.backup.plugins.module_utils._tools import _database
 
 CONTENT = "content"
 _RESTORE = "restore"
@@ -261,3 +263,85 @@ class _Progress:
                 "seconds": round(now - self._started, 3),
             },
         )
+
+
+# -------------------------------------------------------------------------------------------------------- databases
+
+
+def compare_database(manifest_file: str, connection: _database.Connection) -> dict[str, t.Any]:
+    """Compare the live database; returns RV(database) of the module ``loss_scope_info``.
+
+    :param manifest_file: the manifest of the point's dump set, from the seal.
+    :raises BackupError: when the manifest cannot be believed. A server that does not answer is a result.
+    """
+    started = time.monotonic()
+    manifest = _believed(manifest_file)
+    try:
+        server = _database.server(connection)
+        there = _database.schemas(connection)
+    except BackupError as error:
+        found = _loss.database_gone(manifest, error.what)
+    else:
+        found = _look_into(manifest, connection, server, there)
+    return {"dump_set": manifest["id"], **found, "seconds": round(time.monotonic() - started, 3)}
+
+
+def _believed(path: str) -> dict[str, t.Any]:
+    try:
+        manifest = _document.read(path)
+    except FileNotFoundError:
+        raise BackupError(
+            f"there is no manifest {path} of a dump set",
+            untouched=_UNTOUCHED,
+            remedy="Copy it from the seal of the recovery point",
+        ) from None
+    problems = _dump_manifest.problems(manifest, str(manifest.get("id")))
+    if problems:
+        raise BackupError(f"{path} cannot be believed: {'; '.join(problems)}", untouched=_UNTOUCHED)
+    return manifest
+
+
+def _look_into(
+    manifest: t.Mapping[str, t.Any], connection: _database.Connection, server: _database.Server, there: t.Sequence[str]
+) -> dict[str, t.Any]:
+    expected = sorted(manifest["schemas"])
+    present = [name for name in expected if name in there]
+    by_digest = _loss.comparable(manifest, server.engine, server.version)
+    found = {name: _loss.schema_gone(manifest, name, _loss.LOST) for name in expected}
+    reasons: dict[str, str] = {}
+    for name, (live, inventory) in _read_schemas(connection, present, reasons).items():
+        found[name] = _loss.schema(manifest, live, inventory, by_digest=by_digest)
+    for name, reason in reasons.items():
+        found[name] = {**_loss.schema_gone(manifest, name, _loss.UNREADABLE), "reason": reason}
+    return _loss.database(found, sorted(set(there) - set(expected)), by_digest=by_digest)
+
+
+_Live = dict[str, tuple[Schema, t.Mapping[str, t.Sequence[str]]]]
+
+
+def _read_schemas(connection: _database.Connection, names: t.Sequence[str], reasons: dict[str, str]) -> _Live:
+    """What the schemas hold, by the dump tool; nothing of it is written anywhere.
+
+    The tool stops at the first table that cannot be read. Then every schema is asked for alone.
+
+    :param reasons: gets the schemas that cannot be read, and why.
+    """
+    if not names:
+        return {}
+    try:
+        inventory = _database.inventory(connection, names)
+        views = [(schema, view) for schema, objects in inventory.items() for view in objects["views"]]
+        reader = Reader()
+        _database.dump(connection, names, reader.feed, without=_database.broken_views(connection, views))
+        problems = reader.problems() + [f"{name} is not in the dump" for name in names if name not in reader.schemas]
+        if problems:
+            raise BackupError(f"what the dump tool says is no whole dump: {'; '.join(problems)}")
+        return {name: (reader.schemas[name], inventory[name]) for name in names}
+    except BackupError as error:
+        if len(names) == 1:
+            reasons[names[0]] = error.what
+            return {}
+    found: _Live = {}
+    for name in names:
+        found |= _read_schemas(connection, [name], reasons)
+    return found

@@ -17,7 +17,7 @@ from dataclasses import asdict, dataclass, field
 
 from ansible_collections.labops.backup.plugins.module_utils._errors import BackupError
 from ansible_collections.labops.backup.plugins.module_utils._host import _content_manifest, _document
-from ansible_collections.labops.backup.plugins.module_utils._model import _content, _history, _point
+from ansible_collections.labops.backup.plugins.module_utils._model import _content, _datajoint, _history, _point
 from ansible_collections.labops.backup.plugins.module_utils._tools import _borg
 
 FOLDER = "history"
@@ -164,7 +164,7 @@ def _taken_out(repository: _borg.Repository, cache_dir: str) -> t.Iterator[_Seal
 
 def _look(seals: _Seals, point: t.Mapping[str, t.Any], before: t.Mapping[str, t.Mapping[str, t.Any]]) -> Document:
     """Compare a point with the ones before it, by dataset."""
-    facts: Document = {"datasets": {}, "database": None, "tables": None, "by_hand": []}
+    facts: Document = {"datasets": {}, "database": None, "tables": None, "key_tables": []}
     steps: Document = {}
     for dataset in datasets_of(point):
         try:
@@ -189,7 +189,7 @@ def _look(seals: _Seals, point: t.Mapping[str, t.Any], before: t.Mapping[str, t.
         except (BackupError, OSError) as error:
             seals.warnings.append(f"the tables of {point['point']} were left out: {error}")
         else:
-            facts |= {"tables": _history.tables(manifest), "by_hand": _history.entered_by_hand(manifest)}
+            facts |= {"tables": _history.tables(manifest), "key_tables": _datajoint.key_tables(manifest)}
     return {
         "seal": dict(point["seal"]),
         "before": {dataset: one["seal"]["archive_id"] for dataset, one in before.items()},

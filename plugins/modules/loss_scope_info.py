@@ -18,6 +18,8 @@ description:
   - Owner, mode, time, size, kind, content, the target of symbolic links and the names of hard links are compared. ACLs,
     extended attributes and the numbers of devices are not, since content manifests do not hold them.
   - The time of a folder makes no difference, it changes with every file that comes or goes.
+  - The database is read by its dump tool, as M(labops.backup.db_dump) does, and nothing is written. A server that does
+    not answer has lost everything; that, too, is a result.
   - What lies below C(.labops-aside-*) at the root of a tree was put there by a restore and never counts. Sockets never
     count, no archive has them.
 extends_documentation_fragment: [labops.backup._attributes.INFO_MODULE]
@@ -53,6 +55,23 @@ options:
         type: str
         choices: [content, metadata]
         default: content
+  database:
+    description: The database to be compared.
+    type: dict
+    suboptions:
+      manifest:
+        description:
+          - The C(manifest.json) of the point's dump set, as it is in the seal.
+          - Without digests in it, or when the server is of another engine or series, numbers of rows are compared and
+            not what is in them.
+        type: path
+        required: true
+      defaults_file:
+        description: As O(ignore:defaults_file) of M(labops.backup.db_dump).
+        type: path
+      socket:
+        description: As O(ignore:socket) of M(labops.backup.db_dump).
+        type: path
   lists_dir:
     description:
       - A folder for lists of paths relative to the tree, as raw bytes with NUL after each, mode 0600. Created with mode
@@ -201,13 +220,66 @@ files:
       description: Bytes a second that were read.
       type: int
       sample: 177042641
+database:
+  description: What was found of the database.
+  returned: when O(database) is given
+  type: dict
+  contains:
+    dump_set:
+      description: The dump set that it was compared with.
+      type: str
+      sample: 20261123T021500Z-3fa9c1
+    state:
+      description:
+        - V(lost) if the server does not answer or has none of the schemas, V(intact) if nothing is missing or other,
+          otherwise V(damaged). Tables with more rows than in the point are no damage.
+      type: str
+      sample: damaged
+    reason:
+      description: Why it is not intact, for people; empty if it is.
+      type: str
+      sample: "lab_subject: 1 table with fewer rows"
+    server:
+      description: V(up) or V(down); down is also one that lets nobody in.
+      type: str
+      sample: up
+    compared:
+      description: V(digests), V(counts), or V(nothing) if the server is down.
+      type: str
+      sample: digests
+    damaged_schemas:
+      description: The schemas that are not intact.
+      type: list
+      elements: str
+      sample: [lab_subject]
+    newer_schemas:
+      description: Schemas that the point does not have.
+      type: list
+      elements: str
+      sample: []
+    schemas:
+      description:
+        - By name, for each schema of the point, its C(state) (V(intact), V(damaged), V(lost), V(unreadable)) and
+          C(reason), C(expected) with numbers of C(tables) and C(rows), and the C(rows) that it has.
+        - C(missing) and C(newer) are names of tables, C(fewer) and C(more) those with another number of rows, each with
+          C(table), C(rows) and C(expected); of one with more rows nobody knows whether it lost some, too. C(content)
+          are tables with as many rows and other ones, C(structure) those declared otherwise, C(objects) views,
+          triggers, routines and events that are missing, and C(code) says whether the text of any of them is another.
+        - Rows of DataJoint's log and jobs (C(~log), C(~jobs), C(~~*)) are not compared.
+      type: dict
+      sample: {}
+    seconds:
+      description: How long it took, in seconds.
+      type: float
+      sample: 1.207
 """
 
 import typing as t
 
 from ansible.module_utils.basic import AnsibleModule
-from ansible_collections.labops.backup.plugins.module_utils import _loss_scope
+from ansible_collections.labops.backup.plugins.module_utils import _arguments, _loss_scope
 from ansible_collections.labops.backup.plugins.module_utils._module import run_module
+from ansible_collections.labops.backup.plugins.module_utils._tools import _database
 
 ARGUMENT_SPEC: dict[str, t.Any] = {
     "files": {
@@ -221,6 +293,7 @@ ARGUMENT_SPEC: dict[str, t.Any] = {
             "depth": {"type": "str", "choices": ["content", "metadata"], "default": "content"},
         },
     },
+    "database": {"type": "dict", "options": {"manifest": {"type": "path", "required": True}, **_arguments.DATABASE}},
     "lists_dir": {"type": "path"},
     "progress_file": {"type": "path"},
 }
@@ -230,13 +303,16 @@ def _look(module: AnsibleModule) -> dict[str, t.Any]:
     options = module.params
     trees = [_loss_scope.Tree.of(entry) for entry in options["files"]]
     dry = module.check_mode
-    return {
-        "files": _loss_scope.compare(
-            trees,
-            lists_dir=None if dry else options["lists_dir"],
-            progress_file=None if dry else options["progress_file"],
-        )
-    }
+    result: dict[str, t.Any] = {}
+    if options["database"] is not None:
+        connection = _database.Connection(options["database"]["defaults_file"], options["database"]["socket"])
+        result["database"] = _loss_scope.compare_database(options["database"]["manifest"], connection)
+    result["files"] = _loss_scope.compare(
+        trees,
+        lists_dir=None if dry else options["lists_dir"],
+        progress_file=None if dry else options["progress_file"],
+    )
+    return result
 
 
 def main() -> None:

@@ -30,8 +30,7 @@ options:
   key_tables:
     description:
       - The tables of which no row must get lost, each as C(SCHEMA.TABLE).
-      - Without any, those that are entered by hand count, which are the manual tables of DataJoint with their parts,
-        and all tables of other schemas.
+      - Without any they are derived as M(labops.backup.db_verify_info) does, from the dumps of all points.
     type: list
     elements: str
     default: []
@@ -62,6 +61,7 @@ options:
 seealso:
   - module: labops.backup.recovery_point_info
   - module: labops.backup.loss_scope_info
+  - module: labops.backup.db_verify_info
 """
 
 EXAMPLES = r"""

@@ -15,12 +15,9 @@ import typing as t
 from dataclasses import asdict, dataclass
 
 from ansible_collections.labops.backup.plugins.module_utils._errors import BackupError
-from ansible_collections.labops.backup.plugins.module_utils._model import _content, _point
+from ansible_collections.labops.backup.plugins.module_utils._model import _content, _loss, _point
 
 EXAMPLES = 20
-# A table of DataJoint that is filled by hand, and its parts: no tier before the name.
-_MANUAL = re.compile(r"[a-z][a-z0-9_]*")
-_HIDDEN = "~"
 _GLOB = re.compile(rb"\*\*|\*|\?|\[!?\]?[^\]]*\]")
 
 Document = dict[str, t.Any]
@@ -124,33 +121,20 @@ def tables(manifest: t.Mapping[str, t.Any]) -> dict[str, int]:
     return {f"{schema}.{table}": rows for schema, found in manifest["tables"].items() for table, rows in found.items()}
 
 
-def entered_by_hand(manifest: t.Mapping[str, t.Any]) -> list[str]:
-    """The tables whose rows nobody can compute again: those of DataJoint's manual tier with their parts.
-
-    In a schema that is not DataJoint's nothing is known, so all tables count.
-    """
-    return sorted(
-        f"{schema}.{table}"
-        for schema, found in manifest["tables"].items()
-        for table in found
-        if _MANUAL.fullmatch(table) or not manifest["schemas"].get(schema, {}).get("datajoint")
-    )
-
-
 def table_step(
     before: t.Mapping[str, int], after: t.Mapping[str, int], key_tables: t.Container[str]
 ) -> tuple[Document, list[Document]]:
     """What became of the tables from one point to the next, and what of it looks like a loss.
 
-    Hidden tables of DataJoint (logs, jobs) come and go and are left out.
+    DataJoint's own log and jobs come and go and are left out.
     """
-    vanished = sorted(name for name in set(before) - set(after) if not _is_hidden(name))
+    vanished = sorted(name for name in set(before) - set(after) if not _is_volatile(name))
     fewer = {name: (before[name], after[name]) for name in sorted(before) if name in after}
-    fewer = {name: rows for name, rows in fewer.items() if rows[1] < rows[0] and not _is_hidden(name)}
+    fewer = {name: rows for name, rows in fewer.items() if rows[1] < rows[0] and not _is_volatile(name)}
     found = {
         "rows": sum(before.values()),
         "rows_after": sum(after.values()),
-        "new": sorted(name for name in set(after) - set(before) if not _is_hidden(name)),
+        "new": sorted(name for name in set(after) - set(before) if not _is_volatile(name)),
         "vanished": vanished,
         "fewer": [{"table": name, "before": rows[0], "after": rows[1]} for name, rows in fewer.items()],
     }
@@ -163,8 +147,8 @@ def table_step(
     return found, reasons
 
 
-def _is_hidden(name: str) -> bool:
-    return name.partition(".")[2].startswith(_HIDDEN)
+def _is_volatile(name: str) -> bool:
+    return _loss.is_volatile(name.rpartition(".")[2])
 
 
 # --------------------------------------------------------------------------------------------------- newest intact
@@ -277,13 +261,14 @@ def tell(
 
     :param points: oldest first.
     :param facts: by point: ``datasets`` (name, then files and bytes), ``database`` (the dataset that holds dumps) and
-        ``tables`` (rows by name), both null without a dump, ``by_hand``.
+        ``tables`` (rows by name), both null without a dump, ``key_tables`` (those that follow from the dump).
     :param steps: by point and dataset: the point before, and what happened since.
-    :param key_tables: empty for those that are entered by hand.
+    :param key_tables: empty for those that follow from the dumps.
     """
     told: list[Document] = []
     alarms: list[Document] = []
-    key_tables = list(key_tables) or sorted({name for one in facts.values() for name in one["by_hand"]})
+    derived = dict.fromkeys(name for one in reversed(points) for name in facts[one["point"]]["key_tables"])
+    key_tables = list(key_tables) or list(derived)
     with_tables = [one for one in points if facts[one["point"]]["tables"] is not None]
     for one in points:
         point = str(one["point"])

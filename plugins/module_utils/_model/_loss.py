@@ -1,16 +1,19 @@
 # Copyright: (c) 2026, the labops.backup contributors
 # SPDX-License-Identifier: GPL-3.0-or-later
 # PRIVATE to labops.backup: no stable interface.
-"""What was lost: one name of a live tree against what a recovery point says about it, and the verdict about a tree."""
+"""What was lost: names of a live tree, and tables of a live database, against what a recovery point says about them."""
 
 from __future__ import annotations
 
 import stat
+import typing as t
 
-from ansible_collections.labops.backup.plugins.module_utils._model import _content
+from ansible_collections.labops.backup.plugins.module_utils._model import _compatibility, _content
+from ansible_collections.labops.backup.plugins.module_utils._model._dump_text import Schema
 
 MISSING, DAMAGED, METADATA, NEWER = "missing", "damaged", "metadata", "newer"
 INTACT, LOST = "intact", "lost"
+UNREADABLE = "unreadable"
 # A damaged dataset and a damaged file are the same word.
 KINDS = (MISSING, DAMAGED, METADATA, NEWER)
 
@@ -62,3 +65,119 @@ def state(*, expected: int, missing: int, differing: int) -> str:
     if expected and missing == expected:
         return LOST
     return DAMAGED if missing or differing else INTACT
+
+
+# -------------------------------------------------------------------------------------------------------- databases
+
+OBJECTS = ("views", "triggers", "routines", "events")
+_VOLATILE = ("~log", "~jobs")
+
+Document = dict[str, t.Any]
+Inventory = t.Mapping[str, t.Mapping[str, t.Sequence[str]]]
+
+
+def is_volatile(table: str) -> bool:
+    """Whether DataJoint itself adds and removes rows of a table all the time: its log, and its jobs."""
+    return table in _VOLATILE or table.startswith("~~")
+
+
+def comparable(manifest: t.Mapping[str, t.Any], engine: str, version: str) -> bool:
+    """Whether digests mean the same on both sides: both texts are those of one engine and series."""
+    return (
+        "digests" in manifest
+        and engine == manifest["engine"]
+        and _compatibility.series(version) == _compatibility.series(manifest["version"])
+    )
+
+
+def schema_gone(manifest: t.Mapping[str, t.Any], name: str, how: str) -> Document:
+    """A schema of which nothing can be told.
+
+    :param how: LOST or UNREADABLE.
+    """
+    expected = manifest["tables"][name]
+    return {
+        "state": how,
+        "reason": "",
+        "expected": {"tables": len(expected), "rows": sum(expected.values())},
+        "rows": None,
+        **{kind: [] for kind in ("missing", "fewer", "more", "content", "structure", "newer", "objects")},
+        "code": False,
+    }
+
+
+def schema(
+    manifest: t.Mapping[str, t.Any],
+    live: Schema,
+    inventory: t.Mapping[str, t.Sequence[str]],
+    *,
+    by_digest: bool,
+) -> Document:
+    """A schema that is still there: what of it is missing, other or newer. Tables with more rows are no damage.
+
+    :param inventory: the names of its objects on the server, by kind.
+    :param by_digest: whether equal numbers of rows may be told apart.
+    """
+    expected: t.Mapping[str, int] = manifest["tables"][live.name]
+    both = sorted(set(expected) & set(live.tables))
+    digests = manifest["digests"][live.name] if by_digest else {}
+    structures = manifest["structures"][live.name] if by_digest else {}
+    found = schema_gone(manifest, live.name, INTACT)
+    found["rows"] = sum(table.rows for table in live.tables.values())
+    found["missing"] = sorted(set(expected) - set(live.tables))
+    found["newer"] = sorted(set(live.tables) - set(expected))
+    found["structure"] = [name for name in both if by_digest and live.tables[name].structure != structures[name]]
+    for name in both:
+        rows = live.tables[name].rows
+        if is_volatile(name):
+            continue
+        if rows != expected[name]:
+            kind = "fewer" if rows < expected[name] else "more"
+            found[kind].append({"table": name, "rows": rows, "expected": expected[name]})
+        elif by_digest and live.tables[name].digest != digests[name]:
+            found["content"].append(name)
+    found["objects"] = [
+        f"{kind}: {name}"
+        for kind in OBJECTS
+        for name in sorted(set(manifest["schemas"][live.name].get(kind, ())) - set(inventory[kind]))
+    ]
+    found["code"] = by_digest and live.code != manifest["schemas"][live.name]["code"]
+    counts = [
+        (len(found["missing"]), "missing"),
+        (len(found["fewer"]), "with fewer rows"),
+        (len(found["content"]), "with other content"),
+        (len(found["structure"]), "declared otherwise"),
+    ]
+    reasons = [f"{count} {'table' if count == 1 else 'tables'} {label}" for count, label in counts if count]
+    if found["objects"]:
+        reasons.append(f"{len(found['objects'])} views, triggers, routines or events missing")
+    elif found["code"]:
+        reasons.append("a view, trigger, routine or event is another one")
+    if reasons:
+        found |= {"state": DAMAGED, "reason": ", ".join(reasons)}
+    return found
+
+
+def database(schemas: t.Mapping[str, Document], newer: t.Sequence[str], *, by_digest: bool) -> Document:
+    """The verdict about a database whose server answers.
+
+    :param schemas: what was found of each that the point has.
+    :param newer: schemas that it does not have.
+    """
+    hurt = {name: found for name, found in schemas.items() if found["state"] != INTACT}
+    all_lost = bool(schemas) and all(found["state"] == LOST for found in schemas.values())
+    return {
+        "state": LOST if all_lost else DAMAGED if hurt else INTACT,
+        "reason": "; ".join(f"{name}: {found['reason'] or found['state']}" for name, found in sorted(hurt.items())),
+        "server": "up",
+        "compared": "digests" if by_digest else "counts",
+        "schemas": dict(schemas),
+        "damaged_schemas": sorted(hurt),
+        "newer_schemas": list(newer),
+    }
+
+
+def database_gone(manifest: t.Mapping[str, t.Any], reason: str) -> Document:
+    """The verdict about a database whose server does not answer."""
+    schemas = {name: schema_gone(manifest, name, LOST) for name in sorted(manifest["schemas"])}
+    return {**database(schemas, [], by_digest=False), "reason": reason, "server": "down", "compared": "nothing"}

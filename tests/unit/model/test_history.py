@@ -135,29 +135,16 @@ def test_many_removed_or_changed_files_are_suspicious(found: _history.Step, reas
 
 # ---------------------------------------------------------------------------------------------------------- tables
 
-MANIFEST = {
-    "schemas": {"lab": {"datajoint": True}, "other": {"datajoint": False}},
-    "tables": {
-        "lab": {"subject": 3, "subject__note": 4, "#sex": 2, "_scan": 5, "__result": 6, "~log": 9, "_scan__field": 7},
-        "other": {"_anything": 1},
-    },
-}
-
-
-def test_key_tables_are_those_that_are_entered_by_hand() -> None:
-    assert _history.entered_by_hand(MANIFEST) == ["lab.subject", "lab.subject__note", "other._anything"]
-    assert _history.tables(MANIFEST)["lab._scan"] == 5
-
 
 def test_a_table_that_is_gone_and_fewer_rows_of_a_key_table_are_suspicious() -> None:
-    before = {"lab.subject": 5, "lab._scan": 5, "lab.gone": 7, "lab.~log": 9, "lab.~~scan": 1, "lab.same": 1}
-    after = {"lab.subject": 3, "lab._scan": 4, "lab.new": 1, "lab.~log": 2, "lab.same": 1}
+    before = {"lab.subject": 5, "lab._scan": 5, "lab.gone": 7, "lab.~log": 9, "lab.~~scan": 1, "lab.~external_x": 1}
+    after = {"lab.subject": 3, "lab._scan": 4, "lab.new": 1, "lab.~log": 2}
     found, reasons = _history.table_step(before, after, {"lab.subject"})
     assert found == {
         "rows": 28,
-        "rows_after": 11,
+        "rows_after": 10,
         "new": ["lab.new"],
-        "vanished": ["lab.gone"],
+        "vanished": ["lab.gone", "lab.~external_x"],
         "fewer": [
             {"table": "lab._scan", "before": 5, "after": 4},
             {"table": "lab.subject", "before": 5, "after": 3},
@@ -165,6 +152,7 @@ def test_a_table_that_is_gone_and_fewer_rows_of_a_key_table_are_suspicious() -> 
     }
     assert reasons == [
         {"table": "lab.gone", "reason": "the table is gone; it had 7 rows"},
+        {"table": "lab.~external_x", "reason": "the table is gone; it had 1 rows"},
         {"table": "lab.subject", "reason": "2 of 5 rows are gone"},
     ]
 
@@ -181,7 +169,7 @@ def facts(tables: dict[str, int] | None, *datasets: str) -> dict[str, t.Any]:
         "datasets": {name: {"files": 100, "bytes": 1} for name in datasets},
         "database": "database" if "database" in datasets else None,
         "tables": tables,
-        "by_hand": ["lab.subject"],
+        "key_tables": ["lab.subject"],
     }
 
 

@@ -60,6 +60,7 @@ class History:
                 by_schema.setdefault(name.split(".")[0], {})[name.split(".")[1]] = rows
             manifest = {
                 "schema_version": 1,
+                "foreign_keys": [],
                 "tables": by_schema,
                 "schemas": {one: {"datajoint": True} for one in by_schema},
             }
@@ -199,7 +200,10 @@ def test_what_is_not_what_was_sealed_is_left_out_and_asked_again(history: Histor
     assert "is not the one that was sealed" in module_warnings[0]
     assert "the tables of 20261121T023000Z-77b0aa were left out" in module_warnings[1]
     assert told["newest_intact"]["data"] == good
-    files["data.content"], files["manifest.json"] = whole, b'{"schema_version": 1, "tables": {}, "schemas": {}}'
+    files["data.content"], files["manifest.json"] = (
+        whole,
+        b'{"schema_version": 1, "tables": {}, "schemas": {}, "foreign_keys": []}',
+    )
     assert history.tell()["newest_intact"]["data"] == bad
 
 

@@ -1,0 +1,223 @@
+# Copyright: (c) 2026, the labops.backup contributors
+# SPDX-License-Identifier: GPL-3.0-or-later
+from __future__ import annotations
+
+import json
+import pathlib
+import typing as t
+
+import pytest
+from ansible_collections.labops.backup.plugins.module_utils._model._dump_text import Reader
+from ansible_collections.labops.backup.plugins.module_utils._tools import _command
+from ansible_collections.labops.backup.plugins.modules import loss_scope_info
+
+RunModule = t.Callable[..., dict[str, t.Any]]
+DOWN = "ERROR 2002 (HY000): Can't connect to local server through socket '/run/mysqld/mysqld.sock' (2)"
+
+
+class Server:
+    """Stands for a MariaDB server that holds what a dump's text says."""
+
+    def __init__(self, text: str) -> None:
+        self.text = text
+        self.objects = {"triggers": ["tr"], "routines": ["p"], "events": ["e"]}
+        self.down = False
+        self.broken: set[str] = set()
+        self.further: list[str] = []
+        self.gone: set[str] = set()
+        self.dumps: list[list[str]] = []
+
+    def change(self, old: str, new: str) -> None:
+        assert self.text.count(old) == 1
+        self.text = self.text.replace(old, new)
+
+    def schemas(self, names: t.Container[str]) -> str:
+        """The text of a dump of these schemas only."""
+        head, *parts = self.text.split("\n--\n-- Current Database: ")
+        chosen = [part for part in parts if part.partition("\n")[0].strip("`").replace("``", "`") in names]
+        tail = self.text[self.text.rindex("\n-- Dump completed") :]
+        text = "\n--\n-- Current Database: ".join([head, *chosen])
+        return text if text.rstrip().endswith("-- Dump completed") else text + tail
+
+    def run(self, argv: t.Sequence[str], **keywords: t.Any) -> _command.Outcome:
+        stdout, stderr, rc = b"", "", 0
+        if self.down:
+            return _command.Outcome(tuple(argv), 1, b"", DOWN, 0.1)
+        if "--databases" in argv:
+            names = list(argv[argv.index("--") + 1 :])
+            self.dumps.append(names)
+            if self.broken & set(names):
+                return _command.Outcome(tuple(argv), 2, b"", "mariadb-dump: Error 1932: Table is corrupt", 0.1)
+            keywords["on_stdout"](self.schemas(names).encode())
+        elif "--force" not in argv:
+            lines = [line for line in keywords["stdin"].decode().splitlines() if line.startswith("SELECT")]
+            stdout = b"".join(json.dumps(answer).encode() + b"\n" for line in lines for answer in self.answer(line))
+        return _command.Outcome(tuple(argv), rc, stdout, stderr, 0.1)
+
+    def answer(self, sql: str) -> list[list[t.Any]]:
+        reader = Reader()
+        reader.feed(self.text.encode())
+        here = [schema for schema in reader.schemas.values() if schema.name not in self.gone]
+        asked = [schema for schema in here if f"'{schema.name}'" in sql]
+        for kind, names in self.objects.items():
+            if f"'{kind}'" in sql:
+                return [[kind, "odd`name", name] for name in names if "odd`name" in sql]
+        answers: dict[str, list[list[t.Any]]] = {
+            "VERSION()": [[reader.server_version]],
+            "VARIABLE_VALUE": [["version", reader.server_version]],
+            "SCHEMATA": [*([schema.name] for schema in here), *([name] for name in self.further)],
+            "'tables'": [["tables", schema.name, name] for schema in asked for name in schema.tables]
+            + [["views", schema.name, name] for schema in asked for name in schema.views],
+        }
+        return next(answer for part, answer in answers.items() if part in sql)
+
+
+@pytest.fixture
+def server(monkeypatch: pytest.MonkeyPatch, recorded_dump_set: pathlib.Path) -> Server:
+    stand_in = Server((recorded_dump_set / "databases.sql").read_text())
+    monkeypatch.setattr(_command, "run", stand_in.run)
+    monkeypatch.setattr(_command, "find", lambda program: f"/usr/bin/{program}")
+    return stand_in
+
+
+@pytest.fixture
+def look(
+    run_module_main: RunModule, server: Server, recorded_dump_set: pathlib.Path
+) -> t.Callable[..., dict[str, t.Any]]:
+    def run(*, check_mode: bool = False) -> dict[str, t.Any]:
+        options = {"database": {"manifest": str(recorded_dump_set / "manifest.json")}}
+        result = run_module_main(loss_scope_info, options, check_mode=check_mode)
+        assert (result["changed"], result["files"]) == (False, [])
+        return t.cast("dict[str, t.Any]", result["database"])
+
+    return run
+
+
+Look = t.Callable[..., dict[str, t.Any]]
+
+
+def test_a_server_that_holds_what_was_dumped_is_intact(look: Look, server: Server) -> None:
+    found = look()
+    assert (found["state"], found["reason"], found["server"], found["compared"]) == ("intact", "", "up", "digests")
+    assert (found["damaged_schemas"], found["newer_schemas"]) == ([], [])
+    core = found["schemas"]["lab_core"]
+    assert (core["state"], core["rows"], core["expected"]) == ("intact", 17, {"tables": 4, "rows": 17})
+    assert server.dumps == [["lab_core", "lab_imaging", "odd`name"]]
+    assert look(check_mode=True)["state"] == "intact"
+
+
+def test_missing_fewer_and_other_rows_are_told_apart(look: Look, server: Server) -> None:
+    before = Reader()
+    before.feed(server.text.encode())
+    rows = before.schemas["lab_imaging"].tables
+    lines = server.text.splitlines(keepends=True)
+    start = lines.index("INSERT INTO `scan` VALUES\n")
+    del lines[start + 1]
+    motion = lines.index("INSERT INTO `__motion` VALUES\n")
+    lines[motion + 1] = lines[motion + 1].replace("(0,0,", "(0,9,")
+    log = lines.index("INSERT INTO `~log` VALUES\n")
+    del lines[log + 1]
+    server.text = "".join(lines)
+    server.change("CREATE TABLE `~external_raw` (", "CREATE TABLE `~external_other` (")
+    server.change("INSERT INTO `~external_raw` VALUES", "INSERT INTO `~external_other` VALUES")
+    found = look()
+    imaging = found["schemas"]["lab_imaging"]
+    assert imaging["state"] == "damaged"
+    assert imaging["fewer"] == [{"table": "scan", "rows": rows["scan"].rows - 1, "expected": rows["scan"].rows}]
+    assert (imaging["missing"], imaging["newer"]) == (["~external_raw"], ["~external_other"])
+    assert imaging["content"] == ["__motion"]
+    assert imaging["reason"] == "1 table missing, 1 table with fewer rows, 1 table with other content"
+    assert found["damaged_schemas"] == ["lab_imaging"]  # the log of lab_core lost a row, and that is nothing
+    assert found["reason"] == f"lab_imaging: {imaging['reason']}"
+    assert found["state"] == "damaged"
+
+
+def test_more_rows_and_newer_schemas_are_no_damage(look: Look, server: Server) -> None:
+    lines = server.text.splitlines(keepends=True)
+    start = lines.index("INSERT INTO `scan` VALUES\n")
+    lines.insert(start + 1, lines[start + 1])
+    server.text = "".join(lines)
+    server.further = ["brand_new"]
+    found = look()
+    assert (found["state"], found["newer_schemas"]) == ("intact", ["brand_new"])
+    assert [entry["table"] for entry in found["schemas"]["lab_imaging"]["more"]] == ["scan"]
+    assert server.dumps == [["lab_core", "lab_imaging", "odd`name"]]
+
+
+def test_another_structure_and_missing_objects_are_damage(look: Look, server: Server) -> None:
+    server.objects["triggers"] = []
+    lines = server.text.splitlines(keepends=True)
+    start = lines.index("CREATE TABLE `scan` (\n")
+    lines[start + 1] = lines[start + 1].rstrip().removesuffix(",") + " COMMENT 'other',\n"
+    server.text = "".join(lines)
+    found = look()
+    assert found["schemas"]["lab_imaging"]["structure"] == ["scan"]
+    assert found["schemas"]["odd`name"]["objects"] == ["triggers: tr"]
+    assert found["schemas"]["odd`name"]["reason"] == "1 views, triggers, routines or events missing"
+    assert found["damaged_schemas"] == ["lab_imaging", "odd`name"]
+
+
+def test_a_server_that_is_down_has_lost_everything_and_that_is_no_failure(look: Look, server: Server) -> None:
+    server.down = True
+    found = look()
+    assert (found["state"], found["server"], found["compared"]) == ("lost", "down", "nothing")
+    assert "ERROR 2002" in found["reason"]
+    assert {name: schema["state"] for name, schema in found["schemas"].items()} == dict.fromkeys(
+        ("lab_core", "lab_imaging", "odd`name"), "lost"
+    )
+    assert found["schemas"]["lab_core"]["expected"] == {"tables": 4, "rows": 17}
+
+
+def test_no_client_is_a_server_that_is_gone(look: Look, monkeypatch: pytest.MonkeyPatch, server: Server) -> None:
+    monkeypatch.undo()
+    monkeypatch.setattr(_command, "SEARCH_PATH", "/nowhere")
+    assert "is not installed" in look()["reason"]
+
+
+def test_a_dropped_schema_is_lost_and_the_others_are_compared(look: Look, server: Server) -> None:
+    server.gone = {"lab_core"}
+    found = look()
+    assert found["schemas"]["lab_core"]["state"] == "lost"
+    assert found["schemas"]["lab_imaging"]["state"] == "intact"
+    assert (found["state"], found["reason"]) == ("damaged", "lab_core: lost")
+    server.gone = {"lab_core", "lab_imaging", "odd`name"}
+    server.dumps.clear()
+    assert look()["state"] == "lost" and server.dumps == []
+
+
+def test_a_schema_that_cannot_be_read_does_not_hide_the_others(look: Look, server: Server) -> None:
+    server.broken = {"lab_core"}
+    found = look()
+    assert {name: schema["state"] for name, schema in found["schemas"].items()} == {
+        "lab_core": "unreadable",
+        "lab_imaging": "intact",
+        "odd`name": "intact",
+    }
+    assert "Error 1932" in found["schemas"]["lab_core"]["reason"]
+    assert found["damaged_schemas"] == ["lab_core"]
+
+
+def test_without_digests_counts_decide_and_that_is_said(
+    look: Look, server: Server, recorded_dump_set: pathlib.Path
+) -> None:
+    path = recorded_dump_set / "manifest.json"
+    manifest = json.loads(path.read_text())
+    del manifest["digests"], manifest["structures"]
+    path.write_text(json.dumps(manifest))
+    lines = server.text.splitlines(keepends=True)
+    motion = lines.index("INSERT INTO `__motion` VALUES\n")
+    lines[motion + 1] = lines[motion + 1].replace("(0,0,", "(0,9,")
+    server.text = "".join(lines)
+    found = look()
+    assert (found["state"], found["compared"]) == ("intact", "counts")
+
+
+def test_a_manifest_that_cannot_be_believed_is_refused(
+    run_module_main: RunModule, server: Server, recorded_dump_set: pathlib.Path
+) -> None:
+    path = recorded_dump_set / "manifest.json"
+    path.write_text(json.dumps({**json.loads(path.read_text()), "rows": 1}))
+    result = run_module_main(loss_scope_info, {"database": {"manifest": str(path)}})
+    assert result["failed"] and "cannot be believed" in result["msg"]
+    result = run_module_main(loss_scope_info, {"database": {"manifest": str(path) + "x"}})
+    assert result["failed"] and "there is no manifest" in result["msg"]
