@@ -32,8 +32,8 @@ notes:
   - C(mariadb-dump) 10.11 cannot dump a schema whose name holds a single quote when it dumps events (error 1049). The
     module then fails; exclude or rename such a schema.
   - System-versioned tables of MariaDB come with their former rows (C(--dump-history)), which the row counts of the
-    manifest include, when server and dump tool are 10.11 or later and no table has transaction-precise history (the tool
-    stops at such a table, seen with 10.11.19). Otherwise only the rows that are valid come, and there is a warning.
+    manifest include, when server and dump tool are 10.11 or later and no table has transaction-precise history (the
+    tool stops at such a table, seen with 10.11.19). Otherwise only the rows that are valid come, with a warning.
     Where a row is valid for ever is written as the last moment of a timestamp, which MariaDB 11.5 has moved; see there
     for C(--update-history) before loading such a dump into a later version.
   - A schema, table or view with a line feed in its name is refused.
