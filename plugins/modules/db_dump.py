@@ -32,8 +32,8 @@ notes:
   - C(mariadb-dump) 10.11 cannot dump a schema whose name holds a single quote when it dumps events (error 1049). The
     module then fails; exclude or rename such a schema.
   - System-versioned tables of MariaDB come with their former rows (C(--dump-history)), which the row counts of the
-    manifest include, when server and tool are 10.11 or later and no table has transaction-precise history (the tool
-    stops at such a table, seen with 10.11.19). Otherwise only the rows that are valid come, and there is a warning.
+    manifest include, when server and dump tool are 10.11 or later and no table has transaction-precise history (the
+    tool stops at such a table, seen with 10.11.19). Otherwise only the rows that are valid come, with a warning.
     Where a row is valid for ever is written as the last moment of a timestamp, which MariaDB 11.5 has moved; see there
     for C(--update-history) before loading such a dump into a later version.
   - A schema, table or view with a line feed in its name is refused.
@@ -101,9 +101,6 @@ options:
     description: Path of the lock file, which the dump tool holds too.
     type: path
     default: /run/labops-backup/dump.lock
-  hold:
-    description: The document of a hold, see M(labops.backup.backup_hold). While it exists the module refuses to work.
-    type: path
 seealso:
   - module: labops.backup.db_account
   - module: labops.backup.db_dump_info
@@ -172,7 +169,6 @@ import typing as t
 from ansible.module_utils.basic import AnsibleModule
 from ansible_collections.labops.backup.plugins.module_utils import _dump
 from ansible_collections.labops.backup.plugins.module_utils._arguments import DATABASE
-from ansible_collections.labops.backup.plugins.module_utils._host import _hold
 from ansible_collections.labops.backup.plugins.module_utils._module import run_module
 
 ARGUMENT_SPEC: dict[str, t.Any] = {
@@ -191,7 +187,6 @@ ARGUMENT_SPEC: dict[str, t.Any] = {
     "attempts": {"type": "int", "default": 3},
     "retry_wait": {"type": "float", "default": 5},
     "lock": {"type": "path", "default": "/run/labops-backup/dump.lock"},
-    "hold": {"type": "path"},
 }
 
 
@@ -201,7 +196,7 @@ def _work(module: AnsibleModule) -> dict[str, t.Any]:
 
 
 def main() -> None:
-    run_module(ARGUMENT_SPEC, _hold.respecting(_work))
+    run_module(ARGUMENT_SPEC, _work)
 
 
 if __name__ == "__main__":

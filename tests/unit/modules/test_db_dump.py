@@ -8,6 +8,7 @@ import pathlib
 import typing as t
 
 import pytest
+from ansible_collections.labops.backup.plugins.module_utils import _dump
 from ansible_collections.labops.backup.plugins.module_utils._model._dump_text import Reader
 from ansible_collections.labops.backup.plugins.module_utils._tools import _command, _database
 from ansible_collections.labops.backup.plugins.modules import db_dump, db_dump_info
@@ -76,6 +77,7 @@ def server(monkeypatch: pytest.MonkeyPatch) -> Server:
     stand_in = Server()
     monkeypatch.setattr(_command, "run", stand_in.run)
     monkeypatch.setattr(_command, "find", lambda program: f"/usr/bin/{program}")
+    monkeypatch.setattr(_dump.time, "sleep", lambda _seconds: None)  # two sets may be of one second
     return stand_in
 
 
