@@ -2,6 +2,7 @@
 # SPDX-License-Identifier: GPL-3.0-or-later
 from __future__ import annotations
 
+import contextlib
 import json
 import pathlib
 import re
@@ -215,10 +216,8 @@ def test_a_run_killed_at_any_statement_is_finished_by_the_next(
                 whole([statement])
 
         monkeypatch.setattr(server, "take", take)
-        try:
+        with contextlib.suppress(KeyboardInterrupt):
             run_module_main(db_fence, options | {"state": state})
-        except KeyboardInterrupt:
-            pass
         monkeypatch.setattr(server, "take", whole)
         finished = run_module_main(db_fence, options | {"state": state})
         assert finished.get("failed") is None
