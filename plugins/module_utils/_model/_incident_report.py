@@ -71,7 +71,7 @@ def _plan(plan: t.Mapping[str, t.Any] | None) -> list[str]:
         (
             step["dataset"],
             step["state"],
-            *(step["counts"][key].get("files", step["counts"][key].get("rows", 0)) for key in _CLASSES),
+            *(step["counts"][key].get("files", 0) for key in _CLASSES),
             step["bytes"] if step["taken"] else "",
             step["replaces"] if step["taken"] else "left as it was",
         )

@@ -210,6 +210,7 @@ def _source(
             "database": f"{_STATE}/incident/database.json",
         },
         "writers": _writers(name, of(name, "backup_writers")),
+        "key_tables": _key_tables(name, of(name, "backup_key_tables")),
         "datajoint_stores": {str(store): str(location) for store, location in stores.items()},
     }
     for address_from in source["pull_addresses"]:
@@ -258,6 +259,19 @@ def _source(
             dataset["quarantine"]["directory"] = f"{root}/quarantine/{name}/{dataset['name']}"
     source["dump_directory"] = next((d["path"] for d in source["datasets"] if d["kind"] == "database"), None)
     return source
+
+
+def _key_tables(source: str, value: t.Any) -> list[str] | None:
+    if value is None:
+        return None
+    where = f"{source}: backup_key_tables"
+    if not isinstance(value, (list, tuple)) or not value:
+        raise _bad(f"{where} is empty or not a list; leave it out to have them derived")
+    for table in value:
+        schema, _dot, name = str(table).partition(".")
+        if not schema or not name:
+            raise _bad(f"{where}: {table!r} is not of the form schema.table")
+    return [str(table) for table in value]
 
 
 def _writers(source: str, value: t.Any) -> dict[str, list[str]]:

@@ -20,10 +20,9 @@ INTACT, DAMAGED, LOST = "intact", "damaged", "lost"
 # Where the old state of a dataset waits until it is accepted that the new one is right; nights leave it out.
 ASIDE = ".labops-aside-"
 # Bytes a second where nothing was measured yet: one spinning disk, and the load of a dump by one client.
+CLASSES = ("missing", "damaged", "metadata", "newer")
 ASSUMED_RATES = {"extract": 40e6, "push": 60e6, "load": 10e6, "check": 150e6}
 _JOURNALS = "/var/lib/labops-backup/journal"
-_INCIDENT = "/var/lib/labops-backup/incident"
-_HOLDS = "/var/lib/labops-backup/hold"
 _EXAMPLES = 5
 
 Document = dict[str, t.Any]
@@ -93,8 +92,6 @@ def restoration(
         "needs_fence": not target and not beside,
         "entry": dict(source),
         "journals": f"{_JOURNALS}/{source['name']}",
-        "hold": f"{_HOLDS}/{source['name']}.json",
-        "records": _INCIDENT,
     }
 
 
@@ -171,6 +168,7 @@ def restore_datasets(wanted: t.Mapping[str, t.Any], point: t.Mapping[str, t.Any]
                 "order": dataset["order"],
                 "destination": destination,
                 "mirror": dataset["mirror"],
+                "url": dataset["url"],
                 "generation_file": dataset["generation_file"],
                 "generation": there["generation"],
                 "lock": dataset["lock"],
@@ -276,7 +274,7 @@ def restore_plan(
             "destination": dataset["destination"],
             "from": "mirror" if dataset.get("from_mirror") else "archive",
             "reason": str(loss.get("reason", "")),
-            "counts": {key: loss.get(key, {}) for key in ("missing", "damaged", "metadata", "newer")},
+            "counts": _database_counts(loss) if is_database else {key: loss.get(key, {}) for key in CLASSES},
             "bytes": size,
             "seconds": _seconds(size, is_database, rates) if taken else 0.0,
             "replaces": _replaces(wanted, dataset, is_database),
@@ -344,6 +342,8 @@ def restore_plan_lines(plan: t.Mapping[str, t.Any]) -> list[str]:
             + " ".join(f"{count:>9}" for count in counts)
             + f" {_size(step['bytes']) if step['taken'] else '-':>10}  {what if step['taken'] else 'left as it is'}"
         )
+        if step["reason"]:
+            lines.append(f"             {step['reason']}")
     lines.append("")
     assumed = sorted(set(ASSUMED_RATES) - set(plan["rates_measured"]))
     if plan["order"]:
@@ -393,7 +393,7 @@ def fence_state(
     if database and not database.get("holds"):
         reasons.append("the database takes writes")
     if not activity.get("quiet"):
-        seen = ", ".join(str(one) for one in activity.get("writers", ())[:_EXAMPLES])
+        seen = ", ".join(f"{one['who']} ({one['where']})" for one in activity.get("writers", ())[:_EXAMPLES])
         reasons.append("somebody is writing" + (f": {seen}" if seen else ""))
     return {"holds": not reasons, "reasons": reasons}
 
@@ -461,6 +461,22 @@ def _target(target: str, source: t.Mapping[str, t.Any]) -> str:
     return plain
 
 
+def _database_counts(loss: t.Mapping[str, t.Any]) -> Document:
+    """Tables by class."""
+    schemas = list((loss.get("schemas") or {}).values())
+    changed = [{*_tables(one, "fewer"), *one.get("content", ()), *one.get("structure", ())} for one in schemas]
+    return {
+        "missing": {"files": sum(len(one.get("missing", ())) for one in schemas)},
+        "damaged": {"files": sum(map(len, changed))},
+        "metadata": {"files": sum(len(one.get("objects", ())) for one in schemas)},
+        "newer": {"files": sum(len(one.get("newer", ())) + len(_tables(one, "more")) for one in schemas)},
+    }
+
+
+def _tables(schema: t.Mapping[str, t.Any], key: str) -> set[str]:
+    return {str(one["table"]) for one in schema.get(key, ())}
+
+
 def _seconds(size: int, is_database: bool, rates: t.Mapping[str, float]) -> float:
     known = {**ASSUMED_RATES, **rates}
     kinds = ("extract", "push", "load", "check") if is_database else ("extract", "push", "check")
@@ -498,8 +514,9 @@ def _share_of_a_file_system(
 
 def _history_lines(history: t.Mapping[str, t.Any]) -> list[str]:
     lines = []
-    for step in history.get("suspicious", ()):
-        lines.append(f"Suspicious: {step}")
+    for one in history.get("suspicious", ()):
+        where = one["dataset"] + (f" {one['table']}" if one.get("table") else "")
+        lines.append(f"Suspicious: {where}, from {one['before']} to {one['after']}: {one['reason']}")
     newest = history.get("newest_intact") or {}
     if history.get("suspicious"):
         told = ", ".join(f"{name}: {point}" for name, point in sorted(newest.items()))
@@ -508,8 +525,8 @@ def _history_lines(history: t.Mapping[str, t.Any]) -> list[str]:
 
 
 def _count(counts: t.Mapping[str, t.Any]) -> int:
-    """Files, or of a database rows."""
-    return int(counts.get("files", counts.get("rows", 0)))
+    """Files, or of a database tables."""
+    return int(counts.get("files", 0))
 
 
 def _size(number: float) -> str:

@@ -44,7 +44,7 @@ def journal(**changes: t.Any) -> dict[str, t.Any]:
         "taken": True,
         "bytes": 4096,
         "replaces": "damaged files moved aside",
-        "counts": {"missing": {"files": 3}, "damaged": {"rows": 2}, "metadata": {}, "newer": {"files": 1}},
+        "counts": {"missing": {"files": 3}, "damaged": {"files": 2}, "metadata": {}, "newer": {"files": 1}},
     }
     plan = {"point": "P", "point_state": "complete", "dump_set": {"started": "S"}, "steps": [step], "notes": [EVIL]}
     begun = _journal.note(

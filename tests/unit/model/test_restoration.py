@@ -62,12 +62,22 @@ def settled(**options: t.Any) -> dict[str, t.Any]:
     return _restoration.incident(wanted(**options), held, "unused")
 
 
+LOST_DATABASE = {
+    "state": "damaged",
+    "reason": "lab_subject: 1 table with fewer rows",
+    "schemas": {
+        "lab_subject": {"missing": ["a", "b"], "fewer": [{"table": "c"}], "content": ["d"], "newer": ["e"], "more": []}
+    },
+}
+
+
 def loss(name: str, state: str = "intact", **counts: int) -> dict[str, t.Any]:
     classes = {key: {"files": counts.get(key, 0), "bytes": 100 * counts.get(key, 0)} for key in CLASSES}
     to_bring = 100 * (counts.get("missing", 0) + counts.get("damaged", 0))
     return {"dataset": name, "state": state, "transfer_bytes": to_bring, **classes}
 
 
+LOST_STEP = {"before": "A", "after": "B", "dataset": "blobs", "reason": "4000 of 9000 files removed"}
 CLASSES = ("missing", "damaged", "metadata", "newer")
 FENCED = {"holds": True, "reasons": []}
 SPACES = [
@@ -241,35 +251,40 @@ def test_the_fence_holds_only_if_all_of_it_does() -> None:
     assert _restoration.fence_state(request, good, good, {"quiet": True}) == FENCED
     assert _restoration.fence_state(request, good, {}, {"quiet": True}) == FENCED
     state = _restoration.fence_state(
-        {**request, "held_on": []}, {"holds": False}, {"holds": False}, {"quiet": False, "writers": ["pid 7: python3"]}
+        {**request, "held_on": []},
+        {"holds": False},
+        {"holds": False},
+        {"quiet": False, "writers": [{"who": "process 7 (python3)", "where": "/datajoint-data/x"}]},
     )
     assert state["reasons"] == [
         "no incident holds tatchu",
         "the backup jobs on loki are not held",
         "the writers that the inventory names are not stopped",
         "the database takes writes",
-        "somebody is writing: pid 7: python3",
+        "somebody is writing: process 7 (python3) (/datajoint-data/x)",
     ]
 
 
 def test_the_plan_can_be_read() -> None:
     moving = {"holds": False, "reasons": ["no incident holds tatchu"]}
-    history = {"suspicious": ["blobs lost 4000 of 9000 files between A and B"], "newest_intact": {"blobs": OLDER}}
+    history = {"suspicious": [LOST_STEP], "newest_intact": {"blobs": OLDER}}
     offer = planned(
         settled(scope="auto,database"),
         loss("blobs", "damaged", missing=3),
         loss("data", newer=2),
         fence=moving,
-        losses={"files": [loss("blobs", "damaged", missing=3)], "database": {"state": "lost"}, "history": history},
+        losses={"files": [loss("blobs", "damaged", missing=3)], "database": LOST_DATABASE, "history": history},
     )
     lines = "\n".join(_restoration.restore_plan_lines(offer))
     for text in (
         f"Restore of tatchu from the recovery point {POINT} (complete, its dump began 2026-11-23T01:30:00Z)",
         "SEEN ON A MOVING TARGET",
         "Then not onto this host",
+        "database     damaged           2         2         0         1",
+        "lab_subject: 1 table with fewer rows",
         "Order: database -> blobs",
         "assumed rates for check, extract, load, push",
-        "Suspicious: blobs lost 4000",
+        "Suspicious: blobs, from A to B: 4000 of 9000 files removed",
         f"Newest point before that, by dataset: blobs: {OLDER}",
         f"damaged files moved aside into .labops-aside-{INCIDENT}; what is newer stays",
     ):
