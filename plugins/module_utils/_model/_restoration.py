@@ -137,7 +137,7 @@ def incident(wanted: t.Mapping[str, t.Any], asked: t.Sequence[t.Mapping[str, t.A
 
 
 def restore_datasets(wanted: t.Mapping[str, t.Any], point: t.Mapping[str, t.Any]) -> list[Document]:
-    """The datasets of the point that the request speaks of, in the order of a restore.
+    """What the point holds of each dataset, in the order of a restore, and whether the request speaks of it.
 
     :param wanted: of :func:`incident`.
     :param point: its seal.
@@ -157,13 +157,14 @@ def restore_datasets(wanted: t.Mapping[str, t.Any], point: t.Mapping[str, t.Any]
     found = []
     for dataset in entry["datasets"]:
         name = dataset["name"]
-        if name not in chosen or name in absent:
+        if name not in sealed or (wanted["target"] and name not in chosen):
             continue
         there = sealed[name]
         destination = posixpath.join(wanted["target"], name) if wanted["target"] else dataset["path"]
         found.append(
             {
                 "name": name,
+                "chosen": name in chosen,
                 "kind": dataset["kind"],
                 "order": dataset["order"],
                 "destination": destination,
@@ -212,7 +213,7 @@ def _holds(part: t.Mapping[str, t.Any], content: object) -> bool:
 def scope_files(parts: t.Sequence[t.Mapping[str, t.Any]], folder: str, depth: str) -> list[Document]:
     """What C(loss_scope_info) is to compare.
 
-    :param parts: of :func:`restore_sources`; one without a content manifest is left out.
+    :param parts: of :func:`restore_sources`; those that are not chosen or have no content manifest are left out.
     :param folder: where the manifests lie on the source.
     :param depth: C(content) or C(metadata).
     """
@@ -225,7 +226,7 @@ def scope_files(parts: t.Sequence[t.Mapping[str, t.Any]], folder: str, depth: st
             **({"only": part["paths"]} if part["paths"] else {}),
         }
         for part in parts
-        if part["manifest"]
+        if part["chosen"] and part["manifest"]
     ]
 
 
@@ -257,7 +258,7 @@ def restore_plan(
         name = dataset["name"]
         is_database = dataset["kind"] == "database" and not wanted["target"]
         loss = database if is_database else found.get(name, {})
-        state = str(loss.get("state", "unknown"))
+        state = str(loss.get("state", "unknown" if dataset["chosen"] else "-"))
         named = name in wanted["scope"]
         taken = named or (AUTO in wanted["scope"] and state in (DAMAGED, LOST) and not is_database)
         if is_database and not named and state != INTACT:

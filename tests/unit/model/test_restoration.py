@@ -179,8 +179,8 @@ def test_incidents_that_do_not_fit_are_refused(
 
 def test_the_order_is_that_of_a_restore() -> None:
     parts = _restoration.restore_datasets(settled(scope="data,database"), sealed())
-    assert [part["name"] for part in parts] == ["database", "data"]
-    assert [part["destination"] for part in parts] == ["/datajoint-db/dumps", "/datajoint-data"]
+    assert [part["name"] for part in parts if part["chosen"]] == ["database", "data"]
+    assert [part["destination"] for part in parts] == ["/datajoint-db/dumps", "/datajoint-db/blobs", "/datajoint-data"]
 
 
 def test_a_dataset_that_the_point_lacks_cannot_be_named() -> None:
@@ -200,7 +200,7 @@ def test_a_dataset_that_the_point_lacks_cannot_be_named() -> None:
     ],
 )
 def test_a_mirror_is_used_only_when_it_is_of_the_point(document: t.Any, holds: bool) -> None:
-    parts = _restoration.restore_datasets(settled(scope="blobs"), sealed())
+    parts = _restoration.restore_datasets(settled(scope="blobs", target="/srv/looked-at"), sealed())
     content = base64.b64encode(json.dumps(document).encode()).decode()
     assert _restoration.restore_sources(parts, [{"content": content}])[0]["from_mirror"] is holds
     assert not _restoration.restore_sources(parts, [{"content": "!"}])[0]["from_mirror"]
