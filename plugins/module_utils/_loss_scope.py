@@ -40,12 +40,14 @@ class Tree:
     :param manifest: its content manifest from the seal.
     :param path: its live tree.
     :param everything: read every file; otherwise only those with another time.
+    :param only: these paths and what is below them; empty for the whole tree.
     """
 
     dataset: str
     manifest: str
     path: str
     everything: bool
+    only: tuple[bytes, ...] = ()
 
     @classmethod
     def of(cls, options: t.Mapping[str, t.Any]) -> Tree:
@@ -58,7 +60,11 @@ class Tree:
             raise BackupError(f"{dataset!r} is not the name of a dataset", untouched=_UNTOUCHED)
         if not os.path.isabs(path):
             raise BackupError(f"the path {path!r} of {dataset} is not absolute", untouched=_UNTOUCHED)
-        return cls(dataset, options["manifest"], path, options["depth"] == CONTENT)
+        only = tuple(os.fsencode(os.path.normpath(one)) for one in options["only"])
+        bad = [one for one in only if os.path.isabs(one) or one.split(b"/")[0] in (b"..", b".")]
+        if bad:
+            raise BackupError(f"{_content.shown(bad[0])!r} is no path inside {dataset}", untouched=_UNTOUCHED)
+        return cls(dataset, options["manifest"], path, options["depth"] == CONTENT, only)
 
 
 def compare(trees: t.Sequence[Tree], *, lists_dir: str | None, progress_file: str | None) -> list[dict[str, t.Any]]:
@@ -102,6 +108,7 @@ def _compare(
             tree.path,
             manifest,
             everything=tree.everything,
+            only=tree.only,
             links=links,
             take=lists.take,
             needs=lists.needs,

@@ -55,6 +55,12 @@ options:
         type: str
         choices: [content, metadata]
         default: content
+      only:
+        description:
+          - These paths, relative to the tree, and what is below them; nothing else counts. Without any, the whole tree.
+        type: list
+        elements: str
+        default: []
   database:
     description: The database to be compared.
     type: dict
@@ -291,6 +297,7 @@ ARGUMENT_SPEC: dict[str, t.Any] = {
             "manifest": {"type": "path", "required": True},
             "path": {"type": "path", "required": True},
             "depth": {"type": "str", "choices": ["content", "metadata"], "default": "content"},
+            "only": {"type": "list", "elements": "str", "default": []},
         },
     },
     "database": {"type": "dict", "options": {"manifest": {"type": "path", "required": True}, **_arguments.DATABASE}},

@@ -140,6 +140,7 @@ class Comparison:
     """One walk over a live tree, side by side with the manifest of the point.
 
     :param everything: read every file whose size is that of the point, and not only those with another time.
+    :param only: these paths and what is below them; everything else does not count. Empty for the whole tree.
     :param links: see :func:`linked`.
     :param take: gets each path with its class: MISSING, DAMAGED, METADATA and NEWER in the order of the walk.
     :param needs: gets what has to be brought, in the order of the manifest: folders as ``(True, path)`` where their
@@ -153,6 +154,7 @@ class Comparison:
         manifest: _content_manifest.Reader,
         *,
         everything: bool,
+        only: t.Sequence[bytes] = (),
         links: Links,
         take: Take,
         needs: t.Callable[[bool, bytes], None],
@@ -162,6 +164,8 @@ class Comparison:
         self._root = root
         self._manifest = manifest
         self._everything = everything
+        self._only = tuple(only)
+        self._below = tuple(path + b"/" for path in only)
         self._links = links
         self._take = take
         self._needs = needs
@@ -192,6 +196,13 @@ class Comparison:
         self.found.hashed_files, self.found.hashed_bytes = self._contents.files, self._contents.bytes
         return self.found
 
+    def _is_meant(self, path: bytes) -> bool:
+        return not self._only or path in self._only or path.startswith(self._below)
+
+    def _need(self, is_folder: bool, path: bytes) -> None:
+        if self._is_meant(path):
+            self._needs(is_folder, path)
+
     def _advance(self) -> None:
         self._line = line = self._manifest.line()
         if _content.is_entry(line):
@@ -208,7 +219,7 @@ class Comparison:
             if place is not None and _content.order(folder) >= place:
                 break
             if folder:
-                self._needs(True, folder)
+                self._need(True, folder)
             self._advance()
             while self._fields:
                 self._missing(folder + b"/" if folder else b"")
@@ -272,6 +283,8 @@ class Comparison:
                     self._newer(prefix + name, status, below)
                 continue
             self._advance()
+            if kind != stat.S_IFDIR and not self._is_meant(prefix + name):
+                continue
             same = line.startswith(
                 b"%o %d %d %d %d " % (status.st_mode, status.st_uid, status.st_gid, status.st_size, status.st_mtime_ns),
                 _content.TAIL,
@@ -288,7 +301,7 @@ class Comparison:
             only_time = not known.differs and not newer and known.mtime_ns != known.entry.mtime_ns
             self.found.folder_times += only_time
             if known.differs or only_time:
-                self._needs(True, path)
+                self._need(True, path)
         return below
 
     def _judge(
@@ -358,7 +371,7 @@ class Comparison:
         if link is not None:
             link.needed = True
         self._add(_loss.METADATA, path, size, folder=False)
-        self._needs(False, path)
+        self._need(False, path)
 
     def _damaged(self, path: bytes, entry: _content.Entry, status: os.stat_result | None = None) -> None:
         """Count what is there and is not what it was."""
@@ -375,6 +388,8 @@ class Comparison:
 
     def _bring(self, kind: str, path: bytes, entry: _content.Entry) -> None:
         """Count what is missing or damaged; that a folder is needed is told where its own entries begin."""
+        if not self._is_meant(path):
+            return
         size = entry.size if entry.is_file else 0
         self._add(kind, path, size, folder=entry.is_folder)
         if entry.is_folder:
@@ -385,7 +400,7 @@ class Comparison:
             self.found.transfer_bytes += size
         if link is not None:
             link.needed = link.counted = True
-        self._needs(False, path)
+        self._need(False, path)
 
     def _expect(self, size: int) -> None:
         """Count an entry of the point that is not a folder."""
@@ -401,6 +416,8 @@ class Comparison:
         self._news(self.found)
 
     def _add(self, kind: str, path: bytes, size: int, *, folder: bool) -> None:
+        if not self._is_meant(path):
+            return
         self.found.classes[kind].add(path, size, folder=folder)
         if path == _MARKER:
             self.found.marker = kind

@@ -281,6 +281,8 @@ def restore_plan(
             "replaces": _replaces(wanted, dataset, is_database),
         }
         steps.append(step)
+        if dataset["paths"] and not loss.get("expected", {}).get("files"):
+            refusals.append(f"the point holds nothing of {', '.join(dataset['paths'])} in {name}")
         room = rooms.get(dataset["destination"])
         if taken and room is not None:
             if not room["writable"]:

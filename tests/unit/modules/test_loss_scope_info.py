@@ -45,8 +45,11 @@ class Scope:
         verified = self._run(content_verify, {name: str(value) for name, value in options.items()})
         assert verified["changed"]
 
-    def look(self, *, depth: str = "content", lists: bool = True, check_mode: bool = False) -> dict[str, t.Any]:
+    def look(
+        self, *, depth: str = "content", lists: bool = True, check_mode: bool = False, only: t.Sequence[str] = ()
+    ) -> dict[str, t.Any]:
         entry = {"dataset": "blobs", "manifest": str(self.manifest), "path": str(self.path), "depth": depth}
+        entry |= {"only": list(only)} if only else {}
         options = {"files": [entry]} | ({"lists_dir": str(self.lists)} if lists else {})
         result = self._run(loss_scope_info, options, check_mode=check_mode)
         assert result["changed"] is False, result
@@ -412,6 +415,41 @@ def test_what_vanishes_during_the_walk_is_missing(scope: Scope, monkeypatch: pyt
     found = scope.look()
     assert (scope.listed("missing"), scope.listed("damaged")) == ([b"b"], [b"c"])
     assert (found["unsettled"], found["unreadable"]) == (1, 1)
+
+
+def test_only_what_is_meant_counts_and_is_read(scope: Scope) -> None:
+    for name in ("a/one", "a/two", "ab/one", "b/deep/one", "top", "top2"):
+        scope.write(name)
+    scope.seal()
+    for name in ("a/one", "ab/one", "b/deep/one", "top", "top2"):
+        overwrite(scope.path / name, b"CONTENT")
+    (scope.path / "a/two").unlink()
+    scope.write("a/new")
+    scope.write("new")
+    found = scope.look(only=["a", "b/deep/", "top"])
+    assert [found[kind]["examples"] for kind in ("missing", "damaged", "newer")] == [
+        ["a/two"],
+        ["top", "a/one", "b/deep/one"],
+        ["a/new"],
+    ]
+    assert (found["expected"]["files"], found["hashed_files"], found["state"]) == (4, 3, "damaged")
+    assert {os.fsdecode(name) for name in scope.listed("restore")} == {
+        "a",
+        "a/one",
+        "a/two",
+        "b",
+        "b/deep",
+        "b/deep/one",
+        "top",
+    }
+    assert scope.look(only=["nothing/here"])["expected"]["files"] == 0
+
+
+@pytest.mark.parametrize("only", ["/etc", "../x", "."])
+def test_what_lies_outside_cannot_be_meant(scope: Scope, run_module_main: RunModule, only: str) -> None:
+    entry = {"dataset": "blobs", "manifest": "/m", "path": str(scope.path), "only": [only]}
+    refused = run_module_main(loss_scope_info, {"files": [entry]})
+    assert refused["failed"] and "is no path inside blobs" in refused["msg"]
 
 
 def test_check_mode_compares_and_writes_nothing(scope: Scope, tmp_path: pathlib.Path) -> None:
