@@ -26,6 +26,8 @@ PIECES = [
         b"\xff\xfe",
         b"\\#012",
         b"\\#9",
+        b"\\#000",
+        b"|>f+++++++++|3|",
     ),
     *(b"Number of files: ", b"1,234", b"12 (reg: 3, dir: 2)", b"Total file size: ", b"Literal data: -1", b"\r", b" "),
     *(b"rsync: [", b'file has vanished: "', b"Deletions stopped due to --max-delete limit (", b"3 skipped)", b"@@@"),
