@@ -15,4 +15,4 @@ class FilterModule:
 
     def filters(self) -> dict[str, t.Callable[..., t.Any]]:
         """Name to function."""
-        return filters(_inventory.plan, _inventory.datasets, _inventory.inventory_hash, _inventory.script_name)
+        return filters(_inventory.plan, _inventory.datasets, _inventory.inventory_hash)

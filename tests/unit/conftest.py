@@ -5,6 +5,7 @@
 from __future__ import annotations
 
 import json
+import os
 import pathlib
 import types
 import typing as t
@@ -15,6 +16,12 @@ from ansible.module_utils.testing import patch_module_args
 from ansible_collections.labops.backup.plugins.module_utils._tools import _borg, _command
 
 RunModule = t.Callable[..., dict[str, t.Any]]
+
+
+@pytest.fixture(autouse=True)
+def no_waiting_for_the_disk(monkeypatch: pytest.MonkeyPatch) -> None:
+    """What is flushed and when is tested where that matters; really to wait for a disk proves nothing here."""
+    monkeypatch.setattr(os, "fsync", lambda _descriptor: None)
 
 
 @pytest.fixture

@@ -13,7 +13,7 @@ import re
 import typing as t
 
 from ansible_collections.labops.backup.plugins.module_utils._errors import BackupError
-from ansible_collections.labops.backup.plugins.module_utils._model import _content, _datajoint, _retention
+from ansible_collections.labops.backup.plugins.module_utils._model import _content, _datajoint, _retention, _text
 
 NAME = re.compile(r"[a-z][a-z0-9_-]{0,62}\Z")
 # A source's name becomes part of paths, of names of archives and of words in rsync's --rsh.
@@ -165,7 +165,7 @@ def _source(
     base = f"{root}/borg/{name}"
     borg = {
         "passphrase_file": f"{_CONFIGURATION}/borg/{name}.passphrase",
-        "base_dir": of(server, "borg_base_dir"),
+        "base_dir": _absolute(f"{server}: borg_base_dir", of(server, "borg_base_dir")),
         "executable": borg_executable(version),
     }
     rsync = {
@@ -349,7 +349,7 @@ def _rules(source: str, values: t.Mapping[str, t.Any]) -> dict[str, int]:
 def _port(source: str, value: t.Any) -> int:
     try:
         port = int(value)
-    except (TypeError, ValueError):
+    except (TypeError, ValueError, OverflowError):
         port = 0
     if not 0 < port < 65536:
         raise _bad(f"{source}: backup_source_port {value!r} is not a port")
@@ -366,7 +366,7 @@ def _dataset(source: str, order: int, entry: t.Any, of: t.Callable[[str, str], t
     unknown = sorted(str(field) for field in set(entry) - _DATASET_FIELDS)
     missing = sorted({"name", "path"} - set(entry))
     name = str(entry.get("name", f"number {order + 1}"))
-    where = f"{source}: dataset {name}"
+    where = f"{source}: dataset {_text.plain(name)}"
     if unknown:
         raise _bad(f"{where} has the unknown field {unknown[0]!r}; known are {', '.join(sorted(_DATASET_FIELDS))}")
     if missing:

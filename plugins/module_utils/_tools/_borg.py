@@ -280,7 +280,10 @@ def parse_size(text: str) -> int:
 
 def parse_time(text: str) -> str:
     """A time of ``--json`` as UTC with a ``Z``; Borg prints local time without a zone, and it runs with TZ=UTC."""
-    moment = datetime.fromisoformat(text)
+    try:
+        moment = datetime.fromisoformat(text)
+    except (TypeError, ValueError):
+        raise BackupError(f"Borg printed {text!r} where a time was expected") from None
     if moment.tzinfo is not None:
         raise BackupError(f"Borg printed the time {text!r} with a zone; only times without one are understood")
     return moment.strftime("%Y-%m-%dT%H:%M:%SZ")
@@ -385,7 +388,7 @@ class Log:
         """
         try:
             record = json.loads(line)
-        except ValueError:
+        except (ValueError, RecursionError):
             record = None
         if not isinstance(record, dict):
             if not line.startswith((" ", "usage:", "Traceback")):
@@ -397,12 +400,14 @@ class Log:
             self.progress = {name: record[name] for name in ("nfiles", "original_size", "path") if name in record}
             if self._on_progress is not None:
                 self._on_progress(record)
-        elif record.get("type") == "progress_percent" and record.get("msgid") == "extract" and "current" in record:
-            self.progress = {"extracted": record["current"], "total": record["total"]}
-            if self._on_progress is not None:
-                self._on_progress(record)
-        elif record.get("type") == "progress_percent" and record.get("msgid") in _REACHES and "current" in record:
-            self.reached[_REACHES[record["msgid"]]] = {"reached": record["current"], "total": record["total"]}
+        elif record.get("type") == "progress_percent" and "current" in record and "total" in record:
+            name = _REACHES.get(str(record.get("msgid")))
+            if record.get("msgid") == "extract":
+                self.progress = {"extracted": record["current"], "total": record["total"]}
+                if self._on_progress is not None:
+                    self._on_progress(record)
+            elif name is not None:
+                self.reached[name] = {"reached": record["current"], "total": record["total"]}
 
     def _take_message(self, record: dict[str, t.Any]) -> None:
         text = str(record.get("message", "")).strip()
@@ -825,7 +830,7 @@ class Repository:
         argv += ["--", f"{self.path}::{name}", entry]
         log = Log(on_progress)
         started = time.monotonic()
-        report = json.loads(self._run(*argv, log=log, cwd=folder, stall_seconds=stall_seconds, pass_fds=pass_fds))
+        report = _document(self._run(*argv, log=log, cwd=folder, stall_seconds=stall_seconds, pass_fds=pass_fds))
         archive = report["archive"]
         seconds = round(time.monotonic() - started, 3)
         return Created(archive["id"], archive["stats"]["nfiles"], seconds, tuple(log.warnings))
@@ -932,7 +937,7 @@ class Repository:
         return text.split()[1]
 
     def _json(self, *words: str) -> dict[str, t.Any]:
-        return t.cast("dict[str, t.Any]", json.loads(self._run(*words)))
+        return _document(self._run(*words))
 
     def _run(self, *words: str, log: Log | None = None, **keywords: t.Any) -> bytes:
         """Standard output of a verb that succeeded."""
@@ -976,6 +981,20 @@ class Repository:
             remedy=cause.remedy + where,
             **facts,
         )
+
+
+def _document(text: bytes) -> dict[str, t.Any]:
+    """What Borg printed for ``--json``."""
+    try:
+        document = json.loads(text)
+    except (ValueError, RecursionError):
+        document = None
+    if not isinstance(document, dict):
+        raise BackupError(
+            f"Borg ended well, but what it printed is not the JSON that was asked for: {text[:80]!r}",
+            remedy="See whether the executable is Borg itself and whole",
+        )
+    return document
 
 
 def _program(executable: str) -> str:

@@ -59,6 +59,7 @@ _REMOTE = re.compile(
 )
 _ONE_WORD = re.compile(r"/[A-Za-z0-9_./@%+,:=-]*")
 _FILTER = re.compile(r"[+-] [^\0\n\r]+")
+_ITEMISED = re.compile(rb"\|([^|]*)\|(\d+)\|([^\0]+)", re.DOTALL)
 _ESCAPED = re.compile(rb"\\#([0-7]{3})")
 _VANISHED = re.compile(r'file has vanished: "(.*)"')
 _SKIPPED = re.compile(r"Deletions stopped due to --max-delete limit \((\d+) skipped\)")
@@ -245,8 +246,14 @@ class Items:
     _linked: set[tuple[int, int]] = field(default_factory=set, repr=False)
 
     def take(self, line: bytes) -> None:
-        """Count one line of ``--out-format='|%i|%l|%n'``."""
-        _empty, what, length, escaped = line.split(b"|", 3)
+        """Count one line of ``--out-format='|%i|%l|%n'``.
+
+        :raises BackupError: when it is none: what was not counted must not be deleted.
+        """
+        match = _ITEMISED.fullmatch(line)
+        if match is None:
+            raise BackupError(f"rsync itemised something that is not understood: {printable(line[:200])}")
+        what, length, escaped = match.groups()
         if what.startswith(b"*deleting"):
             self.deleted += 1
             if not escaped.endswith(b"/"):
@@ -286,7 +293,7 @@ class Items:
             return None
         try:
             return os.lstat(os.path.join(self.mirror, unescape(escaped).rstrip(b"/")))
-        except (FileNotFoundError, NotADirectoryError):
+        except (FileNotFoundError, NotADirectoryError, ValueError):  # a name cannot hold the byte 0
             return None
 
     def _leaves(self, found: os.stat_result | None) -> None:

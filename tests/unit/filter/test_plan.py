@@ -32,10 +32,6 @@ def test_the_plan_and_its_datasets() -> None:
     ]
 
 
-def test_script_name() -> None:
-    assert filters["script_name"]("DB-1") == "db_1"
-
-
 def test_a_refusal_is_the_filters_own_message() -> None:
     with pytest.raises(AnsibleFilterError) as caught:
         filters["plan"](HOSTS, {**GROUPS, "backup_sources": []}, DEFAULTS)

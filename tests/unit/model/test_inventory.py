@@ -331,7 +331,7 @@ def test_what_is_no_account_is_refused(account: str) -> None:
     )
 
 
-@pytest.mark.parametrize("port", ["ssh", "", 0, -1, 65536, [22]])
+@pytest.mark.parametrize("port", ["ssh", "", 0, -1, 65536, [22], float("inf")])
 def test_what_is_no_port_is_refused(port: t.Any) -> None:
     assert refusal({"backup_source_port": port}) == f"tatchu: backup_source_port {port!r} is not a port"
 

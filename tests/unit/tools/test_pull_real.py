@@ -117,6 +117,7 @@ def listing(root: pathlib.Path) -> dict[str, tuple[t.Any, ...]]:
 @pytest.fixture
 def lab(run_module_main: RunModule, tmp_path: pathlib.Path, monkeypatch: pytest.MonkeyPatch) -> Lab:
     monkeypatch.setattr(basic.AnsibleModule, "warn", lambda _module, _text: None)
+    monkeypatch.setattr(_rsync, "flush", lambda _directory: None)  # would wait for whoever else writes to that disk
     return Lab(run_module_main, tmp_path)
 
 
@@ -429,6 +430,14 @@ def test_a_mirror_that_something_else_writes_to_is_not_complete(lab: Lab, monkey
     assert (result["kind"], lab.generation()["state"]) == ("recount", "writing")
     monkeypatch.undo()
     assert lab.pull(1)["quarantined_files"] == 1  # the stranger
+
+
+def test_a_generation_is_complete_only_when_the_disk_has_it(lab: Lab, monkeypatch: pytest.MonkeyPatch) -> None:
+    lab.write(a="1")
+    states: list[str] = []
+    monkeypatch.setattr(_rsync, "flush", lambda _directory: states.append(lab.generation()["state"]))
+    lab.pull(0)
+    assert (states, lab.generation()["state"]) == (["writing"], "complete")
 
 
 # --------------------------------------------------------------------------------------------------- comparing content
