@@ -131,7 +131,7 @@ class _Progress:
 def transfer_from(parameters: t.Mapping[str, t.Any]) -> _rsync.Transfer:
     """The transfer that a module's parameters describe."""
     values = {name: parameters[name] for name in TRANSFER_ARGUMENTS}
-    return _rsync.Transfer(**{**values, "filters": tuple(values["filters"]), "hidden": (_aside.FILTER,)})
+    return _rsync.Transfer(**{**values, "filters": tuple(values["filters"]), "hidden": _aside.FILTERS})
 
 
 def marker_from(parameters: t.Mapping[str, t.Any]) -> _marker.Expected | None:

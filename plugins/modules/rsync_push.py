@@ -49,9 +49,8 @@ options:
     type: path
   incident:
     description:
-      - The incident that this belongs to. Files that were cut off wait for the next try in
-        C(.labops-aside-INCIDENT.partial) at the root of the destination, which no pull takes along and
-        M(labops.backup.file_aside) removes.
+      - The incident that this belongs to. A file that was cut off waits for the next try in a folder
+        C(.labops-aside-INCIDENT.partial) beside its place, which no pull takes along. It is gone when the file is whole.
     type: str
     required: true
   compare:

@@ -1,7 +1,7 @@
 # Copyright: (c) 2026, the labops.backup contributors
 # SPDX-License-Identifier: GPL-3.0-or-later
 # PRIVATE to labops.backup: no stable interface.
-"""Names at the root of a dataset that a restore uses and no backup takes along."""
+"""Names in a dataset that a restore uses and no backup takes along."""
 
 from __future__ import annotations
 
@@ -11,9 +11,9 @@ from ansible_collections.labops.backup.plugins.module_utils._errors import Backu
 from ansible_collections.labops.backup.plugins.module_utils._model import _run
 
 PREFIX = b".labops-aside-"
-# For rsync: nothing of that name at the root is read, and it comes before all other rules.
-FILTER = f"- /{PREFIX.decode()}*"
 _PARTIAL = ".partial"
+# For rsync: nothing of these names is read; before all other rules.
+FILTERS = (f"- /{PREFIX.decode()}*", f"- {PREFIX.decode()}*{_PARTIAL}/")
 
 
 def folder(incident: str) -> str:
@@ -31,7 +31,7 @@ def folder(incident: str) -> str:
 
 
 def partial(incident: str) -> str:
-    """Where files wait that a push was cut off in."""
+    """The name of folders, beside the places of files that a push was cut off in, where these wait."""
     return folder(incident) + _PARTIAL
 
 

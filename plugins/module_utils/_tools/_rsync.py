@@ -31,7 +31,9 @@ And for a push, which brings listed paths back to the source:
   a part of an archive only, those of other folders are made up.
 * ``--ignore-times`` where the other side may hold something else under the same size and time. ``--checksum`` would do
   it too, but reads every listed file before it sends the first byte, in silence.
-* ``--partial-dir`` at the root of the destination, under a name that no pull brings.
+* ``--partial-dir`` relative, so beside each file that is cut off, under a name that no pull brings; rsync removes it when
+  the file is whole. An absolute one is not used: rsync 3.2.7 as Debian 12 patched it (3.2.7-1+deb12u6) cannot go on from
+  there, its receiver dies or gives up with 23, each time again.
 * nothing deletes. The endpoint refuses it as well.
 """
 
@@ -194,7 +196,7 @@ class Push:
     :param destination: ``account@host::module/`` or an absolute directory of this host.
     :param files_from: the file that names what is sent, each with ``./`` in front and a NUL after it, paths relative to
         the source; None for everything.
-    :param partial_dir: the name at the destination's root where files that were cut off wait for the next try.
+    :param partial_dir: the name of folders in which files that were cut off wait for the next try, beside their place.
     :param rewrite: send also what has the same size and time there already.
     :param identity_file, known_hosts_file, port, timeout: as of a :class:`Transfer`.
     """
@@ -565,14 +567,13 @@ def arguments(
 
 def push_arguments(push: Push, *, dry_run: bool) -> list[str]:
     """The whole command line."""
-    partial = "/" if push.remote else push.destination + "/"
     words = [
         _command.find("rsync"),
         "-aHAXS",
         "--numeric-ids",
         "--modify-window=-1",
         "-8",
-        f"--partial-dir={partial}{push.partial_dir}",
+        f"--partial-dir={push.partial_dir}",
         f"--timeout={push.timeout}",
         "--stats",
         "--no-human-readable",

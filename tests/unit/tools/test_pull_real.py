@@ -660,6 +660,8 @@ def test_what_a_restore_has_put_aside_is_not_taken_along(lab: Lab) -> None:
     aside.mkdir()
     (aside / "damaged").write_text("old")
     (lab.source / "sub").mkdir()
+    (lab.source / "sub" / f"{aside.name}.partial").mkdir()
+    (lab.source / "sub" / f"{aside.name}.partial" / "cut off").write_text("part")
     (lab.source / "sub" / ".labops-aside-of-the-lab").write_text("data")
     result = lab.pull(1)
     assert (result["census"]["created"], result["created"], result["files"]) == (2, 2, 2)

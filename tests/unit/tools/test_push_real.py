@@ -128,3 +128,15 @@ def test_a_listed_path_that_the_tree_lacks_is_refused(restore: Restore) -> None:
     result = restore.push([b"same size", b"no\nsuch\xff"])
     assert "does not hold no\\x0asuch\\xff, which is listed" in result["msg"]
     assert not os.listdir(restore.live)
+
+
+def test_a_file_that_was_cut_off_goes_on_where_it_was(restore: Restore) -> None:
+    content = os.urandom(2_000_000)
+    (restore.mirror / "at" / "cut").write_bytes(content)
+    partial = restore.live / "at" / f".labops-aside-{INCIDENT}.partial"
+    partial.mkdir(parents=True)
+    (partial / "cut").write_bytes(content[:1_500_000])
+    result = restore.push([b"at/cut"], compare="size_and_time")
+    assert result["literal_bytes"] < 600_000 < result["sent_bytes"]
+    assert os.listdir(restore.live / "at") == ["cut"]
+    assert (restore.live / "at" / "cut").read_bytes() == content

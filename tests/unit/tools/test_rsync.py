@@ -477,7 +477,7 @@ def test_the_arguments_of_a_push(push: _rsync.Push) -> None:
         "--numeric-ids",
         "--modify-window=-1",
         "-8",
-        "--partial-dir=/.labops-aside-20261124T081500Z-4d2a10.partial",
+        "--partial-dir=.labops-aside-20261124T081500Z-4d2a10.partial",
         "--timeout=60",
         "--stats",
         "--no-human-readable",
@@ -501,7 +501,7 @@ def test_the_arguments_of_a_push_of_everything_to_a_directory(push: _rsync.Push)
     local = dataclasses.replace(push, destination="/data", files_from=None, rewrite=False)
     words = _rsync.push_arguments(local, dry_run=False)
     assert not {"--dry-run", "--ignore-times", "--from0", "--no-implied-dirs", "-e"} & set(words)
-    assert "--partial-dir=/data/.labops-aside-20261124T081500Z-4d2a10.partial" in words
+    assert "--partial-dir=.labops-aside-20261124T081500Z-4d2a10.partial" in words
     assert words[-3:] == ["--", f"{push.source}/", "/data/"]
 
 
