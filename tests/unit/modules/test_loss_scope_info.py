@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import os
 import pathlib
+import random
 import shutil
 import socket
 import subprocess
@@ -338,6 +339,78 @@ def test_folders_that_are_missing_bring_their_own_below(scope: Scope) -> None:
     assert scope.listed("missing") == [b"a/b", b"a/empty", b"a/b/c", b"a/b/c/d"]
     assert scope.listed("restore") == [b"a", b"a/b", b"a/b/c", b"a/b/c/d", b"a/empty"]
     assert numbers(found)["missing"] == (1, 3, 7)
+
+
+NAMES = [b"a", b"a-b", b"a.b", b"a b", b"ab", b"a\nb", b"a\\b", b"\xff", b"A", b"~", b"{", b"-"]
+
+
+@pytest.mark.parametrize("seed", range(12))
+def test_random_trees_are_compared_as_a_plain_comparison_does(scope: Scope, seed: int) -> None:
+    chance = random.Random(seed)
+    live = os.fsencode(scope.path)
+    grow(live, chance, 40)
+    scope.seal()
+    shrink(live, chance)
+    grow(live, chance, 12)
+    found = scope.look()
+    before, now = entries(os.fsencode(scope.mirror)), entries(live)
+    differing = {path for path in set(before) & set(now) if before[path] != now[path]}
+    replaced = tuple(path + b"/" for path in differing if (before[path] is None) != (now[path] is None))
+    newer = {path for path in set(now) - set(before) if not path.startswith(replaced or (b"/",))}
+    missing = set(before) - set(now)
+    assert {kind: set(scope.listed(kind)) for kind in ("missing", "damaged", "newer")} == {
+        **{"missing": missing, "damaged": differing, "newer": newer},
+    }
+    assert found["metadata"]["files"] == 0
+    needed = missing | differing
+    parents = {path[:end] for path in needed for end in range(len(path)) if path[end : end + 1] == b"/"}
+    listed = scope.listed("restore")
+    assert len(listed) == len(set(listed))
+    only_times = set(listed) - needed - parents
+    assert needed | parents == set(listed) - only_times and all(before[path] is None for path in only_times)
+    for path in listed:
+        above = os.path.dirname(path)
+        assert not above or listed.index(above) < listed.index(path)
+
+
+def grow(root: bytes, chance: random.Random, count: int) -> None:
+    for _entry in range(count):
+        path = os.path.join(root, *chance.choices(NAMES, k=chance.randrange(1, 5)))
+        parts = path[len(root) + 1 :].split(b"/")
+        above = [os.path.join(root, *parts[:depth]) for depth in range(1, len(parts))]
+        if any(os.path.isfile(folder) for folder in above) or os.path.lexists(path):
+            continue
+        os.makedirs(os.path.dirname(path), exist_ok=True)
+        if chance.random() < 0.2:
+            os.mkdir(path)
+        else:
+            with open(path, "wb") as stream:
+                stream.write(chance.choice([b"1", b"22", b"333"]))
+
+
+def shrink(root: bytes, chance: random.Random) -> None:
+    for path, content in sorted(entries(root).items()):
+        place = os.path.join(root, path)
+        if not os.path.lexists(place) or chance.random() > 0.25:
+            continue
+        if content is None:
+            shutil.rmtree(place)
+        elif chance.random() < 0.5:
+            os.unlink(place)
+        else:
+            overwrite(pathlib.Path(os.fsdecode(place)), content[::-1] + b"x"[: chance.randrange(2)])
+
+
+def entries(root: bytes) -> dict[bytes, bytes | None]:
+    """The content of everything in a tree by its path; folders have none."""
+    found: dict[bytes, bytes | None] = {}
+    for top, folders, files in os.walk(root):
+        for name in folders:
+            found[os.path.relpath(os.path.join(top, name), root)] = None
+        for name in files:
+            with open(os.path.join(top, name), "rb") as stream:
+                found[os.path.relpath(os.path.join(top, name), root)] = stream.read()
+    return found
 
 
 def test_a_missing_folder_alone_is_damage(scope: Scope) -> None:
