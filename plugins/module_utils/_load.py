@@ -115,6 +115,7 @@ def load_beside(request: Request, *, apply: bool) -> dict[str, t.Any]:
     with _lock.hold(request.lock, "a database load") as descriptor:
         _check_names(request)
         reader, warnings = _prove(request, dump_set, schemas, beside=True)
+        _require_scratch_space(request, reader, schemas)
         copied: dict[str, dict[str, t.Any]] = {}
         keys: list[str] = []
         if apply:
@@ -175,6 +176,23 @@ def _check_names(request: Request) -> None:
             f"the schema {', '.join(taken) or 'of the server itself'} is taken",
             untouched="Nothing was changed",
             remedy="Choose another name",
+        )
+
+
+def _require_scratch_space(request: Request, reader: Reader, schemas: t.Sequence[str]) -> None:
+    """The instance holds the schemas whole, and the text of one copy."""
+    assert request.scratch is not None
+    folder = os.path.dirname(request.scratch)
+    needed = 2 * sum(table.text_bytes for name in schemas for table in reader.schemas[name].tables.values())
+    status = os.statvfs(folder)
+    free = status.f_bavail * status.f_frsize
+    if free < needed:
+        raise BackupError(
+            f"{folder} has {free} bytes free, the private instance needs about {needed}",
+            untouched="Nothing was changed",
+            remedy="Choose a folder on another file system for it",
+            free_bytes=free,
+            needed_bytes=needed,
         )
 
 

@@ -190,6 +190,14 @@ problems:
   returned: when it does
   type: list
   elements: str
+free_bytes:
+  description: Free space where the private instance would be.
+  returned: when it is too little
+  type: int
+needed_bytes:
+  description: What the private instance needs there.
+  returned: when it is too much
+  type: int
 error:
   description: Number of the error that stopped the load.
   returned: when it stopped

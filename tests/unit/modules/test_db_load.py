@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import functools
 import json
+import os
 import pathlib
 import shutil
 import typing as t
@@ -419,3 +420,13 @@ def test_a_copy_that_cannot_be_is_refused_before_anything_changes(
 ) -> None:
     assert message in run_module_main(db_load, beside | change)["msg"]
     assert (two.loads, two.in_scratch) == ([], [])
+
+
+def test_a_copy_needs_room_for_the_private_instance(
+    run_module_main: RunModule, two: TwoServers, beside: dict[str, t.Any], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    full = os.statvfs_result((4096, 4096, 1000, 4, 4, 0, 0, 0, 0, 255))
+    monkeypatch.setattr(os, "statvfs", lambda _path: full)
+    result = run_module_main(db_load, beside)
+    assert (result["free_bytes"], result["needed_bytes"] > 16384) == (16384, True)
+    assert (two.loads[1:], two.in_scratch) == ([], [])
