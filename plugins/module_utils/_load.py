@@ -44,7 +44,16 @@ class Request:
 
 
 def request(options: t.Mapping[str, t.Any]) -> Request:
-    """The request that a module's options make."""
+    """The request that a module's options make.
+
+    :raises BackupError: when they contradict each other.
+    """
+    if bool(options["beside"]) != bool(options["scratch"]) or (options["tables"] and not options["beside"]):
+        raise BackupError(
+            "beside and scratch belong together, and tables to them: a load in place replaces whole schemas",
+            untouched="Nothing was changed",
+            remedy="Give all of them or none",
+        )
     return Request(
         connection=_database.Connection(options["defaults_file"], options["socket"]),
         directory=options["directory"],

@@ -229,8 +229,6 @@ ARGUMENT_SPEC: dict[str, t.Any] = {
 
 
 def _work(module: AnsibleModule) -> dict[str, t.Any]:
-    if module.params["beside"] and module.params["scratch"] is None:
-        module.fail_json(msg="beside needs scratch, the folder of the private instance. Nothing was changed.")
     request = _load.request(module.params)
     if module.params["state"] == "released":
         return _load.release(request, apply=not module.check_mode)

@@ -412,7 +412,8 @@ def test_a_copy_with_other_rows_is_a_failure_and_the_scratch_instance_is_gone(
         ({"beside": {"lab_imaging": "mysql"}}, "is taken"),
         ({"beside": {"lab_imaging": "x", "lab_core": "y"}}, "no table of schema lab_core is chosen"),
         ({"beside": {"lab_imaging": "x", "lab_core": "x"}, "tables": []}, "the schema x is taken"),
-        ({"scratch": None}, "scratch"),
+        ({"scratch": None}, "beside and scratch belong together"),
+        ({"beside": {}, "scratch": None}, "a load in place replaces whole schemas"),
     ],
 )
 def test_a_copy_that_cannot_be_is_refused_before_anything_changes(
