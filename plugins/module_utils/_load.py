@@ -19,7 +19,7 @@ from ansible_collections.labops.backup.plugins.module_utils._model import (
     _dump_split,
 )
 from ansible_collections.labops.backup.plugins.module_utils._model._dump_text import Reader
-from ansible_collections.labops.backup.plugins.module_utils._tools import _database
+from ansible_collections.labops.backup.plugins.module_utils._tools import _database, _engine
 
 _READ_BYTES = 1 << 20
 _PROGRESS_SECONDS = 1.0
@@ -38,10 +38,22 @@ class Request:
     allow_cross_engine: bool
     progress_file: str | None
     lock: str
+    beside: t.Mapping[str, str]
+    tables: t.Sequence[str]
+    scratch: str | None
 
 
 def request(options: t.Mapping[str, t.Any]) -> Request:
-    """The request that a module's options make."""
+    """The request that a module's options make.
+
+    :raises BackupError: when they contradict each other.
+    """
+    if bool(options["beside"]) != bool(options["scratch"]) or (options["tables"] and not options["beside"]):
+        raise BackupError(
+            "beside and scratch belong together, and tables to them: a load in place replaces whole schemas",
+            untouched="Nothing was changed",
+            remedy="Give all of them or none",
+        )
     return Request(
         connection=_database.Connection(options["defaults_file"], options["socket"]),
         directory=options["directory"],
@@ -52,6 +64,9 @@ def request(options: t.Mapping[str, t.Any]) -> Request:
         allow_cross_engine=options["allow_cross_engine"],
         progress_file=options["progress_file"],
         lock=options["lock"],
+        beside={str(schema): str(name) for schema, name in options["beside"].items()},
+        tables=options["tables"],
+        scratch=options["scratch"],
     )
 
 
@@ -97,6 +112,203 @@ def load(request: Request, *, apply: bool) -> dict[str, t.Any]:
     }
 
 
+# --------------------------------------------------------------------------------------------------------- beside
+
+
+def load_beside(request: Request, *, apply: bool) -> dict[str, t.Any]:
+    """Copy schemas, or some of their tables, into new schemas of the server; returns the module's result."""
+    dump_set = _dump_set.open_set(request.directory)
+    schemas = _chosen(list(request.beside), dump_set.manifest)
+    tables = _chosen_tables(request.tables, schemas, dump_set.manifest)
+    began = time.monotonic()
+    with _lock.hold(request.lock, "a database load") as descriptor:
+        _check_names(request)
+        reader, warnings = _prove(request, dump_set, schemas, beside=True)
+        _require_scratch_space(request, reader, schemas)
+        copied: dict[str, dict[str, t.Any]] = {}
+        keys: list[str] = []
+        if apply:
+            assert request.scratch is not None
+            scratch = _engine.Scratch(request.scratch)
+            scratch.start()
+            try:
+                keys = _fill_scratch(request, dump_set, schemas, tables, scratch, descriptor)
+                for schema in schemas:
+                    copied[schema] = _copy(request, dump_set, schema, tables[schema], scratch, descriptor)
+            finally:
+                scratch.stop()
+    chosen = [reader.schemas[schema].tables[name] for schema in schemas for name in tables[schema]]
+    return {
+        "changed": True,
+        "dump_set": dump_set.id,
+        "schemas": [request.beside[schema] for schema in schemas],
+        "tables": len(chosen),
+        "rows": sum(table.rows for table in chosen),
+        "seconds": round(time.monotonic() - began, 3),
+        "load_seconds": round(sum(entry["seconds"] for entry in copied.values()), 3),
+        "beside": copied,
+        "foreign_keys_left_out": keys,
+        "warnings": warnings,
+    }
+
+
+def _chosen_tables(
+    asked: t.Sequence[str], schemas: t.Sequence[str], manifest: t.Mapping[str, t.Any]
+) -> dict[str, list[str]]:
+    known = {f"{schema}.{name}": (schema, name) for schema in schemas for name in manifest["tables"][schema]}
+    unknown = sorted(set(asked) - set(known))
+    if unknown:
+        raise BackupError(
+            f"the chosen schemas of the dump set have no table {', '.join(unknown)}",
+            untouched="Nothing was changed",
+            remedy="Name tables as schema.table",
+        )
+    chosen = [known[name] for name in sorted(set(asked) or known)]
+    found = {schema: [name for of, name in chosen if of == schema] for schema in schemas}
+    without = [schema for schema, names in found.items() if not names]
+    if without:
+        raise BackupError(
+            f"no table of schema {without[0]} is chosen",
+            untouched="Nothing was changed",
+            remedy="Leave the schema out, or name tables of it",
+        )
+    return found
+
+
+def _check_names(request: Request) -> None:
+    """New schemas have to be new, or begun by an earlier try."""
+    new = list(request.beside.values())
+    there = set(_database.schemas(request.connection)) - set(_read_record(request.record, "beside"))
+    taken = sorted(there & set(new)) or sorted(name for name in set(new) if new.count(name) > 1)
+    if taken or set(new) & set(_database.SYSTEM_SCHEMAS):
+        raise BackupError(
+            f"the schema {', '.join(taken) or 'of the server itself'} is taken",
+            untouched="Nothing was changed",
+            remedy="Choose another name",
+        )
+
+
+def _require_scratch_space(request: Request, reader: Reader, schemas: t.Sequence[str]) -> None:
+    """The instance holds the schemas whole, and the text of one copy."""
+    assert request.scratch is not None
+    folder = os.path.dirname(request.scratch)
+    needed = 2 * sum(table.text_bytes for name in schemas for table in reader.schemas[name].tables.values())
+    status = os.statvfs(folder)
+    free = status.f_bavail * status.f_frsize
+    if free < needed:
+        raise BackupError(
+            f"{folder} has {free} bytes free, the private instance needs about {needed}",
+            untouched="Nothing was changed",
+            remedy="Choose a folder on another file system for it",
+            free_bytes=free,
+            needed_bytes=needed,
+        )
+
+
+def _fill_scratch(
+    request: Request,
+    dump_set: _dump_set.DumpSet,
+    schemas: t.Sequence[str],
+    tables: t.Mapping[str, t.Sequence[str]],
+    scratch: _engine.Scratch,
+    lock: int,
+) -> list[str]:
+    """Load the schemas into the scratch instance; returns the foreign keys that a copy cannot have.
+
+    A foreign key that leads out of what is copied would tie the live tables to the copy.
+    """
+    connection = _database.Connection(None, scratch.socket)
+    path = os.path.join(dump_set.path, _dump_manifest.DATABASES)
+    splitter = _dump_split.Splitter(schemas)
+    progress = _Progress(request.progress_file, os.path.getsize(path))
+    _require(_database.load(connection, _pieces(path, splitter, progress), pass_fds=(lock,)), "the scratch instance")
+    progress.finish()
+    left_out = []
+    for key in _database.foreign_keys(connection, schemas):
+        inside = key.parent_schema == key.schema and key.parent in tables[key.schema]
+        if not inside and key.table in tables.get(key.schema, ()):
+            _database.execute(
+                connection,
+                f"ALTER TABLE {_database.quote_name(key.schema)}.{_database.quote_name(key.table)}"
+                f" DROP FOREIGN KEY {_database.quote_name(key.name)};",
+                what=f"dropping the foreign key {key.name} in the scratch instance",
+            )
+            left_out.append(f"{key.schema}.{key.table}.{key.name}")
+    return left_out
+
+
+def _copy(
+    request: Request,
+    dump_set: _dump_set.DumpSet,
+    schema: str,
+    tables: t.Sequence[str],
+    scratch: _engine.Scratch,
+    lock: int,
+) -> dict[str, t.Any]:
+    """Bring tables of the scratch instance into the new schema, and prove that it has the rows of the dump."""
+    new, facts = request.beside[schema], dump_set.manifest["schemas"][schema]
+    path = os.path.join(scratch.path, "copy.sql")
+    sink = _dump_set.Sink(path)
+    try:
+        _database.dump_tables(_database.Connection(None, scratch.socket), schema, tables, sink.write)
+        sink.close()
+        if request.record is not None:
+            noted = sorted({*_read_record(request.record, "beside"), new})
+            _document.write(request.record, {**_document_or_nothing(request.record), "beside": noted})
+        name = _database.quote_name(new)
+        head = (
+            f"DROP DATABASE IF EXISTS {name};\nCREATE DATABASE {name} CHARACTER SET {facts['charset']}"
+            f" COLLATE {facts['collation']};\nUSE {name};\n"
+        )
+        loaded = _database.load(request.connection, _with_head(head.encode(), path), pass_fds=(lock,))
+        _require(loaded, f"the schema {new}")
+    finally:
+        sink.discard()
+        os.unlink(path)
+    reader = Reader()
+    _database.dump(request.connection, [new], reader.feed)
+    differing = [name for name in tables if not _is_same(reader, new, dump_set.manifest, schema, name)]
+    if differing:
+        raise BackupError(
+            f"the schema {new} has other rows than the dump in the tables {', '.join(differing[:5])}",
+            untouched="No other schema was touched",
+            remedy=f"Drop {new} and run again",
+        )
+    return {"name": new, "tables": len(tables), "rows": reader.rows, "seconds": round(loaded.seconds, 3)}
+
+
+def _is_same(reader: Reader, new: str, manifest: t.Mapping[str, t.Any], schema: str, name: str) -> bool:
+    table = reader.schemas[new].tables.get(name)
+    if table is None or table.rows != manifest["tables"][schema][name]:
+        return False
+    comparable = "digests" in manifest and _compatibility.series(reader.server_version) == _compatibility.series(
+        manifest["version"]
+    )
+    return not comparable or table.digest == manifest["digests"][schema][name]
+
+
+def _with_head(head: bytes, path: str) -> t.Iterator[bytes]:
+    with open(path, "rb") as stream:
+        # The first line turns the client's sandbox on and has to stay the first.
+        yield stream.readline(_READ_BYTES)
+        yield head
+        while chunk := stream.read(_READ_BYTES):
+            yield chunk
+
+
+def _require(loaded: _database.Loaded, what: str) -> None:
+    if loaded.rc != 0:
+        raise BackupError(
+            f"the load into {what} stopped: error {loaded.error or 'unknown'} (exit code {loaded.rc})",
+            untouched="No schema that people use was touched",
+            remedy="Look the number up in the server's manual, mend the cause and run again",
+            error=loaded.error,
+        )
+
+
+# ---------------------------------------------------------------------------------------------------------- proof
+
+
 def _chosen(asked: t.Sequence[str], manifest: t.Mapping[str, t.Any]) -> list[str]:
     unknown = sorted(set(asked) - set(manifest["schemas"]))
     if unknown:
@@ -109,7 +321,18 @@ def _chosen(asked: t.Sequence[str], manifest: t.Mapping[str, t.Any]) -> list[str
 
 
 def _prepare(request: Request, dump_set: _dump_set.DumpSet, schemas: list[str]) -> _Work:
-    """Prove the dump set and that this server can take it."""
+    reader, warnings = _prove(request, dump_set, schemas, beside=False)
+    accounts, create = _plan_accounts(request, dump_set)
+    return _Work(dump_set, reader, schemas, accounts, create, warnings)
+
+
+def _prove(
+    request: Request, dump_set: _dump_set.DumpSet, schemas: list[str], *, beside: bool
+) -> tuple[Reader, list[str]]:
+    """Prove the dump set and that this server can take it; what has read the dump, and warnings.
+
+    :param beside: the schemas get other names, so that they replace nothing and refer to nothing else.
+    """
     reader = _dump_set.verify(dump_set)
     if dump_set.problems:
         raise BackupError(
@@ -122,11 +345,13 @@ def _prepare(request: Request, dump_set: _dump_set.DumpSet, schemas: list[str]) 
     findings = _compatibility.judge(
         reader,
         schemas,
-        _target(request.connection, server, schemas),
+        _target(request.connection, server, schemas, beside=beside),
         data_bytes=dump_set.manifest.get("data_bytes"),
         variables=dump_set.manifest.get("variables") or {},
+        events=not beside and any(dump_set.manifest["schemas"][name].get("events") for name in schemas),
         allow_cross_engine=request.allow_cross_engine,
     )
+    findings = [finding for finding in findings if not (beside and finding.rule == "foreign_key")]
     refusals = [finding for finding in findings if finding.refuses]
     if refusals:
         raise BackupError(
@@ -136,20 +361,14 @@ def _prepare(request: Request, dump_set: _dump_set.DumpSet, schemas: list[str]) 
             refusals=[{"rule": finding.rule, "text": finding.text} for finding in refusals],
         )
     _probe_client(request.connection, dump_set)
-    accounts, create = _plan_accounts(request, dump_set)
-    warnings = [finding.text for finding in findings]
-    if server.variables.get("event_scheduler") == "ON" and any(
-        dump_set.manifest["schemas"][name].get("events") for name in schemas
-    ):
-        warnings.append("the event scheduler is on: events of the dump run as soon as they are loaded")
-    return _Work(dump_set, reader, schemas, accounts, create, warnings)
+    return reader, [finding.text for finding in findings]
 
 
 def _target(
-    connection: _database.Connection, server: _database.Server, schemas: t.Sequence[str]
+    connection: _database.Connection, server: _database.Server, schemas: t.Sequence[str], *, beside: bool
 ) -> _compatibility.Target:
     there = _database.schemas(connection)
-    replaced = [name for name in schemas if name in there]
+    replaced = [] if beside else [name for name in schemas if name in there]
     free = None
     folder = server.variables.get("datadir", "")
     if os.path.isdir(folder):
@@ -256,15 +475,19 @@ def _plan_accounts(request: Request, dump_set: _dump_set.DumpSet) -> tuple[dict[
     with open(os.path.join(dump_set.path, _dump_manifest.ACCOUNTS), encoding="utf-8", errors="surrogateescape") as file:
         accounts = _accounts.parse(file.read())
     there = {_accounts.Account(*name).name for name in _database.account_names(request.connection)}
-    begun = _read_record(request.record)
+    begun = _read_record(request.record, "created")
     wanted = _accounts.chosen(accounts, request.exclude_accounts)
     return accounts, sorted(name for name in wanted if name not in there or name in begun)
 
 
-def _read_record(path: str | None) -> dict[str, t.Any]:
-    if path is None or not os.path.exists(path):
-        return {}
-    return dict(_document.read(path)["created"])
+def _document_or_nothing(path: str | None) -> dict[str, t.Any]:
+    return {} if path is None or not os.path.exists(path) else _document.read(path)
+
+
+def _read_record(path: str | None, part: str) -> dict[str, t.Any]:
+    """What an earlier try noted: the accounts it C(created), or by their names the schemas it made C(beside)."""
+    noted = _document_or_nothing(path).get(part, {})
+    return dict(noted) if isinstance(noted, dict) else dict.fromkeys(noted)
 
 
 def _make_accounts(request: Request, work: _Work) -> list[dict[str, str]]:
@@ -275,7 +498,8 @@ def _make_accounts(request: Request, work: _Work) -> list[dict[str, str]]:
     if request.record is not None:
         noted = {account.name: {"locked": account.locked, "account": account.quoted} for account in accounts}
         noted = {name: {**entry, "role": work.accounts[name].is_role} for name, entry in noted.items()}
-        _document.write(request.record, {"created": _read_record(request.record) | noted})
+        before = _document_or_nothing(request.record)
+        _document.write(request.record, {**before, "created": before.get("created", {}) | noted})
     there = {_accounts.Account(*name).name for name in _database.account_names(request.connection)}
     failed: list[dict[str, str]] = []
 
@@ -300,7 +524,7 @@ def _make_accounts(request: Request, work: _Work) -> list[dict[str, str]]:
 def release(request: Request, *, apply: bool) -> dict[str, t.Any]:
     """Unlock what was made locked and was open in the dump; returns the module's result."""
     connection, record = request.connection, request.record
-    created = _read_record(record)
+    created = _read_record(record, "created")
     open_before = sorted(name for name, entry in created.items() if not entry["locked"] and not entry["role"])
     if apply and record is not None and created:
         there = {_accounts.Account(*name).name for name in _database.account_names(connection)}

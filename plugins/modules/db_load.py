@@ -26,6 +26,10 @@ description:
   - Accounts and roles that the server lacks are made from C(accounts.sql), each by itself and locked, with their grants
     and default roles. Accounts that are there are left as they are, and so are those of the server itself, C(root) and
     anonymous ones. One that fails is named and stops none of the others.
+  - With O(beside), nothing that people use is replaced. The schemas are loaded into a private instance
+    (M(labops.backup.db_scratch)), and their tables are copied from there into new schemas of the server. Foreign keys
+    that lead out of the copy are left out, because they would tie the live tables to it, and so are views, triggers,
+    routines and events, which name the live schemas. The rows of each copied table are counted.
 notes:
   - Only root of the server should run this, over the local socket. It needs all privileges, also those that pass
     C(read_only).
@@ -88,8 +92,23 @@ options:
     description: Path of the lock file, which the client holds too. The same as that of M(labops.backup.db_dump).
     type: path
     default: /run/labops-backup/dump.lock
+  beside:
+    description:
+      - Schemas to copy beside the live ones, each with the name of the new schema, which must not exist. An earlier try
+        that O(record) tells of is replaced. Needs O(scratch); O(schemas) and accounts do not matter then.
+    type: dict
+    default: {}
+  tables:
+    description: With O(beside), the tables to copy, as C(schema.table). Empty means all.
+    type: list
+    elements: str
+    default: []
+  scratch:
+    description: With O(beside), the folder of the private instance. It must not exist, and needs room for the schemas.
+    type: path
 seealso:
   - module: labops.backup.db_dump
+  - module: labops.backup.db_scratch
   - module: labops.backup.db_verify_info
 """
 
@@ -99,6 +118,13 @@ EXAMPLES = r"""
     directory: /datajoint-db/dumps/20261123T021500Z-3fa9c1
     schemas: [lab_session, lab_imaging]
     record: /var/lib/labops-backup/incident/accounts.json
+
+- name: Bring a table back beside the live one
+  labops.backup.db_load:
+    directory: /datajoint-db/dumps/20261123T021500Z-3fa9c1
+    beside: {lab_session: lab_session_restored_20261123}
+    tables: [lab_session.session]
+    scratch: /var/lib/labops-backup/scratch
 
 - name: Let people in again
   labops.backup.db_load:
@@ -113,7 +139,7 @@ dump_set:
   type: str
   sample: 20261123T021500Z-3fa9c1
 schemas:
-  description: The schemas that were replaced, or would be.
+  description: The schemas that were replaced or made, or would be.
   returned: when O(state=loaded)
   type: list
   elements: str
@@ -137,9 +163,18 @@ accounts:
   description:
     - Accounts and roles by name. C(created) were made, or would be; C(skipped) are left as they are; C(failed) has an
       C(account) and a C(problem) for each statement that failed.
-  returned: when O(state=loaded)
+  returned: when O(state=loaded), without O(beside)
   type: dict
   sample: {created: ["anna@%"], skipped: ["root@localhost"], failed: []}
+beside:
+  description: For each copied schema the C(name) of the new one, its C(tables) and C(rows), and C(seconds).
+  returned: with O(beside)
+  type: dict
+foreign_keys_left_out:
+  description: Foreign keys that the copies do not have, as C(schema.table.key).
+  returned: with O(beside)
+  type: list
+  elements: str
 unlocked:
   description: Accounts that were unlocked, or would be.
   returned: when O(state=released)
@@ -155,6 +190,14 @@ problems:
   returned: when it does
   type: list
   elements: str
+free_bytes:
+  description: Free space where the private instance would be.
+  returned: when it is too little
+  type: int
+needed_bytes:
+  description: What the private instance needs there.
+  returned: when it is too much
+  type: int
 error:
   description: Number of the error that stopped the load.
   returned: when it stopped
@@ -179,6 +222,9 @@ ARGUMENT_SPEC: dict[str, t.Any] = {
     "allow_cross_engine": {"type": "bool", "default": False},
     "progress_file": {"type": "path"},
     "lock": {"type": "path", "default": "/run/labops-backup/dump.lock"},
+    "beside": {"type": "dict", "default": {}},
+    "tables": {"type": "list", "elements": "str", "default": []},
+    "scratch": {"type": "path"},
 }
 
 
@@ -186,7 +232,8 @@ def _work(module: AnsibleModule) -> dict[str, t.Any]:
     request = _load.request(module.params)
     if module.params["state"] == "released":
         return _load.release(request, apply=not module.check_mode)
-    return _load.load(request, apply=not module.check_mode)
+    work = _load.load_beside if request.beside else _load.load
+    return work(request, apply=not module.check_mode)
 
 
 def main() -> None:

@@ -63,6 +63,7 @@ def judge(
     *,
     data_bytes: int | None,
     variables: t.Mapping[str, str],
+    events: bool,
     allow_cross_engine: bool,
 ) -> list[Finding]:
     """What stands against loading the chosen schemas.
@@ -70,6 +71,7 @@ def judge(
     :param reader: has read the whole text of the dump.
     :param data_bytes: what all schemas of the dump took on their server, None when nobody noted it.
     :param variables: those of the server that was dumped.
+    :param events: whether the chosen schemas have any.
     """
     tables = [table for name in sorted(chosen) for table in reader.schemas[name].tables.values()]
     return [
@@ -80,6 +82,7 @@ def judge(
         *_space(reader, tables, target, data_bytes),
         *_names(chosen, tables, variables, target),
         *_settings(variables, target),
+        *_events(events, target),
     ]
 
 
@@ -160,3 +163,11 @@ def _settings(variables: t.Mapping[str, str], target: Target) -> t.Iterator[Find
         before, now = variables.get(name), target.variables.get(name)
         if before is not None and now is not None and before != now:
             yield Finding("default", False, f"{name} was {before} and is {now}: new schemas will differ from old ones")
+
+
+def _events(events: bool, target: Target) -> t.Iterator[Finding]:
+    state = target.variables.get("event_scheduler")
+    if events and state == "DISABLED":  # error 1577 of the first event, seen with MariaDB 10.11
+        yield Finding("events", True, "event_scheduler is DISABLED, with which no event can be made: set it to OFF")
+    elif events and state == "ON":
+        yield Finding("events", False, "the event scheduler is on: events of the dump run as soon as they are loaded")

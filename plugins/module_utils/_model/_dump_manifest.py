@@ -107,8 +107,8 @@ def problems(manifest: t.Mapping[str, t.Any], folder_name: str) -> list[str]:
     if not isinstance(manifest.get("references"), dict):
         found.append("the count of references is missing")
     found += _file_problems(manifest.get("files"))
-    found += _count_problems(manifest)
-    return found
+    counts = _count_problems(manifest)
+    return found + (counts or _digest_problems(manifest))
 
 
 def _file_problems(files: object) -> list[str]:
@@ -141,6 +141,21 @@ def _count_problems(manifest: t.Mapping[str, t.Any]) -> list[str]:
     if type(manifest.get("rows")) is not int or sum(counts) != manifest["rows"]:
         return [f"the row counts add up to {sum(counts)}, not to {manifest.get('rows')!r}"]
     return []
+
+
+def _digest_problems(manifest: t.Mapping[str, t.Any]) -> list[str]:
+    """Manifests of older releases have no digests; where there are some, there are all."""
+    if "digests" not in manifest:
+        return []
+    for part in ("digests", "structures"):
+        for schema, tables in manifest["tables"].items():
+            digests = (manifest.get(part) or {}).get(schema)
+            if not isinstance(digests, dict) or set(digests) != set(tables):
+                return [f"the {part} of {schema} are not those of its tables"]
+            if not all(_SHA256.fullmatch(str(digest)) for digest in digests.values()):
+                return [f"one of the {part} of {schema} is no sha256"]
+    without = [name for name, facts in manifest["schemas"].items() if not _SHA256.fullmatch(str(facts.get("code")))]
+    return [f"the digest of the code of {name} is missing" for name in without]
 
 
 def object_problems(manifest: t.Mapping[str, t.Any], inventory: Inventory) -> list[str]:

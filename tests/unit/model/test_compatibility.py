@@ -39,6 +39,7 @@ def judge(
         dataclasses.replace(TARGET, **target),
         data_bytes=data_bytes,
         variables=variables,
+        events=False,
         allow_cross_engine=allow_cross_engine,
     )
     return {finding.rule: finding.refuses for finding in findings}
@@ -89,7 +90,9 @@ def test_the_largest_statement_of_the_chosen_schemas_has_to_fit() -> None:
 
     def rules(chosen: list[str]) -> list[str]:
         target = dataclasses.replace(TARGET, variables=small, schemas=["lab_core"])
-        found = _compatibility.judge(reader, chosen, target, data_bytes=1, variables=SOURCE, allow_cross_engine=False)
+        found = _compatibility.judge(
+            reader, chosen, target, data_bytes=1, variables=SOURCE, events=True, allow_cross_engine=False
+        )
         return [finding.rule for finding in found]
 
     assert rules(["lab_imaging"]) == ["packet"]
@@ -110,6 +113,9 @@ def test_what_servers_make_of_names_and_defaults() -> None:
     assert judge_with(lower, capitals) == {"names": True}
     assert judge_with(lower, RECORDED.replace(b" ) VALUES`", b" ) values`")) == {}
     assert judge_with({**TARGET.variables, "collation_server": "latin1_swedish_ci"}, RECORDED) == {"default": False}
+    assert judge_with({**TARGET.variables, "event_scheduler": "OFF"}, RECORDED) == {}
+    assert judge_with({**TARGET.variables, "event_scheduler": "ON"}, RECORDED) == {"events": False}
+    assert judge_with({**TARGET.variables, "event_scheduler": "DISABLED"}, RECORDED) == {"events": True}
     assert judge_with({**TARGET.variables, "super_read_only": "ON"}, RECORDED) == {"read_only": True}
 
 
@@ -118,5 +124,7 @@ def judge_with(variables: dict[str, str], text: bytes) -> dict[str, bool]:
     reader.feed(text)
     target = dataclasses.replace(TARGET, variables=variables)
     chosen = list(reader.schemas)
-    found = _compatibility.judge(reader, chosen, target, data_bytes=1, variables=SOURCE, allow_cross_engine=False)
+    found = _compatibility.judge(
+        reader, chosen, target, data_bytes=1, variables=SOURCE, events=True, allow_cross_engine=False
+    )
     return {finding.rule: finding.refuses for finding in found}

@@ -55,6 +55,42 @@ def test_a_manifest_that_cannot_be_believed(change: dict[str, t.Any], problem: s
     assert any(problem in found for found in _dump_manifest.problems(copy.deepcopy(MANIFEST) | change, ID))
 
 
+DIGESTS: dict[str, t.Any] = {
+    "schemas": {"lab": {"code": "0" * 64}},
+    "digests": {"lab": {"scan": "1" * 64, "log": "2" * 64}},
+    "structures": {"lab": {"scan": "3" * 64, "log": "4" * 64}},
+}
+
+
+def test_a_manifest_with_digests_is_sound() -> None:
+    assert _dump_manifest.problems(MANIFEST | DIGESTS, ID) == []
+
+
+@pytest.mark.parametrize(
+    ("change", "problem"),
+    [
+        ({"digests": None}, "digests of lab are not those of its tables"),
+        ({"digests": {"lab": {"scan": "1" * 64}}}, "digests of lab are not those of its tables"),
+        ({"structures": {}}, "structures of lab are not those of its tables"),
+        ({"digests": {"lab": {"scan": "1" * 64, "log": "x"}}}, "one of the digests of lab is no sha256"),
+        ({"schemas": {"lab": {}}}, "the digest of the code of lab is missing"),
+    ],
+)
+def test_digests_that_are_not_whole_cannot_be_believed(change: dict[str, t.Any], problem: str) -> None:
+    assert any(problem in found for found in _dump_manifest.problems(MANIFEST | DIGESTS | change, ID))
+
+
+def test_objects_are_compared_by_name() -> None:
+    manifest = {"tables": {"s": {"a": 1, "b": 2}}, "schemas": {"s": {"views": ["v"], "events": ["e"]}}}
+    there = {"s": {"tables": ["a", "c"], "views": ["v"], "triggers": ["t"], "routines": [], "events": []}}
+    assert _dump_manifest.object_problems(manifest, there) == [
+        "table s.b is missing",
+        "table s.c is not in the dump",
+        "trigger s.t is not in the dump",
+        "event s.e is missing",
+    ]
+
+
 def test_an_empty_manifest_is_only_reported() -> None:
     assert _dump_manifest.problems({}, ID)
     assert _dump_manifest.problems(dict.fromkeys(MANIFEST), ID)

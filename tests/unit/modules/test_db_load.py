@@ -4,12 +4,14 @@ from __future__ import annotations
 
 import functools
 import json
+import os
 import pathlib
+import shutil
 import typing as t
 
 import pytest
 from ansible_collections.labops.backup.plugins.module_utils._model._dump_text import Reader
-from ansible_collections.labops.backup.plugins.module_utils._tools import _command
+from ansible_collections.labops.backup.plugins.module_utils._tools import _command, _engine
 from ansible_collections.labops.backup.plugins.modules import db_load
 
 RunModule = t.Callable[..., dict[str, t.Any]]
@@ -271,3 +273,161 @@ def test_events_that_would_run_at_once_are_told(
     server.variables["event_scheduler"] = "ON"
     run_module_main(db_load, options | {"schemas": ["odd`name"]})
     assert any("event scheduler is on" in warning for warning in module_warnings)
+
+
+# --------------------------------------------------------------------------------------------------------- beside
+
+
+class Scratch:
+    """Stands for the private instance: what is loaded there goes to its own list."""
+
+    def __init__(self, path: str) -> None:
+        self.path = path
+        self.socket = f"{path}/s"
+
+    def start(self) -> None:
+        pathlib.Path(self.path).mkdir()
+
+    def stop(self) -> None:
+        shutil.rmtree(self.path)
+
+
+class TwoServers(Server):
+    """The server that people use, and the scratch instance with what was loaded there."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.in_scratch: list[str] = []
+        self.spoil = ""
+
+    def run(self, argv: t.Sequence[str], **keywords: t.Any) -> _command.Outcome:
+        scratch = any(word.endswith("/scratch/s") for word in argv)
+        if argv[0].endswith("mariadb-dump"):
+            keywords["on_stdout"](self.dump(list(argv)).encode())
+            return _command.Outcome(tuple(argv), 0, b"", "", 0.1)
+        if not scratch:
+            return super().run(argv, **keywords)
+        given = keywords["stdin"]
+        text = (given if isinstance(given, bytes) else b"".join(given)).decode()
+        self.in_scratch.append(text)
+        answers: list[list[t.Any]] = []
+        if "KEY_COLUMN_USAGE" in text:
+            answers = [
+                [table.schema, table.name, key.name, here, key.schema, key.table, there]
+                for schema in parsed(self.in_scratch[0]).schemas.values()
+                for table in schema.tables.values()
+                for key in table.foreign_keys
+                for here, there in zip(key.columns, key.references, strict=True)
+            ]
+        stdout = b"".join(json.dumps(answer).encode() + b"\n" for answer in answers)
+        return _command.Outcome(tuple(argv), 0, stdout, "", 0.1)
+
+    def dump(self, argv: list[str]) -> str:
+        if "--databases" in argv:  # what the new schema holds now
+            new = argv[-1]
+            whole = next(text for text in self.loads if f"USE `{new}`" in text)
+            return whole.replace("DROP DATABASE IF EXISTS", "-- ").replace(self.spoil or "\0", "")
+        assert "--skip-triggers" in argv and "--routines" not in argv
+        schema, tables = argv[argv.index("--") + 1], argv[argv.index("--") + 2 :]
+        text = self.in_scratch[0]
+        begin = text.index(f"-- Current Database: `{schema}`")
+        head = text[: text.index("--\n-- Current Database")]
+        section = text[text.index("--\n-- Table structure", begin) :]
+        section = section[: section.index("\n-- Dumping events")] if "\n-- Dumping events" in section else section
+        wanted = tuple(f" for table `{name}`" for name in tables)
+        kept = [part for part in section.split("--\n-- Table structure") if part.startswith(wanted)]
+        return head + "".join(f"--\n-- Table structure{part}" for part in kept) + "\n-- Dump completed\n"
+
+
+@pytest.fixture
+def two(monkeypatch: pytest.MonkeyPatch, module_warnings: list[str]) -> TwoServers:
+    stand_in = TwoServers()
+    monkeypatch.setattr(_command, "run", stand_in.run)
+    monkeypatch.setattr(_command, "find", lambda program: f"/usr/bin/{program}")
+    monkeypatch.setattr(_engine, "Scratch", Scratch)
+    return stand_in
+
+
+@pytest.fixture
+def beside(options: dict[str, t.Any], tmp_path: pathlib.Path) -> dict[str, t.Any]:
+    return options | {
+        "beside": {"lab_imaging": "lab_imaging_restored"},
+        "tables": ["lab_imaging.scan", "lab_imaging.__motion"],
+        "scratch": str(tmp_path / "scratch"),
+    }
+
+
+def test_tables_are_copied_beside_without_keys_that_lead_out(
+    run_module_main: RunModule, two: TwoServers, beside: dict[str, t.Any]
+) -> None:
+    result = run_module_main(db_load, beside)
+    assert (result["schemas"], result["tables"], result["rows"]) == (["lab_imaging_restored"], 2, 22)
+    assert result["beside"]["lab_imaging"]["name"] == "lab_imaging_restored"
+    assert result["beside"]["lab_imaging"]["rows"] == 22
+    assert "lab_imaging.scan.scan_ibfk_1" in result["foreign_keys_left_out"]  # to lab_core
+    drops = [line for text in two.in_scratch for line in text.splitlines() if line.startswith("ALTER TABLE")]
+    assert "ALTER TABLE `lab_imaging`.`scan` DROP FOREIGN KEY `scan_ibfk_1`;" in drops
+    assert not any("__motion_ibfk_1`" in drop for drop in drops)  # to scan, which comes along
+    text = two.loads[-1]
+    assert text.startswith("/*M!999999\\- enable the sandbox mode */")
+    assert "CREATE DATABASE `lab_imaging_restored` CHARACTER SET utf8mb4 COLLATE utf8mb4_general_ci;" in text
+    assert "DROP DATABASE IF EXISTS `lab_imaging`;" not in "".join(two.loads)
+    assert two.statements == []
+    assert not pathlib.Path(beside["scratch"]).exists()
+    assert json.loads(pathlib.Path(beside["record"]).read_text())["beside"] == ["lab_imaging_restored"]
+
+
+def test_check_mode_copies_nothing(run_module_main: RunModule, two: TwoServers, beside: dict[str, t.Any]) -> None:
+    result = run_module_main(db_load, beside, check_mode=True)
+    assert (result["tables"], result["rows"], result["beside"]) == (2, 22, {})
+    assert (two.in_scratch, [text.count("\n") for text in two.loads]) == ([], [1])
+
+
+def test_a_copy_that_an_earlier_try_began_is_replaced_and_any_other_is_not(
+    run_module_main: RunModule, two: TwoServers, beside: dict[str, t.Any]
+) -> None:
+    two.schemas = ["lab_imaging_restored"]
+    assert "lab_imaging_restored is taken" in run_module_main(db_load, beside)["msg"]
+    assert (two.loads, two.in_scratch) == ([], [])
+    pathlib.Path(beside["record"]).write_text('{"schema_version": 1, "beside": ["lab_imaging_restored"]}')
+    assert run_module_main(db_load, beside)["changed"] is True
+
+
+def test_a_copy_with_other_rows_is_a_failure_and_the_scratch_instance_is_gone(
+    run_module_main: RunModule, two: TwoServers, beside: dict[str, t.Any]
+) -> None:
+    text = (pathlib.Path(beside["directory"]) / "databases.sql").read_text()
+    rows = text[text.index("INSERT INTO `scan` VALUES\n") + len("INSERT INTO `scan` VALUES\n") :]
+    two.spoil = rows[: rows.index("\n") + 1]
+    result = run_module_main(db_load, beside)
+    assert "has other rows than the dump in the tables scan" in result["msg"]
+    assert not pathlib.Path(beside["scratch"]).exists()
+
+
+@pytest.mark.parametrize(
+    ("change", "message"),
+    [
+        ({"tables": ["lab_imaging.nosuch"]}, "have no table lab_imaging.nosuch"),
+        ({"beside": {"nosuch": "x"}, "tables": []}, "has no schema nosuch"),
+        ({"beside": {"lab_imaging": "mysql"}}, "is taken"),
+        ({"beside": {"lab_imaging": "x", "lab_core": "y"}}, "no table of schema lab_core is chosen"),
+        ({"beside": {"lab_imaging": "x", "lab_core": "x"}, "tables": []}, "the schema x is taken"),
+        ({"scratch": None}, "beside and scratch belong together"),
+        ({"beside": {}, "scratch": None}, "a load in place replaces whole schemas"),
+    ],
+)
+def test_a_copy_that_cannot_be_is_refused_before_anything_changes(
+    run_module_main: RunModule, two: TwoServers, beside: dict[str, t.Any], change: dict[str, t.Any], message: str
+) -> None:
+    assert message in run_module_main(db_load, beside | change)["msg"]
+    assert (two.loads, two.in_scratch) == ([], [])
+
+
+def test_a_copy_needs_room_for_the_private_instance(
+    run_module_main: RunModule, two: TwoServers, beside: dict[str, t.Any], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    full = os.statvfs_result((4096, 4096, 1000, 4, 4, 0, 0, 0, 0, 255))
+    monkeypatch.setattr(os, "statvfs", lambda _path: full)
+    result = run_module_main(db_load, beside)
+    assert (result["free_bytes"], result["needed_bytes"] > 16384) == (16384, True)
+    assert (two.loads[1:], two.in_scratch) == ([], [])

@@ -262,3 +262,69 @@ def test_accounts_of_mysql_may_hold_any_byte(monkeypatch: pytest.MonkeyPatch) ->
     _database.dump_accounts(CONNECTION, "mysql", taken.append)
     assert b"CREATE USER 'n\xff'@'localhost';\n" in b"".join(taken)
     assert b"SHOW CREATE USER 'n\xff'@'localhost';" in asked[1]
+
+
+def test_a_load_reads_no_options_file_and_shows_no_data(programs: Programs) -> None:
+    programs.answers = [
+        (1, "", "--------------\nINSERT 'secret'\n--------------\nERROR 1062 (23000) at line 7: 'secret'")
+    ]
+    loaded = _database.load(_database.Connection(None, "/run/s"), b"INSERT 1;\n")
+    assert (loaded.rc, loaded.error, loaded.line) == (1, 1062, 7)
+    assert "secret" not in repr(loaded)
+    assert programs.calls == [
+        (
+            [
+                "/usr/bin/mariadb",
+                "--no-defaults",
+                "--socket=/run/s",
+                "--batch",
+                "--default-character-set=utf8mb4",
+                "--max-allowed-packet=1G",
+            ],
+            "INSERT 1;\n",
+        )
+    ]
+
+
+def test_tables_are_dumped_without_schema_and_triggers(programs: Programs) -> None:
+    programs.answers = [(0, "text", "")]
+    taken: list[bytes] = []
+    _database.dump_tables(CONNECTION, "lab", ["~log", "scan"], taken.append)
+    argv = programs.calls[0][0]
+    assert taken == [b"text"]
+    assert argv[-5:] == ["--skip-triggers", "--", "lab", "~log", "scan"]
+    assert not {"--databases", "--routines", "--events", "--triggers"} & set(argv)
+
+
+def test_a_foreign_key_of_several_columns_is_one_and_is_followed_as_a_whole(programs: Programs) -> None:
+    row = ["lab", "motion", "motion_ibfk_1"]
+    rows = [
+        [*row, "a", "core", "scan", "x"],
+        [*row, "b`", "core", "scan", "y"],
+        ["lab", "z", "k", "c", "lab", "t", "c"],
+    ]
+    programs.answers = [(0, "\n".join(json.dumps(answer) for answer in rows), ""), (0, "[3]\n[0]\n", "")]
+    keys = _database.foreign_keys(CONNECTION, ["lab"])
+    assert keys[0] == _database.ForeignKey("lab", "motion", "motion_ibfk_1", ("a", "b`"), "core", "scan", ("x", "y"))
+    assert _database.dangling(CONNECTION, keys) == [3, 0]
+    assert programs.calls[1][1].splitlines()[1] == (
+        "SELECT JSON_ARRAY(COUNT(*)) FROM `lab`.`motion` c LEFT JOIN `core`.`scan` p"
+        " ON p.`x` = c.`a` AND p.`y` = c.`b``` WHERE c.`a` IS NOT NULL AND c.`b``` IS NOT NULL AND p.`x` IS NULL;"
+    )
+    assert _database.dangling(CONNECTION, []) == []
+
+
+def test_collations_come_from_wherever_the_server_has_them(programs: Programs) -> None:
+    programs.answers = [
+        (0, '["COLLATIONS", "COLLATION_NAME"]\n["COLLATION_CHARACTER_SET_APPLICABILITY", "FULL_COLLATION_NAME"]\n', ""),
+        (0, '["utf8mb4_bin"]\n["uca1400_ai_ci"]\n["utf8mb4_uca1400_ai_ci"]\n[null]\n', ""),
+    ]
+    assert _database.collations(CONNECTION) == {"utf8mb4_bin", "uca1400_ai_ci", "utf8mb4_uca1400_ai_ci"}
+    assert (
+        "SELECT JSON_ARRAY(FULL_COLLATION_NAME) FROM information_schema.COLLATION_CHARACTER_SET" in programs.calls[1][1]
+    )
+
+
+def test_whose_rights_objects_run_with(programs: Programs) -> None:
+    programs.answers = [(0, '["a@b", "TRIGGER", "s", "t"]\n["a@b", "VIEW", "s", "v"]\n', "")]
+    assert _database.definers(CONNECTION, ["s"]) == {"a@b": ["trigger s.t", "view s.v"]}

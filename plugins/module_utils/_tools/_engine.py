@@ -1,0 +1,190 @@
+# Copyright: (c) 2026, the labops.backup contributors
+# SPDX-License-Identifier: GPL-3.0-or-later
+# PRIVATE to labops.backup: no stable interface.
+"""The database server itself, as a private instance that is thrown away: the only file that starts one.
+
+It has its own folder, which root alone may enter, and is reached through a socket there; it has no network, no binary
+log and no event scheduler, and reads no options file. What it holds does not survive a crash of the host.
+"""
+
+from __future__ import annotations
+
+import os
+import shutil
+import signal
+import socket
+import time
+from dataclasses import dataclass
+
+from ansible_collections.labops.backup.plugins.module_utils._errors import BackupError
+from ansible_collections.labops.backup.plugins.module_utils._tools import _command
+
+DEFAULT_MEMORY = 128 << 20
+_MARK = ".labops-scratch"
+_LONGEST_SOCKET = 107  # unix(7): sun_path holds 108 bytes with its end
+_START_SECONDS = 120.0
+_STOP_SECONDS = 60.0
+_WAIT = 0.1
+
+
+@dataclass(frozen=True)
+class Scratch:
+    """A private instance of MariaDB in the folder ``path``."""
+
+    path: str
+
+    @property
+    def socket(self) -> str:
+        """Where it is reached."""
+        return os.path.join(self.path, "s")
+
+    @property
+    def _data(self) -> str:
+        return os.path.join(self.path, "data")
+
+    @property
+    def _log(self) -> str:
+        return os.path.join(self.path, "error.log")
+
+    @property
+    def _pid_file(self) -> str:
+        return os.path.join(self.path, "pid")
+
+    def process(self) -> int | None:
+        """Its process, None when it does not run. Another process that got the number meanwhile is not it."""
+        try:
+            with open(self._pid_file, encoding="ascii") as stream:
+                number = int(stream.read())
+            with open(f"/proc/{number}/cmdline", "rb") as stream:
+                words = stream.read().split(b"\0")
+        except (OSError, ValueError):
+            return None
+        return number if os.fsencode(f"--datadir={self._data}") in words else None
+
+    def answers(self) -> bool:
+        """Whether it takes connections."""
+        try:
+            with socket.socket(socket.AF_UNIX) as connection:
+                connection.settimeout(5.0)
+                connection.connect(self.socket)
+                return bool(connection.recv(1))
+        except OSError:
+            return False
+
+    def check(self) -> None:
+        """Refuse a place that is not ours to fill and to empty.
+
+        :raises BackupError: when it is none.
+        """
+        if len(os.fsencode(self.socket)) > _LONGEST_SOCKET:
+            raise BackupError(
+                f"{self.path} is too long for a socket in it",
+                untouched="Nothing was changed",
+                remedy="Choose a shorter path",
+            )
+        mark = os.path.join(self.path, _MARK)
+        if os.path.lexists(self.path) and not os.path.isfile(mark) and not _is_empty_folder(self.path):
+            raise BackupError(
+                f"{self.path} is there and is no scratch instance",
+                untouched="Nothing was changed",
+                remedy="Choose a path that does not exist yet",
+            )
+
+    def keep(self, *, present: bool, memory: int, apply: bool) -> bool:
+        """Bring it into the wanted state, or only predict; returns whether that is a change."""
+        self.check()
+        there = os.path.lexists(self.path)
+        changed = not (there and self.process() and self.answers()) if present else there
+        if changed and apply:
+            if present:
+                self.start(memory)
+            else:
+                self.stop()
+        return changed
+
+    def start(self, memory: int = DEFAULT_MEMORY) -> None:
+        """Make an empty instance and start it; what an earlier one left is removed.
+
+        :param memory: bytes for the pages of tables.
+        """
+        self.stop()
+        os.mkdir(self.path, 0o700)
+        with open(os.path.join(self.path, _MARK), "xb"):
+            pass
+        self._run(
+            "mariadb-install-db",
+            "--no-defaults",
+            f"--datadir={self._data}",
+            "--user=root",
+            "--auth-root-authentication-method=socket",
+            "--skip-test-db",
+        )
+        self._run(
+            "setsid",
+            "--fork",
+            _command.find("mariadbd"),
+            "--no-defaults",
+            f"--datadir={self._data}",
+            f"--socket={self.socket}",
+            f"--pid-file={self._pid_file}",
+            f"--log-error={self._log}",
+            "--user=root",
+            "--skip-networking",
+            "--skip-log-bin",
+            "--event-scheduler=OFF",
+            "--performance-schema=OFF",
+            "--max-allowed-packet=1G",
+            f"--innodb-buffer-pool-size={memory}",
+            "--innodb-flush-log-at-trx-commit=0",
+            "--skip-innodb-doublewrite",
+        )
+        deadline = time.monotonic() + _START_SECONDS
+        while not (self.process() and self.answers()):
+            if time.monotonic() > deadline:
+                reason = self._last_words()
+                self.stop()
+                raise BackupError(
+                    f"the scratch instance in {self.path} did not start: {reason}",
+                    untouched="The server of this host was not touched",
+                    remedy="Mend the cause and run again",
+                )
+            time.sleep(_WAIT)
+
+    def stop(self) -> bool:
+        """End it and remove its folder; whether there was anything."""
+        self.check()
+        number = self.process()
+        if number is not None:
+            os.kill(number, signal.SIGTERM)
+            deadline = time.monotonic() + _STOP_SECONDS
+            while self.process() is not None:
+                if time.monotonic() > deadline:
+                    os.kill(number, signal.SIGKILL)
+                    deadline += _STOP_SECONDS
+                time.sleep(_WAIT)
+        if not os.path.lexists(self.path):
+            return False
+        shutil.rmtree(self.path)
+        return True
+
+    def _run(self, program: str, *arguments: str) -> None:
+        outcome = _command.run([_command.find(program), *arguments], env=_command.environment())
+        if outcome.rc != 0:
+            shutil.rmtree(self.path, ignore_errors=True)
+            raise outcome.error(
+                f"the scratch instance in {self.path} could not be made: {program} failed",
+                untouched="The server of this host was not touched",
+                remedy="Mend the cause and run again",
+            )
+
+    def _last_words(self) -> str:
+        try:
+            with open(self._log, encoding="utf-8", errors="replace") as stream:
+                errors = [line for line in stream.read().splitlines() if "[ERROR]" in line]
+        except OSError:
+            errors = []
+        return " / ".join(errors[-3:])[:1000] or f"its log {self._log} names no error"
+
+
+def _is_empty_folder(path: str) -> bool:
+    return os.path.isdir(path) and not os.path.islink(path) and not os.listdir(path)
