@@ -316,7 +316,9 @@ def _look_into(
     by_digest = _loss.comparable(manifest, server.engine, server.version)
     found = {name: _loss.schema_gone(manifest, name, _loss.LOST) for name in expected}
     reasons: dict[str, str] = {}
-    for name, (live, inventory) in _read_schemas(connection, present, reasons).items():
+    # With the former rows of system-versioned tables only where the dump set has them.
+    history = (_database.HISTORY_OPTION,) if manifest.get("history") else ()
+    for name, (live, inventory) in _read_schemas(connection, present, reasons, history).items():
         found[name] = _loss.schema(manifest, live, inventory, by_digest=by_digest)
     for name, reason in reasons.items():
         found[name] = {**_loss.schema_gone(manifest, name, _loss.UNREADABLE), "reason": reason}
@@ -326,12 +328,15 @@ def _look_into(
 _Live = dict[str, tuple[Schema, t.Mapping[str, t.Sequence[str]]]]
 
 
-def _read_schemas(connection: _database.Connection, names: t.Sequence[str], reasons: dict[str, str]) -> _Live:
+def _read_schemas(
+    connection: _database.Connection, names: t.Sequence[str], reasons: dict[str, str], options: t.Sequence[str]
+) -> _Live:
     """What the schemas hold, by the dump tool; nothing of it is written anywhere.
 
     The tool stops at the first table that cannot be read. Then every schema is asked for alone.
 
     :param reasons: gets the schemas that cannot be read, and why.
+    :param options: of the dump tool, see ``_database.dump``.
     """
     if not names:
         return {}
@@ -339,7 +344,8 @@ def _read_schemas(connection: _database.Connection, names: t.Sequence[str], reas
         inventory = _database.inventory(connection, names)
         views = [(schema, view) for schema, objects in inventory.items() for view in objects["views"]]
         reader = Reader()
-        _database.dump(connection, names, reader.feed, without=_database.broken_views(connection, views))
+        broken = _database.broken_views(connection, views)
+        _database.dump(connection, names, reader.feed, without=broken, options=options)
         problems = reader.problems() + [f"{name} is not in the dump" for name in names if name not in reader.schemas]
         if problems:
             raise BackupError(f"what the dump tool says is no whole dump: {'; '.join(problems)}")
@@ -350,5 +356,5 @@ def _read_schemas(connection: _database.Connection, names: t.Sequence[str], reas
             return {}
     found: _Live = {}
     for name in names:
-        found |= _read_schemas(connection, [name], reasons)
+        found |= _read_schemas(connection, [name], reasons, options)
     return found

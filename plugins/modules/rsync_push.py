@@ -50,7 +50,7 @@ options:
   incident:
     description:
       - The incident that this belongs to. A file that was cut off waits for the next try in a folder
-        C(.labops-aside-INCIDENT.partial) beside its place, which no pull takes along. It is gone when the file is whole.
+        C(.labops-aside-INCIDENT.partial) beside its place, which no pull takes along, until the file is whole.
     type: str
     required: true
   compare:
