@@ -839,12 +839,13 @@ class Repository:
         former = sorted(identifier for identifier, path in known.items() if path == self.path)
         if former and found not in former:
             where = f", known at {known[found]}" if found in known else ""
+            memories = " and ".join(os.path.join(memory, identifier) for identifier in former)
             raise BackupError(
                 f"another repository lies at {self.path}: it has the id {found}{where}; known there is "
                 f"{', '.join(former)}",
                 untouched="Nothing was changed",
-                remedy="Find out who put it there and bring the right one back. If it is meant to take that place, remove "
-                + " and ".join(os.path.join(memory, identifier) for identifier in former),
+                remedy="Find out who put it there and bring the right one back. If it is meant to take that place, "
+                f"remove {memories}",
                 msgid="AnotherRepository",
             )
 

@@ -604,7 +604,5 @@ def test_a_repository_that_is_known_or_new_is_not(
 
 
 @pytest.mark.parametrize("config", ["", "odd", "[repository]\n", "\xff"])
-def test_what_is_no_repository_is_for_borg_to_judge(
-    recorded_borg: t.Any, tmp_path: pathlib.Path, config: str
-) -> None:
+def test_what_is_no_repository_is_for_borg_to_judge(recorded_borg: t.Any, tmp_path: pathlib.Path, config: str) -> None:
     _borg.Repository(**lies(recorded_borg.options, tmp_path, config, {"aa": "{folder}/repository"}))
