@@ -6,48 +6,55 @@ import json
 
 import pytest
 
-# Of a repository only what it holds: to open one locks it, which touches its folder.
+# What a host is compared by, as find(1) prints it. Deployed files are put aside and back by the tests, which touches
+# their folders; to open a repository locks it, which touches its folder too.
 DEPLOYED = (
-    "/etc/labops-backup /etc/cron.d /etc/sudoers.d /usr/local/sbin /usr/local/libexec/labops-backup"
-    " /opt/labops-backup/current"
+    "find /etc/labops-backup /etc/cron.d /etc/sudoers.d /usr/local /opt/labops-backup -maxdepth 4"
+    " ( -type d -printf '%p %m %U %G\\n' -o -printf '%p %y %m %U %G %s %T@ %l\\n' )"
 )
-KEPT = {
-    "loki": f"{DEPLOYED} /srv/backup/mirror /srv/backup/quarantine /srv/backup/borg/tatchu/*/data"
-    " /srv/backup/borg/tatchu/*/config /var/lib/labops-backup/recovery_points",
-    "tatchu": f"{DEPLOYED} /var/lib/labops-pull /datajoint-db/dumps",
-}
+MIRRORS = "find /srv/backup/mirror /srv/backup/quarantine -printf '%p %y %m %U %G %s %T@ %C@ %l\\n'"
+REPOSITORIES = "find /srv/backup/borg -type f ( -path */data/* -o -name config ) -printf '%p %m %s %T@ %C@\\n'"
+POINTS = "find /var/lib/labops-backup/recovery_points -printf '%p %m %s %T@ %C@\\n'"
+SOURCE = "find /var/lib/labops-pull /datajoint-db/dumps -printf '%p %y %m %U %G %s\\n'"
+LOOKS = {"loki": (DEPLOYED, MIRRORS, REPOSITORIES, POINTS), "tatchu": (DEPLOYED, SOURCE)}
 
 
 def words(text):
-    """Text with every run of white space as one space: Ansible folds long messages."""
-    return " ".join(text.split())
+    """Text with every run of white space as one space, and quotes as they were: Ansible shows messages as YAML."""
+    return " ".join(text.split()).replace("''", "'")
 
 
-@pytest.fixture
+@pytest.fixture(scope="session")
 def state(loki, tatchu):
-    """Everything that a refusal must leave as it was: names, kinds, owners, modes, sizes, times and content."""
+    """Everything that a refusal must leave as it was: names, kinds, owners, modes, sizes and times, as checksums.
 
-    def look():
-        found = {}
-        for host, folders in ((loki, KEPT["loki"]), (tatchu, KEPT["tatchu"])):
-            listed = host.run(f"find {folders} -printf '%p %y %m %U %G %s %T@ %l\\n' 2>/dev/null | sort")
-            sums = host.run(f"find {folders} -type f -size -64k -print0 2>/dev/null | sort -z | xargs -0 sha256sum")
-            assert len(listed.stdout.splitlines()) > 10
-            found[host.backend.host] = listed.stdout + sums.stdout
-        return found
+    What they stand for stays in /root/state, so that a difference can be shown.
+    """
+
+    def look(which):
+        sums = {}
+        for host in (loki, tatchu):
+            looks = [command.replace("(", "'('").replace(")", "')'") for command in LOOKS[host.backend.host]]
+            script = "; ".join(looks)
+            sums[host.backend.host] = host.check_output(
+                f"mkdir -p /root/state; {{ {script}; find /etc/labops-backup /usr/local/sbin -type f -exec sha256sum {{}} +; }}"
+                f" | LC_ALL=C sort >/root/state/{which}; test -s /root/state/{which} && sha256sum </root/state/{which}"
+            )
+        return sums
 
     return look
 
 
 @pytest.fixture
-def unchanged(state):
+def unchanged(state, loki, tatchu):
     """Both hosts are after the test as they were before it."""
-    before = state()
+    before = state("before")
     yield
-    after = state()
-    for name, text in before.items():
-        changes = set(text.splitlines()) ^ set(after[name].splitlines())
-        assert not changes, f"{name}: {sorted(changes)[:10]}"
+    after = state("after")
+    for host in (loki, tatchu):
+        if before[host.backend.host] != after[host.backend.host]:
+            shown = host.run("diff -a /root/state/before /root/state/after | head -n 20 | cat -v")
+            pytest.fail(f"{host.backend.host} changed: {shown.stdout}")
 
 
 @pytest.fixture(scope="session")

@@ -18,7 +18,11 @@ def datasets(*entries):
 
 # What is set, the playbook, and what the message says: what and where.
 BAD = {
-    "unknown field": (datasets({**DATA, "colour": "red"}), "site", "tatchu: dataset data has the unknown field 'colour'"),
+    "unknown field": (
+        datasets({**DATA, "colour": "red"}),
+        "site",
+        "tatchu: dataset data has the unknown field 'colour'",
+    ),
     "missing path": (datasets({"name": "data"}), "site", "tatchu: dataset data lacks the field 'path'"),
     "missing name": (datasets({"path": "/data"}), "backup", "tatchu: dataset number 1 lacks the field 'name'"),
     "no mapping": (datasets("data"), "site", "tatchu: entry 1 of backup_datasets is not a mapping"),
