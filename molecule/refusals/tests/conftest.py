@@ -13,7 +13,7 @@ DEPLOYED = (
     " ( -type d -printf '%p %m %U %G\\n' -o -printf '%p %y %m %U %G %s %T@ %l\\n' )"
 )
 MIRRORS = "find /srv/backup/mirror /srv/backup/quarantine -printf '%p %y %m %U %G %s %T@ %C@ %l\\n'"
-REPOSITORIES = "find /srv/backup/borg -type f ( -path */data/* -o -name config ) -printf '%p %m %s %T@ %C@\\n'"
+REPOSITORIES = "find /srv/backup/borg -type f ( -path '*/data/*' -o -name config ) -printf '%p %m %s %T@ %C@\\n'"
 POINTS = "find /var/lib/labops-backup/recovery_points -printf '%p %m %s %T@ %C@\\n'"
 SOURCE = "find /var/lib/labops-pull /datajoint-db/dumps -printf '%p %y %m %U %G %s\\n'"
 LOOKS = {"loki": (DEPLOYED, MIRRORS, REPOSITORIES, POINTS), "tatchu": (DEPLOYED, SOURCE)}
@@ -35,10 +35,10 @@ def state(loki, tatchu):
         sums = {}
         for host in (loki, tatchu):
             looks = [command.replace("(", "'('").replace(")", "')'") for command in LOOKS[host.backend.host]]
-            script = "; ".join(looks)
+            script = "; ".join([*looks, "find /etc/labops-backup /usr/local/sbin -type f -exec sha256sum {} +"])
             sums[host.backend.host] = host.check_output(
-                f"mkdir -p /root/state; {{ {script}; find /etc/labops-backup /usr/local/sbin -type f -exec sha256sum {{}} +; }}"
-                f" | LC_ALL=C sort >/root/state/{which}; test -s /root/state/{which} && sha256sum </root/state/{which}"
+                f"mkdir -p /root/state && cd /root/state && {{ {script}; }} | LC_ALL=C sort >{which}"
+                f" && test -s {which} && sha256sum <{which}"
             )
         return sums
 
