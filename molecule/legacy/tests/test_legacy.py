@@ -21,14 +21,14 @@ PLACES = (
 def past(loki, tatchu, program):
     """Both hosts with their past; what it was before comes back at the end."""
     for host, other in ((loki, tatchu), (tatchu, loki)):
-        host.check_output("mkdir -p /root/kept && cp -a /root/.ssh /root/kept/")
+        host.check_output("test -d /root/kept || { mkdir /root/kept && cp -a /root/.ssh /root/kept/; }")
         current = other.check_output("hostname -I").split()[0]
         program(host, "past.py", OLD[host.backend.host], current)
     yield
     for host in (loki, tatchu):
         host.check_output(
             "systemctl disable --now --quiet old-backup.timer 2>/dev/null; "
-            f"rm -rf {PLACES.replace('/root/.ssh/', '/root/.ssh/none-')} /root/.ssh /root/past-keys"
+            f"rm -rf {PLACES} /root/.ssh /root/past-keys /var/lib/labops-backup/legacy"
             " && mv /root/kept/.ssh /root/.ssh && rmdir /root/kept && systemctl daemon-reload"
         )
 
@@ -121,18 +121,17 @@ def test_a_hashed_entry_goes_and_the_hashed_one_in_use_stays(hosts, removed, nam
     assert "|1|" in found and f"{current} ssh-ed25519" in found
 
 
+def contents_left(host):
+    folders = "/root/.ssh /var/spool/cron /etc/cron.d /var/lib/labops-backup/legacy"
+    return host.check_output(f"find {folders} -type f | sort | xargs sha256sum")
+
+
 def test_a_second_removal_changes_nothing(removed, playbook, loki, tatchu):
     before = contents_left(loki), contents_left(tatchu)
     done = playbook("legacy", "--extra-vars", NAMED)
     assert done.returncode == 0, done.stdout
     assert len(re.findall(r"changed=0 ", done.stdout)) == 2 and "changed=1" not in done.stdout
     assert (contents_left(loki), contents_left(tatchu)) == before
-
-
-def contents_left(host):
-    return host.check_output(
-        "find /root/.ssh /var/spool/cron /etc/cron.d /var/lib/labops-backup/legacy -type f | sort | xargs sha256sum"
-    )
 
 
 def test_the_state_of_the_hosts_is_still_what_site_makes(removed, playbook):
