@@ -13,7 +13,6 @@ BIN := $(CURDIR)/.venv/bin
 LINK := .venv/collections/ansible_collections/labops/backup
 PLAYBOOK := $(BIN)/ansible-playbook
 LAB := -i .lab/inventory
-SCENARIOS := default provision backup
 
 # One state folder a checkout: Molecule's own choice depends on the folder's name only.
 export MOLECULE_EPHEMERAL_DIRECTORY := $(CURDIR)/.cache/molecule
@@ -64,12 +63,13 @@ demo: ## from nothing to a sealed recovery point
 	@tests/lab/demo.sh
 
 molecule: venv ## the scenarios on real hosts
-	$(BIN)/molecule test --all
+	$(BIN)/molecule test --all --exclude 'long_*'
 
 test: lint unit molecule ## everything that CI runs
 
-test-all: test ## and what takes long
+test-all: test ## and what takes long: unit tests marked so, scenarios named long_*
 	PYTHONPATH=$(CURDIR)/.venv/collections $(BIN)/pytest -m long tests/unit
+	$(BIN)/molecule test --scenario-name 'long_*'
 
 docs: venv ## check the documentation of modules and roles, renew the generated pages
 	$(BIN)/ansible-doc -t module -l labops.backup

@@ -212,6 +212,9 @@ def look(directory: str, *, full: bool, only: str | None) -> dict[str, t.Any]:
             for dump_set in finished
         ],
         "unproven": others,
+        "rejected": [
+            {"id": name, "problems": problems} for name, problems in _dump_set.rejected(directory, others).items()
+        ],
     }
 
 

@@ -148,6 +148,7 @@ def take_census(transfer: _rsync.Transfer, marker: _marker.Expected | None = Non
 
     :raises BackupError: when it cannot be counted, or the marker is not the expected one.
     """
+    _rsync.require()
     _rsync.check(transfer)
     identifier = None
     untouched = f"The mirror {transfer.destination} was not changed"
@@ -251,6 +252,7 @@ def _check(request: Request) -> None:
     """Refuse what cannot go together, and a server whose disk is not there."""
     if request.root:
         _root.check(request.root)
+    _rsync.require()
     _rsync.check(request.transfer)
     if request.quarantine and not (request.generation_file and _run.is_identifier(request.run_id or "")):
         raise BackupError(

@@ -26,6 +26,12 @@ options:
     type: path
     required: true
     aliases: [path]
+  sizes:
+    description:
+      - Whether to tell sizes too, for which Borg may first have to read the whole repository into its cache.
+      - V(false) only opens the repository and lists it.
+    type: bool
+    default: true
 seealso:
   - module: labops.backup.borg_repository
   - module: labops.backup.borg_archive_info
@@ -74,20 +80,20 @@ archives:
       start: "2026-11-23T02:41:07Z"
 last_modified:
   description: When something last wrote to the repository (UTC). Not a proof of a backup.
-  returned: when the repository exists
+  returned: when the repository exists, with O(sizes)
   type: str
   sample: "2026-11-23T02:58:40Z"
 original_size:
   description: Bytes of all archives together as they would be restored.
-  returned: when the repository exists
+  returned: when the repository exists, with O(sizes)
   type: int
 compressed_size:
   description: Bytes of all archives together, each compressed.
-  returned: when the repository exists
+  returned: when the repository exists, with O(sizes)
   type: int
 deduplicated_size:
   description: Bytes that the repository's chunks take, each stored once, compressed.
-  returned: when the repository exists
+  returned: when the repository exists, with O(sizes)
   type: int
 free_space_reserve:
   description: Borg's C(additional_free_space) as it is set.
@@ -112,7 +118,11 @@ from ansible_collections.labops.backup.plugins.module_utils._arguments import BO
 from ansible_collections.labops.backup.plugins.module_utils._module import run_module
 from ansible_collections.labops.backup.plugins.module_utils._tools import _borg
 
-ARGUMENT_SPEC: dict[str, t.Any] = {**BORG, "repository": {**BORG["repository"], "aliases": ["path"]}}
+ARGUMENT_SPEC: dict[str, t.Any] = {
+    **BORG,
+    "repository": {**BORG["repository"], "aliases": ["path"]},
+    "sizes": {"type": "bool", "default": True},
+}
 
 
 def _look(module: AnsibleModule) -> dict[str, t.Any]:
@@ -123,7 +133,7 @@ def _look(module: AnsibleModule) -> dict[str, t.Any]:
         "exists": True,
         "borg_version": repository.version,
         **repository.describe(),
-        **repository.statistics(),
+        **(repository.statistics() if module.params["sizes"] else {}),
         "free_space_reserve": repository.free_space_reserve(),
     }
 

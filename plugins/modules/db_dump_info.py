@@ -99,6 +99,19 @@ unproven:
   returned: success
   type: list
   elements: str
+rejected:
+  description: Those of RV(unproven) that bear the name of a dump set, newest first.
+  returned: success
+  type: list
+  elements: dict
+  contains:
+    id:
+      description: The name.
+      type: str
+    problems:
+      description: Why it is no dump set, such as a manifest that is missing or contradicts itself.
+      type: list
+      elements: str
 """
 
 import typing as t

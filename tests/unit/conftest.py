@@ -41,6 +41,12 @@ def run_module_main(capsys: pytest.CaptureFixture[str]) -> RunModule:
     return run
 
 
+@pytest.fixture
+def rsync_version() -> bytes:
+    """What ``rsync -VV`` printed on Debian 12."""
+    return (pathlib.Path(__file__).parent / "fixtures" / "rsync-3.2.7.json").read_bytes()
+
+
 class RecordedBorg:
     """Stands for the program: answers each call with the next of the recorded runs that a test lined up.
 

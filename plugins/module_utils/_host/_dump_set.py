@@ -125,20 +125,30 @@ def find(directory: str) -> tuple[list[DumpSet], list[str]]:
     for name in sorted(os.listdir(directory), reverse=True):
         if name.startswith("."):
             continue
-        path = os.path.join(directory, name)
-        manifest = _manifest(path) if _run.is_identifier(name) else None
-        if manifest is None or _dump_manifest.problems(manifest, name):
+        manifest, problems = _judge(directory, name)
+        if problems:
             others.append(name)
         else:
-            finished.append(DumpSet(name, path, manifest))
+            finished.append(DumpSet(name, os.path.join(directory, name), manifest))
     return finished, sorted(others)
 
 
-def _manifest(path: str) -> dict[str, t.Any] | None:
+def rejected(directory: str, others: t.Iterable[str]) -> dict[str, list[str]]:
+    """Of what :func:`find` calls other, what is named like a dump set, newest first, and why it is none."""
+    return {name: _judge(directory, name)[1] for name in sorted(others, reverse=True) if _run.is_identifier(name)}
+
+
+def _judge(directory: str, name: str) -> tuple[dict[str, t.Any], list[str]]:
+    """The manifest of a folder and what is wrong with it."""
+    if not _run.is_identifier(name):
+        return {}, ["its name is not that of a dump set"]
     try:
-        return _document.read(os.path.join(path, _dump_manifest.MANIFEST))
-    except (OSError, BackupError):
-        return None
+        manifest = _document.read(os.path.join(directory, name, _dump_manifest.MANIFEST))
+    except OSError as error:
+        return {}, [f"its {_dump_manifest.MANIFEST} cannot be read: {error.strerror}"]
+    except BackupError as error:
+        return {}, [error.what]
+    return manifest, _dump_manifest.problems(manifest, name)
 
 
 def open_set(path: str) -> DumpSet:

@@ -118,15 +118,18 @@ def pin(offered: t.Mapping[str, t.Any]) -> Document:
     :raises BackupError: when there is none.
     """
     sets = list(offered.get("dump_sets") or ())
-    skipped: list[str] = []
-    for entry in sets:
-        if not entry["valid"]:
-            skipped.append(f"{entry['id']}: {', '.join(entry['problems'])}")
-        else:
-            name = entry["id"]
-            filters = [f"+ /{name}/", *(f"- {pattern}" for pattern in _NOT_PINNED)]
-            times = {"started": entry["started"], "finished": entry["finished"]}
-            return {"id": name, "filters": filters, "skipped": skipped, **times}
+    false = [*(entry for entry in sets if not entry["valid"]), *(offered.get("rejected") or ())]
+    chosen = next((entry for entry in sets if entry["valid"]), None)
+    skipped = [
+        f"{entry['id']}: {', '.join(entry['problems'])}"
+        for entry in sorted(false, key=lambda entry: str(entry["id"]), reverse=True)
+        if chosen is None or entry["id"] > chosen["id"]
+    ]
+    if chosen is not None:
+        name = chosen["id"]
+        filters = [f"+ /{name}/", *(f"- {pattern}" for pattern in _NOT_PINNED)]
+        times = {"started": chosen["started"], "finished": chosen["finished"]}
+        return {"id": name, "filters": filters, "skipped": skipped, **times}
     raise BackupError(
         "the source offers no finished dump set" + (f" ({'; '.join(skipped)})" if skipped else ""),
         remedy="Look at the dump job on the source: run its backup_and_notify script there",
@@ -191,6 +194,8 @@ def outcome(
             raise BackupError(f"the archive {archive['archive']} is not in {dataset['repository']} as it was written")
     if not dump.get("skipped"):
         result["dump_set_facts"] = dump["dump_sets"][0]
+        if dump.get("unproven"):
+            result["unproven"] = list(dump["unproven"])
     return result
 
 
@@ -276,12 +281,16 @@ def verdict(hosts: t.Mapping[str, Host], this_run: Document, server: str = "") -
                 lines.append("    " + line)
                 if too_old:
                     failures.append(f"{source['name']}: old dump set")
+            if entry.get("unproven"):
+                lines.append("    " + _text.plain(f"taken along unproven: {', '.join(map(str, entry['unproven']))}"))
             lines.extend(f"    warning: {_text.plain(str(warning))}" for warning in entry.get("warnings", ()))
             if not entry["ok"]:
                 failures.append(f"{source['name']}/{entry['dataset']}")
         pinned = hosts[source["night"]].get("backup_pin") if source["night"] in hosts else None
         skipped = (pinned or {}).get("skipped") or ()
-        lines.extend(f"  warning: newer, but not valid: dump set {_text.plain(str(one))}" for one in skipped)
+        lines.extend(f"  newer, but not valid: dump set {_text.plain(str(one))}" for one in skipped)
+        if skipped:
+            failures.append(f"{source['name']}: newest dump set")
         if "seal" in this_run["stages"]:
             point = hosts[source["night"]].get("backup_point") or {"problem": "its sealing ended without a word"}
             retention = hosts[source["night"]].get("backup_retention")

@@ -33,7 +33,17 @@ _MARK = re.compile(
 _FILE_NAME = re.compile(r"[A-Za-z0-9_][A-Za-z0-9._-]*")
 _SHOWN = 10
 _NEEDED = ("name", "order", "archive", "archive_id", "repository", "repository_id", "generation", "dump_set")
-_MEASURED = ("files", "bytes", "nfiles", "original_size", "compressed_size", "deduplicated_size", "seconds", "content")
+_MEASURED = (
+    "files",
+    "bytes",
+    "nfiles",
+    "original_size",
+    "compressed_size",
+    "deduplicated_size",
+    "seconds",
+    "content",
+    "unproven",
+)
 _DUMP_SET = ("id", "started", "finished", "engine", "version", "rows")
 _REFERENCES = ("checked", "missing", "wrong_size", "unresolved", "in_quarantine", "changed_mirrors", "ok")
 _LOOKED_UP = (

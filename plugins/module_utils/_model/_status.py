@@ -184,6 +184,12 @@ def _source_lines(source: t.Mapping[str, t.Any], server: str, now: datetime) -> 
         text += _table(_POINT_COLUMNS, [row for point in points for row in _point_rows(point, now)])
         for point in points:
             text += [f"{_text.plain(point['point'])}: {_text.plain(problem)}." for problem in point["problems"]]
+            for dataset in point["datasets"]:
+                names = ", ".join(_text.plain(str(name)) for name in dataset.get("unproven") or ())
+                if names:
+                    text.append(
+                        f"{_text.plain(point['point'])}: {_text.plain(dataset['name'])} holds unproven {names}."
+                    )
     text += [f"Unreadable: {_text.plain(one['point'])}: {_text.plain(one['reason'])}" for one in source["unreadable"]]
     return text + [_quarantine_line(source, one, now) for one in source["quarantines"]]
 

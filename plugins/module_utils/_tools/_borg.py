@@ -10,6 +10,8 @@ Seen with Borg 1.2.4 (Debian 12) and 1.4.5: 1.2 ends with 0, 1 or 2 whatever wen
 
 from __future__ import annotations
 
+import configparser
+import contextlib
 import hashlib
 import json
 import os
@@ -40,6 +42,9 @@ _SETTINGS = {
     "BORG_DISPLAY_PASSPHRASE": "no",
 }
 _MACHINE_ID = "/etc/machine-id"
+# Below BORG_BASE_DIR, a folder for each repository that was ever opened from here (docs/internals/security.rst); its
+# file "location" holds the path (seen with 1.2.4 and in the source of 1.4: borg/cache.py, SecurityManager).
+_MEMORY = ".config/borg/security"
 SMALLEST_RESERVE = 10_000_000
 _SECRET_BYTES = 4096
 _NAMES_AT_ONCE = 200
@@ -532,6 +537,7 @@ class Repository:
             **_SETTINGS,
         )
         self.version = self._find_version()
+        self._expect_the_known_one(os.path.join(base_dir, _MEMORY))
         os.makedirs(base_dir, mode=0o700, exist_ok=True)
 
     @classmethod
@@ -927,6 +933,35 @@ class Repository:
         :raises BorgError: when the archive does not exist.
         """
         self._run("extract", f"{self.path}::{check_archive_name(archive)}", cwd=folder)
+
+    def _expect_the_known_one(self, memory: str) -> None:
+        """Refuse a repository that took the place of the one that was opened here before.
+
+        Borg itself only notices a known repository at a new path, and not an unknown one at a known path.
+        """
+        config = configparser.ConfigParser(interpolation=None)
+        try:
+            config.read(os.path.join(self.path, "config"))
+            found = config["repository"]["id"]
+        except (configparser.Error, KeyError, UnicodeDecodeError, NotADirectoryError):
+            return  # nothing is there, or Borg will say what is wrong with it
+        known = {}
+        with contextlib.suppress(FileNotFoundError):
+            for identifier in os.listdir(memory):
+                with contextlib.suppress(OSError), open(os.path.join(memory, identifier, "location")) as stream:
+                    known[identifier] = stream.read().strip()
+        former = sorted(identifier for identifier, path in known.items() if path == self.path)
+        if former and found not in former:
+            where = f", known at {known[found]}" if found in known else ""
+            memories = " and ".join(os.path.join(memory, identifier) for identifier in former)
+            raise BackupError(
+                f"another repository lies at {self.path}: it has the id {found}{where}; known there is "
+                f"{', '.join(former)}",
+                untouched="Nothing was changed",
+                remedy="Find out who put it there and bring the right one back. If it is meant to take that place, "
+                f"remove {memories}",
+                msgid="AnotherRepository",
+            )
 
     def _find_version(self) -> str:
         outcome = _command.run([self._executable, "--version"], env=self._environment)

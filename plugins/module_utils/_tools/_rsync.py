@@ -21,6 +21,7 @@ Why these flags (rsync 3.2.7 and 3.5.0, ``man rsync``):
   attributes alone leaves nothing there.
 * no ``--fsync``: it waits for the disk once a file. The caller flushes the whole file system once, at the end.
 * ``-8`` with ``LC_ALL=C.UTF-8``: names come out as their own bytes, only control characters as ``\\#ooo``.
+* it has to be 3.2.7 (Debian 12) or later: from then on it tells what it was built with as JSON (``-VV``).
 * no ``--ignore-errors``, no ``--inplace``: a read error on the source stops deletions, a cut line leaves whole files.
 
 And for a push, which brings listed paths back to the source:
@@ -39,6 +40,7 @@ And for a push, which brings listed paths back to the source:
 
 from __future__ import annotations
 
+import json
 import os
 import re
 import stat
@@ -54,6 +56,9 @@ _CONNECT_SECONDS = 30
 _CHECKSUM_TIMEOUT = 3600
 _LAST_LINES = 8
 _ITEM = "|%i|%l|%n"
+MINIMUM_VERSION = (3, 2, 7)
+# What the flags of a pull need, as ``rsync -VV`` names it; builds can leave these out.
+_NEEDED = {"ACLs": "ACLs", "xattrs": "extended attributes", "hardlinks": "hard links", "symlinks": "symbolic links"}
 
 _REMOTE = re.compile(
     r"(?P<account>[a-z_][a-z0-9_-]*)@(?P<host>[A-Za-z0-9][A-Za-z0-9._-]*|\[[0-9A-Fa-f:.]+(%[A-Za-z0-9_.-]+)?\])"
@@ -95,6 +100,10 @@ _REMEDIES: tuple[tuple[str, str], ...] = (
     (
         r"sudo: ",
         "The source's sudo does not allow the endpoint's command. Run site.yml for the source",
+    ),
+    (
+        r"(ACLs|extended attributes|hard links) are not supported on this (client|server)",
+        "The rsync of the source was built without what a mirror needs. Install Debian's rsync there",
     ),
     (
         r"@ERROR: Unknown module",
@@ -528,6 +537,32 @@ def _check_remote(transfer: Transfer | Push, what: str, place: str, where_from: 
             )
         if not os.path.isfile(path):
             refuse(f"{name} {path} does not exist", where_from)
+
+
+def require() -> None:
+    """Refuse an rsync that is too old or was built without what a mirror needs.
+
+    :raises BackupError: naming what is missing.
+    """
+    program = _command.find("rsync")
+    outcome = _command.run([program, "-VV"], env=_command.environment())
+    try:
+        told = json.loads(outcome.stdout)
+        version, capabilities = str(told["version"]), told["capabilities"]
+    except (ValueError, KeyError, TypeError):  # before 3.2.7 it answers with text
+        version, capabilities = printable(outcome.stdout.split(b"\n")[0]), None
+    missing = [words for name, words in _NEEDED.items() if not (capabilities or {}).get(name)]
+    if capabilities is None or tuple(map(int, re.findall(r"\d+", version)[:3])) < MINIMUM_VERSION:
+        lacks = f"calls itself {version!r}; 3.2.7 or later is needed"
+    elif missing:
+        lacks = f"{version} was built without {' and '.join(missing)}, which a mirror needs"
+    else:
+        return
+    raise BackupError(
+        f"{program} on {os.uname().nodename} {lacks}",
+        untouched="Nothing was changed",
+        remedy="Install Debian's rsync, and remove what stands in front of it in the search path",
+    )
 
 
 def arguments(

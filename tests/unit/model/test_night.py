@@ -214,6 +214,14 @@ def test_the_filters_take_exactly_the_pinned_set_and_foreign_dumps() -> None:
     assert taken("old_dumps") and taken("2024-01-01")
 
 
+def test_what_is_no_dump_set_is_told_when_it_is_newer_than_the_pinned_one() -> None:
+    newer, older = "20261124T021500Z-000002", "20261122T021500Z-000001"
+    rejected = [{"id": newer, "problems": ["no manifest", "odd"]}, {"id": older, "problems": ["no manifest"]}]
+    assert _night.pin({"dump_sets": [offer(DUMP)], "rejected": rejected})["skipped"] == [f"{newer}: no manifest, odd"]
+    with pytest.raises(BackupError, match=rf"\({newer}: no manifest, odd; {older}: no manifest\)"):
+        _night.pin({"dump_sets": [], "rejected": rejected})
+
+
 @pytest.mark.parametrize("offered", [{}, {"dump_sets": []}, {"dump_sets": None}])
 def test_no_offer_is_a_failure(offered: dict[str, t.Any]) -> None:
     with pytest.raises(BackupError, match=r"^the source offers no finished dump set\. Look at the dump job"):
@@ -227,6 +235,13 @@ def test_an_offer_without_a_valid_set_says_what_is_wrong_with_each() -> None:
 
 
 # -------------------------------------------------------------------------------------------------------- outcomes
+
+
+def test_dumps_that_came_along_unproven_are_in_the_outcome() -> None:
+    entry = dataset("tatchu.database")
+    taken = _night.outcome(entry, PULL, {**OFFER, "unproven": ["2019.sql.gz"]}, ARCHIVE, PROOF, SKIPPED)
+    assert taken["unproven"] == ["2019.sql.gz"]
+    assert "unproven" not in _night.outcome(entry, PULL, OFFER, ARCHIVE, PROOF, SKIPPED)
 
 
 def dataset(pipeline: str = "tatchu.blobs") -> dict[str, t.Any]:
@@ -576,6 +591,22 @@ def test_an_old_dump_set_fails_the_night_and_a_skipped_one_is_told() -> None:
     text = "\n".join(verdict["lines"])
     assert "begun 22 d before this run: OLDER than 36 h" in text
     assert "not valid: dump set 20261123T021500Z-aaaaaa: no trailer" in text
+
+
+def test_a_newer_dump_set_that_is_not_valid_fails_the_night() -> None:
+    hosts = good_hosts()
+    assert _night.verdict(hosts, settle())["ok"]
+    hosts["tatchu.points"]["backup_pin"] = {"id": DUMP, "skipped": ["20261124T021500Z-aaaaaa: no manifest"]}
+    verdict = _night.verdict(hosts, settle())
+    assert not verdict["ok"] and "tatchu: newest dump set" in verdict["title"]
+
+
+def test_unproven_dumps_are_told() -> None:
+    hosts = good_hosts()
+    hosts["tatchu.database"]["backup_outcome"]["unproven"] = ["2019.sql.gz", "old\ndumps"]
+    verdict = _night.verdict(hosts, settle())
+    assert verdict["ok"]
+    assert "    taken along unproven: 2019.sql.gz, old\\x0adumps" in verdict["lines"]
 
 
 @pytest.mark.parametrize("given", ["tatchu", ["tatchu"]])

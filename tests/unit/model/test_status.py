@@ -93,6 +93,11 @@ def test_partial_points_alone_are_no_comfort() -> None:
     assert "none is complete" in lines([point(state="partial")])[0]
 
 
+def test_dumps_that_nobody_proved_are_told_with_the_point_that_holds_them() -> None:
+    text = lines([point(datasets=[dataset("database", unproven=["2019.sql.gz", "old"]), dataset("blobs")])])
+    assert "20261123T023000Z-77b0aa: database holds unproven 2019.sql.gz, old." in text
+
+
 def test_a_died_run_has_no_length() -> None:
     assert lines(runs=[run(state="died", seconds=None, message="gone")])[-1].split()[-2:] == ["-", "gone"]
 

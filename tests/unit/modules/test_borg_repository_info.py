@@ -28,6 +28,18 @@ def test_a_repository_is_described_in_check_mode_too(
     assert result["last_modified"].endswith("Z")
 
 
+def test_without_sizes_it_is_only_opened(
+    recorded_borg: t.Any, run_module_main: RunModule, tmp_path: pathlib.Path
+) -> None:
+    (tmp_path / "blobs").mkdir()
+    (tmp_path / "blobs/config").write_text("")
+    recorded_borg.will("list", "config_get")
+    options = {**recorded_borg.options, "repository": str(tmp_path / "blobs"), "sizes": False}
+    result = run_module_main(borg_repository_info, options)
+    assert result["exists"] and "original_size" not in result and len(result["archives"]) == 2
+    assert [words[0] for words in recorded_borg.verbs] == ["list", "config"]
+
+
 @pytest.mark.parametrize("empty_folder", [False, True])
 def test_nothing_there_is_no_failure(
     recorded_borg: t.Any, run_module_main: RunModule, tmp_path: pathlib.Path, empty_folder: bool

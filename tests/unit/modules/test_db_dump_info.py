@@ -90,3 +90,21 @@ def test_an_unbelievable_manifest_makes_its_set_unproven_and_hides_no_other(
     listed = run_module_main(db_dump_info, {"directory": str(directory), "verify": "full"})
     assert [entry["id"] for entry in listed["dump_sets"]] == [OLD]
     assert listed["unproven"] == [NEW]
+    assert [entry["id"] for entry in listed["rejected"]] == [NEW] and listed["rejected"][0]["problems"]
+
+
+def test_what_bears_the_name_of_a_dump_set_and_is_none_says_why(
+    run_module_main: RunModule, directory: pathlib.Path
+) -> None:
+    (directory / NEW / _dump_manifest.MANIFEST).unlink()
+    (directory / "20261124T021500Z-000003").write_text("")
+    (directory / OLD / _dump_manifest.MANIFEST).write_text("{")
+    (directory / "2019").mkdir()
+    listed = run_module_main(db_dump_info, {"directory": str(directory)})
+    assert listed["dump_sets"] == [] and len(listed["unproven"]) == 4
+    assert [(entry["id"], len(entry["problems"])) for entry in listed["rejected"]] == [
+        ("20261124T021500Z-000003", 1),
+        (NEW, 1),
+        (OLD, 1),
+    ]
+    assert "manifest.json cannot be read: No such file" in listed["rejected"][1]["problems"][0]

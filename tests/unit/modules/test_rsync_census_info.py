@@ -23,10 +23,12 @@ Total transferred file size: 5 bytes
 
 
 @pytest.fixture
-def rsync(monkeypatch: pytest.MonkeyPatch) -> dict[str, t.Any]:
-    state: dict[str, t.Any] = {"stdout": OUTPUT, "stderr": "", "rc": 0, "argv": []}
+def rsync(monkeypatch: pytest.MonkeyPatch, rsync_version: bytes) -> dict[str, t.Any]:
+    state: dict[str, t.Any] = {"stdout": OUTPUT, "stderr": "", "rc": 0, "argv": [], "version": rsync_version}
 
     def fake(argv: t.Sequence[str], **keywords: t.Any) -> _command.Outcome:
+        if argv[1:] == ["-VV"]:
+            return _command.Outcome(tuple(argv), 0, state["version"], "", 0.0)
         state["argv"].append(argv)
         keywords["on_stdout"](state["stdout"])
         for line in state["stderr"].splitlines():
@@ -96,3 +98,12 @@ def test_a_census_that_fails_says_what_to_do(
     assert (result["failed"], result["rc"], result["kind"]) == (True, 5, "failed")
     assert f"the census of {options['source']} failed" in result["msg"]
     assert "does not offer this dataset" in result["msg"]
+
+
+def test_an_rsync_that_cannot_keep_everything_is_refused_before_it_is_asked(
+    run_module_main: RunModule, rsync: dict[str, t.Any], options: dict[str, t.Any]
+) -> None:
+    rsync["version"] = rsync["version"].replace(b'"ACLs": true', b'"ACLs": false')
+    result = run_module_main(rsync_census_info, options)
+    assert "built without ACLs" in result["msg"] and "Nothing was changed." in result["msg"]
+    assert rsync["argv"] == []

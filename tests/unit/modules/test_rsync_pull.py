@@ -35,8 +35,9 @@ def answer(items: bytes = b"", *, rc: int = 0, stderr: str = "", files: int = 30
 class Rsync:
     """Answers as it was told to, and keeps what it was asked and what the host looked like then."""
 
-    def __init__(self, root: pathlib.Path) -> None:
+    def __init__(self, root: pathlib.Path, version: bytes) -> None:
         self.root = root
+        self.version = version
         self.answers: list[dict[str, t.Any]] = []
         self.calls: list[dict[str, t.Any]] = []
         self.files = 0
@@ -45,6 +46,8 @@ class Rsync:
         if os.path.basename(argv[0]) == "sync":
             self.calls.append({"sync": argv[-1], "state": self.generation()["state"]})
             return _command.Outcome(tuple(argv), 0, b"", "", 0.0)
+        if argv[1:] == ["-VV"]:
+            return _command.Outcome(tuple(argv), 0, self.version, "", 0.0)
         given = self.answers.pop(0)
         self.files = given["files"]
         self.calls.append(
@@ -67,8 +70,8 @@ class Rsync:
 
 
 @pytest.fixture
-def rsync(monkeypatch: pytest.MonkeyPatch, tmp_path: pathlib.Path) -> Rsync:
-    fake = Rsync(tmp_path)
+def rsync(monkeypatch: pytest.MonkeyPatch, tmp_path: pathlib.Path, rsync_version: bytes) -> Rsync:
+    fake = Rsync(tmp_path, rsync_version)
     monkeypatch.setattr(_command, "run", fake)
     monkeypatch.setattr(_command, "find", lambda program: f"/usr/bin/{program}")
     monkeypatch.setattr(_tree, "count", lambda _directory: fake.files)
@@ -369,3 +372,14 @@ def test_what_was_cut_off_before_is_forgotten_once_it_is_complete(
     assert (tmp_path / "mirror.partial" / "half").exists()
     run_module_main(rsync_pull, options)
     assert not (tmp_path / "mirror.partial").exists()
+
+
+@pytest.mark.parametrize("check_mode", [False, True])
+def test_an_rsync_that_is_too_old_is_refused_before_anything_changes(
+    run_module_main: RunModule, rsync: Rsync, options: dict[str, t.Any], tmp_path: pathlib.Path, check_mode: bool
+) -> None:
+    rsync.version = b"rsync  version 3.1.3  protocol version 31\n"
+    result = run_module_main(rsync_pull, options, check_mode=check_mode)
+    assert result["failed"] and "'rsync  version 3.1.3  protocol version 31'; 3.2.7" in result["msg"]
+    assert rsync.calls == [] and not (tmp_path / "mirror").exists()
+    assert not (tmp_path / "mirror.generation.json").exists()

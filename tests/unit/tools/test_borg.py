@@ -625,3 +625,50 @@ def test_a_warning_of_an_extract_is_a_failure(recorded_borg: t.Any, repository: 
 )
 def test_times_that_borg_keeps(time: int, kept: bool) -> None:
     assert _borg.keeps_time(time) is kept
+
+
+# ----------------------------------------------------------------------------------- which repository is known where
+
+
+def lies(options: dict[str, t.Any], folder: pathlib.Path, config: str, known: dict[str, str]) -> dict[str, t.Any]:
+    """Options for a repository with that configuration, where Borg remembers these ids and paths."""
+    (folder / "repository").mkdir()
+    (folder / "repository/config").write_bytes(config.encode("latin-1"))
+    for identifier, path in known.items():
+        place = folder / "base/.config/borg/security" / identifier
+        place.mkdir(parents=True)
+        (place / "location").write_text(path.format(folder=folder))
+    return {**options, "repository": str(folder / "repository")}
+
+
+@pytest.mark.parametrize(
+    ("known", "said"),
+    [
+        ({"aa": "{folder}/repository"}, "it has the id ff; known there is aa"),
+        ({"aa": "{folder}/repository", "ff": "/srv/other"}, "the id ff, known at /srv/other; known there is aa"),
+    ],
+)
+def test_another_repository_at_a_known_path_is_refused(
+    recorded_borg: t.Any, tmp_path: pathlib.Path, known: dict[str, str], said: str
+) -> None:
+    options = lies(recorded_borg.options, tmp_path, "[repository]\nid = ff\n", known)
+    with pytest.raises(BackupError) as raised:
+        _borg.Repository(**options)
+    assert said in raised.value.message and "Nothing was changed." in raised.value.message
+    assert f"remove {tmp_path}/base/.config/borg/security/aa." in raised.value.message
+    assert recorded_borg.calls == []
+
+
+@pytest.mark.parametrize(
+    "known",
+    [{}, {"ff": "{folder}/repository"}, {"aa": "{folder}/repository", "ff": "{folder}/repository"}, {"aa": "/else"}],
+)
+def test_a_repository_that_is_known_or_new_is_not(
+    recorded_borg: t.Any, tmp_path: pathlib.Path, known: dict[str, str]
+) -> None:
+    _borg.Repository(**lies(recorded_borg.options, tmp_path, "[repository]\nid = ff\n", known))
+
+
+@pytest.mark.parametrize("config", ["", "odd", "[repository]\n", "\xff"])
+def test_what_is_no_repository_is_for_borg_to_judge(recorded_borg: t.Any, tmp_path: pathlib.Path, config: str) -> None:
+    _borg.Repository(**lies(recorded_borg.options, tmp_path, config, {"aa": "{folder}/repository"}))

@@ -595,3 +595,49 @@ def test_a_push_that_stands_still_says_so(push: _rsync.Push, monkeypatch: pytest
     monkeypatch.setattr(_command, "run", answer)
     run = _rsync.send(push, stall_seconds=60)
     assert (run.kind, run.messages.text) == ("failed", "ended: no sign of progress for 60 s")
+
+
+def says(monkeypatch: pytest.MonkeyPatch, stdout: bytes) -> None:
+    monkeypatch.setattr(_command, "find", lambda program: f"/usr/bin/{program}")
+    monkeypatch.setattr(_command, "run", lambda argv, **_keywords: _command.Outcome(tuple(argv), 0, stdout, "", 0.0))
+
+
+def test_the_rsync_of_debian_12_does(monkeypatch: pytest.MonkeyPatch, rsync_version: bytes) -> None:
+    says(monkeypatch, rsync_version)
+    _rsync.require()
+
+
+@pytest.mark.parametrize(
+    ("old", "new", "said"),
+    [
+        (b'"version": "3.2.7"', b'"version": "3.2.6"', "'3.2.6'; 3.2.7 or later is needed"),
+        (b'"version": "3.2.7"', b'"version": "odd"', "'odd'; 3.2.7 or later is needed"),
+        (b'"xattrs": true', b'"xattrs": false', "3.2.7 was built without extended attributes, which"),
+        (b'"xattrs": true', b'"xattr": true', "3.2.7 was built without extended attributes, which"),
+    ],
+)
+def test_another_rsync_is_refused(
+    monkeypatch: pytest.MonkeyPatch, rsync_version: bytes, old: bytes, new: bytes, said: str
+) -> None:
+    assert old in rsync_version
+    says(monkeypatch, rsync_version.replace(old, new))
+    with pytest.raises(BackupError) as raised:
+        _rsync.require()
+    assert said in raised.value.message and "/usr/bin/rsync on " in raised.value.message
+    assert "Nothing was changed." in raised.value.message and raised.value.remedy
+
+
+@pytest.mark.parametrize(
+    "text", [b"", b"openrsync: protocol version 29\nrsync version 2.6.9 compatible\n", b"[]", b"rsync  version 3.1.3\n"]
+)
+def test_what_does_not_tell_what_it_was_built_with_is_refused(monkeypatch: pytest.MonkeyPatch, text: bytes) -> None:
+    says(monkeypatch, text)
+    with pytest.raises(BackupError, match=r"3\.2\.7 or later is needed"):
+        _rsync.require()
+
+
+def test_a_source_whose_rsync_cannot_keep_everything_is_told() -> None:
+    messages = _rsync.Messages()
+    messages.take("rsync: ACLs are not supported on this server")
+    assert _rsync.classify(4, messages) == "failed"
+    assert "of the source was built without" in _rsync.remedy("failed", messages.text)
