@@ -13,7 +13,7 @@ BIN := $(CURDIR)/.venv/bin
 LINK := .venv/collections/ansible_collections/labops/backup
 PLAYBOOK := $(BIN)/ansible-playbook
 LAB := -i .lab/inventory
-SCENARIOS := default provision backup
+SCENARIOS := default provision backup guards
 
 # One state folder a checkout: Molecule's own choice depends on the folder's name only.
 export MOLECULE_EPHEMERAL_DIRECTORY := $(CURDIR)/.cache/molecule
@@ -22,7 +22,7 @@ export ANSIBLE_CONFIG := $(CURDIR)/ansible.cfg
 export ANSIBLE_COLLECTIONS_PATH := $(CURDIR)/.venv/collections
 export PATH := $(BIN):$(PATH)
 
-.PHONY: help packages venv lint unit lab site demo molecule test test-all docs pins clean
+.PHONY: help packages venv lint unit lab site demo molecule guards test test-all docs pins clean
 
 help: ## show what can be made
 	@grep -hE '^[a-z-]+:.*## ' $(MAKEFILE_LIST) | sed -E 's/^([a-z-]+):.*## /\1\t/' | expand -t 12
@@ -65,6 +65,12 @@ demo: ## from nothing to a sealed recovery point
 
 molecule: venv ## the scenarios on real hosts
 	$(BIN)/molecule test --all
+
+guards: venv ## the scenario of the guards, and their table in docs/operate.md anew
+	$(BIN)/molecule converge -s guards
+	cd molecule/guards && $(BIN)/pytest -p no:cacheprovider --ignore=tests/test_table.py --connection=ansible \
+	  --ansible-inventory=$(CURDIR)/.lab/inventory tests
+	$(PYTHON) tests/guards_table.py
 
 test: lint unit molecule ## everything that CI runs
 

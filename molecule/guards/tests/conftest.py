@@ -7,6 +7,8 @@ import pathlib
 import re
 import shlex
 import subprocess
+import sys
+import time
 
 import pytest
 import yaml
@@ -17,6 +19,12 @@ ROWS = PROJECT / ".cache/guards/rows.json"
 NIGHT = "/usr/local/sbin/backup_and_notify_on_loki.sh"
 DUMP = "/usr/local/sbin/backup_and_notify_on_tatchu.sh"
 MARKER = ".labops-backup-dataset"
+
+
+@pytest.fixture(scope="session")
+def guards_inventory():
+    """What comes on top of the lab's inventory."""
+    return INVENTORY
 
 
 @pytest.fixture(scope="session")
@@ -64,8 +72,9 @@ def shell():
 class Night:
     """One run of backup.yml, and what lay on loki before and after it."""
 
-    def __init__(self, code, run, told, before, after):
+    def __init__(self, code, said, run, told, before, after):
         self.code = code
+        self.said = said
         self.run = run
         self.told = told
         self.before = before
@@ -100,12 +109,14 @@ def watched(loki, tree, ledger):
 
     def watch(start):
         def failures():
-            lines = loki.file("/var/log/lab-catcher.jsonl").content_string.splitlines()
+            lines = loki.run("cat /var/log/lab-catcher.jsonl").stdout.splitlines()
             return [message["body"] for message in map(json.loads, lines) if message["path"] == "/failure"]
 
         told, before = len(failures()), tree(loki, "/srv/backup")
-        code = start()
-        return Night(code, ledger(loki)[-1], failures()[told:], before, tree(loki, "/srv/backup"))
+        began = time.monotonic()
+        code, said = start()
+        print(f"night {code} took {time.monotonic() - began:.0f} s", file=sys.stderr)
+        return Night(code, said, ledger(loki)[-1], failures()[told:], before, tree(loki, "/srv/backup"))
 
     return watch
 
@@ -113,7 +124,12 @@ def watched(loki, tree, ledger):
 @pytest.fixture(scope="session")
 def by_cron(loki, watched):
     """A night through the script that cron starts."""
-    return lambda: watched(lambda: loki.run(NIGHT).rc)
+
+    def start():
+        ended = loki.run(NIGHT)
+        return ended.rc, ended.stderr
+
+    return lambda: watched(start)
 
 
 @pytest.fixture(scope="session")
@@ -124,7 +140,7 @@ def by_hand(playbook, watched):
         def start():
             ended = playbook("backup", "-i", INVENTORY, "--extra-vars", json.dumps(variables))
             assert ended.returncode in (0, 2), ended.stdout + ended.stderr
-            return ended.returncode
+            return ended.returncode, ended.stdout
 
         return watched(start)
 
