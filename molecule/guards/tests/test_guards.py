@@ -81,14 +81,14 @@ def consequence(night, dataset):
 
 @pytest.fixture(scope="module")
 def baseline(loki, tatchu, datasets, by_hand, shell):
-    """A good night with every dataset, whatever an earlier run of this scenario left."""
+    """An archive of every dataset, whatever an earlier run of this scenario left."""
     anything = {"deleted_files": 10**6, "changed_files": 10**6, "quarantine_files": 10**6, "quarantine_bytes": 10**12}
     accept = {}
     for name in datasets:
         marker = json.loads(tatchu.file(f"/srv/guarded/{name}/{MARKER}").content_string)["id"]
         accept[f"tatchu/{name}"] = {**anything, "empty": True, "marker": marker, "reason": "a lab begins anew"}
     tatchu.check_output("/usr/local/sbin/backup_and_notify_on_tatchu.sh")
-    night = by_hand(backup_accept=accept)
+    night = by_hand(backup_only_datasets=["database", *datasets], backup_accept=accept)
     assert night.code == 0, night.run
     shell(loki, f"cd /srv/backup/quarantine/tatchu; rm -rf $(printf '%s/2* ' {' '.join(datasets)})")
     return night
@@ -128,7 +128,7 @@ def loud(loki, tatchu, baseline, by_cron, shell, turns):
     """The night in which nearly every guard speaks."""
     for name, text in EVENTS.items():
         shell(tatchu, f"cd /srv/guarded/{name}; {text}")
-    free = int(loki.check_output("stat -f -c '%%a * %%S' /srv/backup | { read a; echo $(($a)); }"))
+    free = int(loki.check_output("stat -f -c '%a * %S' /srv/backup | { read a; echo $(($a)); }"))
     tatchu.check_output(f"truncate -s {free} /srv/guarded/huge/recording")
     shell(loki, f"cd {MIRRORS}/rotten; cp -p f07 /root/f07; sed -i 's/file/FILE/' f07; touch -r /root/f07 f07")
     shell(tatchu, "cd /datajoint-db/dumps; sed -i '$d' $(ls -d 2*Z-* | tail -n 1)/databases.sql")
