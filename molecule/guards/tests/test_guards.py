@@ -51,8 +51,9 @@ def plain(text):
     """Without what another lab or another run would say otherwise."""
     text = re.sub(r"; to be (deleted|overwritten), for example: .*", "", text)
     text = re.sub(r"^the pull of \S+ into \S+ was stopped: ", "", text)
-    text = re.sub(r"labops-pull@[0-9.]+::([a-z]+)/", "the source", text)
-    text = re.sub(r"tatchu/[a-z]+", "SOURCE/DATASET", text)
+    text = text.replace("/srv/backup/mirror/", "").rstrip(".")
+    text = re.sub(r"labops-pull@[0-9.]+::([a-z]+)/", r"tatchu::\1", text)
+    text = re.sub(r"\b[0-9a-f]{64}\b", "<sha256>", text)
     text = re.sub(r"\b[0-9a-f]{32}\b", "<identifier>", text)
     return re.sub(r"\b[0-9]{5,}\b", "N", text)
 
@@ -345,7 +346,7 @@ def test_a_guard_after_the_pull(loud, guard, dataset, name, looked_at, limit):
         name,
         looked_at=looked_at,
         limit=limit,
-        seen=plain(seen).replace("/srv/backup/mirror/tatchu/", ""),
+        seen=plain(seen),
         happens=consequence(loud, dataset),
         accept=remedy,
     )
@@ -378,7 +379,7 @@ def test_a_guard_of_the_content(loud, guard, dataset, name, looked_at, limit):
         name,
         looked_at=looked_at,
         limit=limit,
-        seen=re.sub(r"\b[0-9a-f]{64}\b", "<sha256>", re.sub(r" in /srv/\S+ does", " does", plain(seen))),
+        seen=plain(seen),
         happens=consequence(loud, dataset) + "; nothing of the source is removed",
         accept=remedy,
     )

@@ -5,6 +5,7 @@
 from __future__ import annotations
 
 import pathlib
+import re
 import typing as t
 
 import pytest
@@ -40,4 +41,14 @@ def test_whoever_reads_of_a_dump_set_that_is_not_proven_learns_what_to_do() -> N
         task for _role, task in steps("ansible.builtin.assert") if task["name"] == "See that the dump set is proven"
     ]
     message = task["ansible.builtin.assert"]["fail_msg"]
-    assert "It was not archived. Look at the dump job on the source" in message
+    assert "Look at the dump job on the source" in message
+
+
+def test_no_message_breaks_its_line() -> None:
+    """A folded text keeps the line break after a line that is indented further; people then read \\x0a there."""
+    broken = [
+        task["name"]
+        for _role, task in steps("ansible.builtin.assert")
+        if "\n" in re.sub(r"{{.*?}}", "", task["ansible.builtin.assert"].get("fail_msg", ""), flags=re.DOTALL)
+    ]
+    assert broken == []
