@@ -200,12 +200,12 @@ def again(tatchu, accepted, by_hand, shell):
 @pytest.fixture(scope="module")
 def none_offered(tatchu, again, by_hand, shell):
     """No dump set on the source has a manifest."""
-    folder = "cd /datajoint-db/dumps; for n in 2*Z-*; do"
-    shell(tatchu, f"{folder} mv $n/manifest.json $n.manifest; done")
+    each = "for set in /datajoint-db/dumps/2*Z-*; do mv $set/{} $set/{}; done"
+    shell(tatchu, each.format("manifest.json", "kept"))
     try:
         return by_hand(backup_only_datasets=["database"])
     finally:
-        shell(tatchu, f"{folder} mv ${{n%.manifest}}.manifest ${{n%.manifest}}/manifest.json || :; done")
+        shell(tatchu, each.format("kept", "manifest.json"))
 
 
 @pytest.mark.parametrize(
