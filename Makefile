@@ -21,7 +21,7 @@ export ANSIBLE_CONFIG := $(CURDIR)/ansible.cfg
 export ANSIBLE_COLLECTIONS_PATH := $(CURDIR)/.venv/collections
 export PATH := $(BIN):$(PATH)
 
-.PHONY: help packages venv lint unit lab site demo molecule test test-all docs pins clean
+.PHONY: help packages venv lint unit lab site demo molecule guards test test-all docs pins clean
 
 help: ## show what can be made
 	@grep -hE '^[a-z-]+:.*## ' $(MAKEFILE_LIST) | sed -E 's/^([a-z-]+):.*## /\1\t/' | expand -t 12
@@ -64,6 +64,12 @@ demo: ## from nothing to a sealed recovery point
 
 molecule: venv ## the scenarios on real hosts
 	$(BIN)/molecule test --all --exclude 'long_*'
+
+guards: venv ## the scenario of the guards, and their table in docs/operate.md anew
+	$(BIN)/molecule converge -s guards
+	cd molecule/guards && $(BIN)/pytest -p no:cacheprovider --ignore=tests/test_table.py --connection=ansible \
+	  --ansible-inventory=$(CURDIR)/.lab/inventory tests
+	$(PYTHON) tests/guards_table.py
 
 test: lint unit molecule ## everything that CI runs
 

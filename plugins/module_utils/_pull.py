@@ -48,6 +48,8 @@ MARKER_ARGUMENT: dict[str, t.Any] = {
     },
 }
 
+_WRITING = "The mirror is marked as being written; it is not archived"
+
 Phase = t.Literal["look at the marker", "census", "pull"]
 
 
@@ -116,6 +118,11 @@ class _Progress:
     retries: int = 0
     vanished_before: bool = False
     warnings: list[str] = field(default_factory=list)
+
+    @property
+    def touched(self) -> bool:
+        """Whether any attempt changed something in the mirror."""
+        return any((self.created, self.created_directories, self.changed, self.metadata, self.deleted))
 
     def add(self, run: _rsync.Run) -> None:
         self.created += run.items.created
@@ -216,15 +223,7 @@ def pull(request: Request) -> dict[str, t.Any]:
                 checksummed=progress.begun if progress.compared else None,
             )
     return {
-        "changed": any(
-            (
-                progress.created,
-                progress.created_directories,
-                progress.changed,
-                progress.metadata,
-                progress.deleted,
-            )
-        ),
+        "changed": progress.touched,
         "generation": progress.generation,
         "dump_set": request.dump_set,
         "files": run.statistics.regular_files,
@@ -291,7 +290,13 @@ def _look_at_marker(transfer: _rsync.Transfer, expected: _marker.Expected) -> tu
 
 def _until_done(request: Request, progress: _Progress, pass_fds: t.Sequence[int]) -> _rsync.Run:
     while True:
-        run, phase = _attempt(request, progress, pass_fds)
+        try:
+            run, phase = _attempt(request, progress, pass_fds)
+        except BackupError as error:
+            # The guards look before the first change; once there was one, that holds no longer.
+            if progress.generation is not None and error.facts.get("kind") in ("marker", "space"):
+                error.untouched = _WRITING
+            raise
         if phase == "pull" and run.kind == "ok":
             return run
         if phase == "pull" and run.kind == "vanished":
@@ -353,7 +358,7 @@ def _same_tree(request: Request, progress: _Progress) -> _rsync.Run | None:
         raise BackupError(
             f"the marker of {request.transfer.source} changed from {progress.marker} to {identifier} during the pull: "
             "another tree was mounted there",
-            untouched="The mirror is marked as being written; it is not archived",
+            untouched=_WRITING,
             remedy="Find out what was mounted when, then run again",
             kind="marker",
         )
@@ -409,7 +414,7 @@ def _judge(request: Request, progress: _Progress, census: dict[str, t.Any]) -> N
         )
     left = [breach for breach in found if not request.acceptance.covers(breach)]
     if left:
-        raise _refusal(request, census, left, touched=before + progress.changed > 0)
+        raise _refusal(request, census, left, touched=progress.touched)
     if found:
         progress.accepted = {"reason": request.acceptance.reason, **progress.accepted, **_guard.needed(found)}
     if request.root:
@@ -460,7 +465,7 @@ def _recount(request: Request, run: _rsync.Run) -> None:
     if found != expected and not (run.kind == "vanished" and found < expected):
         raise BackupError(
             f"the mirror {transfer.destination} holds {found} files after the pull, {transfer.source} had {expected}",
-            untouched="The mirror is marked as being written; it is not archived",
+            untouched=_WRITING,
             remedy="Find out what else writes into the mirror, then run again",
             kind="recount",
         )

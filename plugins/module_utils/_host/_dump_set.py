@@ -158,9 +158,8 @@ def open_set(path: str) -> DumpSet:
     """
     path = os.path.abspath(path)
     name = os.path.basename(path)
-    manifest = _manifest(path)
-    problems = ["its manifest.json cannot be read"] if manifest is None else _dump_manifest.problems(manifest, name)
-    if manifest is None or problems:
+    manifest, problems = _judge(os.path.dirname(path), name)
+    if problems:
         raise BackupError(
             f"{path} is no dump set: {'; '.join(problems)}",
             untouched="Nothing was changed",

@@ -406,11 +406,17 @@ def verdict(mirror: str, findings: t.Sequence[Finding], count: int, *, by_layout
         " Stores were told by their layout alone; if these files are in none, name the stores in "
         "backup_datajoint_stores."
     )
+    rotten = any(finding.kind == SILENT for finding in findings)
+    again = (
+        " What changed at the same size and time may have done so here alone, and no pull brings it then. If the source's "
+        "own file is sound, remove that in the mirror, and the next pull brings it again."
+    )
     return (
         f"{files} in {mirror} {'does' if count == 1 else 'do'} not hold what {'it' if count == 1 else 'they'} should: "
         f"{named}{more}. The mirror was not changed and must not be archived. Look at these files on the source: "
         "a failing disk, an interrupted write, or somebody who encrypts? Bring them back from an older archive; what "
         "is lost for good can be accepted as it is, by 'SHA256 PATH' in backup_accept_content."
+        + (again if rotten else "")
         + (cure if mistaken else "")
     )
 

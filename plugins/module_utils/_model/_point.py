@@ -223,7 +223,7 @@ def _problems(
 ) -> list[str]:
     problems = [f"{entry['dataset']} is missing: {entry['reason']}" for entry in absent]
     if dump_set is None:
-        return [*problems, "no dump set was pinned"] if dump_expected else problems
+        return [*problems, "no proven dump set belongs to it"] if dump_expected else problems
     problems += [
         f"{dataset['name']} stems from dump set {dataset['dump_set'] or 'none'}, not from {dump_set['id']}"
         for dataset in datasets

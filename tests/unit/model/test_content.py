@@ -222,6 +222,15 @@ def test_the_message_names_files_and_no_control_characters() -> None:
     assert _content.verdict("/mirror", [], 0) == ""
 
 
+def test_the_message_names_the_cure_for_a_mirror_that_rots() -> None:
+    """A pull brings no file again whose size and time are equal on both sides."""
+    silent = _content.Finding(b"a", _content.SILENT, "e", "g", "s")
+    named = _content.Finding(b"a", _content.NAME, "e", "g", "s")
+    cure = "If the source's own file is sound, remove that in the mirror, and the next pull brings it again"
+    assert cure in _content.verdict("/mirror", [named, silent], 2)
+    assert cure not in _content.verdict("/mirror", [named], 1)
+
+
 def test_the_message_names_the_cure_when_only_the_layout_told_of_a_store() -> None:
     named, silent = (_content.Finding(b"a", kind, "e", "g", "s") for kind in (_content.NAME, _content.SILENT))
     assert "backup_datajoint_stores" in _content.verdict("/mirror", [silent, named], 2, by_layout=True)

@@ -113,7 +113,7 @@ def test_a_seal_holds_what_it_needs_and_no_more() -> None:
             },
             f"blobs stems from dump set 20261122T021500Z-000000, not from {DUMP}",
         ),
-        ({"dump_set": {}}, "no dump set was pinned"),
+        ({"dump_set": {}}, "no proven dump set belongs to it"),
         ({"references": {}}, "the references of the dump were not checked"),
         (
             {"references": {"checked": 9, "missing": 2, "wrong_size": 0, "unresolved": 1, "ok": False}},

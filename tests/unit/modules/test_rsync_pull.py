@@ -12,7 +12,8 @@ import typing as t
 import pytest
 from ansible.module_utils.basic import AnsibleModule
 from ansible_collections.labops.backup.plugins.module_utils import _pull
-from ansible_collections.labops.backup.plugins.module_utils._host import _lock, _tree
+from ansible_collections.labops.backup.plugins.module_utils._errors import BackupError
+from ansible_collections.labops.backup.plugins.module_utils._host import _lock, _root, _tree
 from ansible_collections.labops.backup.plugins.module_utils._tools import _command
 from ansible_collections.labops.backup.plugins.modules import rsync_pull
 
@@ -239,6 +240,35 @@ def test_overwritten_files_add_up_over_all_tries(
     assert (result["failed"], result["kind"], waits) == (True, "limits", [7])
     assert "16 of 30 files would be overwritten, 53.3 %" in result["msg"]
     assert "The mirror was not changed any further" in result["msg"]
+
+
+def test_a_try_that_only_brought_something_touched_the_mirror_as_well(
+    run_module_main: RunModule, rsync: Rsync, options: dict[str, t.Any], waits: list[float]
+) -> None:
+    rsync.answers = [answer(NEW), answer(NEW, rc=25, stderr=SKIPPED), answer(GONE * 11, files=1000)]
+    result = run_module_main(rsync_pull, options)
+    assert (result["failed"], result["kind"]) == (True, "limits")
+    assert "The mirror was not changed any further and no archive was made of it" in result["msg"]
+
+
+def test_a_disk_that_fills_up_between_two_tries_finds_a_touched_mirror(
+    run_module_main: RunModule,
+    rsync: Rsync,
+    options: dict[str, t.Any],
+    waits: list[float],
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    def full(*_words: t.Any, **_keywords: t.Any) -> None:
+        if len(rsync.calls) > 2:
+            raise BackupError("full", untouched="The mirror was not changed", remedy="Free space", kind="space")
+
+    monkeypatch.setattr(_root, "check", lambda _root: None)
+    monkeypatch.setattr(_root, "require_space", full)
+    root = {"path": "/srv/backup", "document": "/etc/root.json"}
+    rsync.answers = [answer(NEW), answer(NEW, rc=12, stderr=CUT), answer(NEW)]
+    result = run_module_main(rsync_pull, {**options, "root": root})
+    assert result["kind"] == "space"
+    assert result["msg"] == "full. The mirror is marked as being written; it is not archived. Free space."
 
 
 def test_an_acceptance_that_was_not_needed_is_not_returned(

@@ -319,6 +319,26 @@ def test_a_tree_that_is_exchanged_during_the_pull_is_not_archived(lab: Lab, monk
     assert f"changed from {'a' * 32} to {'b' * 32} during the pull" in result["msg"]
 
 
+@pytest.mark.parametrize("how", ["gone", "foreign"])
+def test_a_tree_that_goes_away_during_the_pull_leaves_no_untouched_mirror(
+    lab: Lab, monkeypatch: pytest.MonkeyPatch, how: str
+) -> None:
+    """The message of the look before the pull would be wrong after it."""
+    real = _rsync.pull
+
+    def unmount(*words: t.Any, **keywords: t.Any) -> _rsync.Run:
+        run = real(*words, **keywords)
+        lab.delete(MARKER) if how == "gone" else lab.mark("a" * 32, "data")
+        return run
+
+    monkeypatch.setattr(_rsync, "pull", unmount)
+    lab.write(a="1")
+    result = lab.pull(0)
+    assert (result["kind"], lab.generation()["state"]) == ("marker", "writing")
+    assert (lab.mirror / "a").exists() and "was not changed" not in result["msg"]
+    assert "The mirror is marked as being written; it is not archived" in result["msg"]
+
+
 def test_a_marker_alone_is_an_empty_source(lab: Lab) -> None:
     lab.write(a="1", b="2")
     lab.pull(0)
