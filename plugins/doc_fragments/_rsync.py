@@ -77,6 +77,14 @@ options:
         duration; zero waits for ever.
     type: int
     default: 600
+  stall_seconds:
+    description:
+      - End rsync and its ssh when none of their processes has used processor time, read or written anything for so many
+        seconds, for instance because a disk hangs or one of them was stopped. It measures lack of progress, not
+        duration; zero waits for ever.
+      - The standstill ends after at most twice that time.
+    type: int
+    default: 3600
 notes:
   - Needs rsync 3.2.3 or later and root on both sides; seen to work with 3.5.0.
   - Hard links, ACLs, extended attributes, holes, numeric owners, modes and times to the nanosecond are mirrored, and so

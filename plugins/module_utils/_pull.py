@@ -36,6 +36,7 @@ TRANSFER_ARGUMENTS: dict[str, t.Any] = {
     "delete_excluded": {"type": "bool", "default": False},
     "prune_empty_dirs": {"type": "bool", "default": False},
     "timeout": {"type": "int", "default": 600},
+    "stall_seconds": {"type": "int", "default": 3600},
 }
 
 MARKER_ARGUMENT: dict[str, t.Any] = {
@@ -73,6 +74,7 @@ class Request:
     root: _root.Root | None
     quarantine: Quarantine | None
     lock: str | None
+    lock_keep: int
     generation_file: str | None
     dump_set: str | None
     run_id: str | None
@@ -184,7 +186,8 @@ def pull(request: Request) -> dict[str, t.Any]:
             purpose = f"rsync_pull into {request.transfer.destination}"
             if request.run_id:
                 purpose += f" of run {request.run_id}"
-            pass_fds = (held.enter_context(_lock.hold(request.lock, purpose)),)
+            keeping = _lock.hold(request.lock, purpose, run_id=request.run_id, keep=request.lock_keep)
+            pass_fds = (held.enter_context(keeping),)
         run = _until_done(request, progress, pass_fds)
         shutil.rmtree(request.transfer.partial_dir, ignore_errors=True)
         if request.generation_file and progress.generation is not None:

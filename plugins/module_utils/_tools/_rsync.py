@@ -53,7 +53,7 @@ _ABSENT = re.compile(r'link_stat ".*" (\(in .*\) )?failed: No such file or direc
 _FETCH_BYTES = 1 << 16
 _KINDS = re.compile(rb"(reg|dir|link|dev|special): (\d+)")
 
-Kind = t.Literal["ok", "vanished", "delete_limit", "partial", "connection", "failed"]
+Kind = t.Literal["ok", "vanished", "delete_limit", "partial", "connection", "stalled", "failed"]
 
 # Exit codes that a second try may mend (man rsync, EXIT VALUES). A daemon behind ssh that cannot be reached
 # gives 5, like a refusal of the daemon itself: only the text tells them apart.
@@ -117,6 +117,7 @@ class Transfer:
     :param delete_excluded: what the filters exclude is deleted from the mirror, too.
     :param prune_empty_dirs: leave directories out that hold no file.
     :param timeout: seconds without any sign of the other side after which rsync gives up.
+    :param stall_seconds: seconds without any work of rsync and ssh here after which they are ended.
     """
 
     source: str
@@ -128,6 +129,7 @@ class Transfer:
     delete_excluded: bool = False
     prune_empty_dirs: bool = False
     timeout: int = 600
+    stall_seconds: int = 3600
 
     @property
     def remote(self) -> bool:
@@ -313,6 +315,7 @@ _EXPLANATIONS: dict[Kind, str] = {
     "delete_limit": "more had to be deleted than the census counted, so rsync stopped deleting",
     "partial": "some files or attributes could not be transferred",
     "connection": "the source could not be reached, or the line was cut",
+    "stalled": "rsync stood still and was ended",
     "failed": "rsync failed",
 }
 
@@ -348,6 +351,8 @@ def remedy(kind: Kind, text: str) -> str:
         return "The source loses files while it is read: look at what deletes there, then run again"
     if kind == "partial":
         return "Mend what the messages name on the source or the mirror, then run again"
+    if kind == "stalled":
+        return "Look at the disks of the mirror (a hanging mount, a dying disk), then run again; the pull resumes"
     if kind == "connection":
         return "Check that the source is up and that this server reaches its ssh port, then run again"
     return "Mend what the messages name, then run again"
@@ -451,7 +456,8 @@ def census(transfer: Transfer) -> Run:
 
     The dry run carries no ``--max-delete``: with it rsync would stop counting there.
     """
-    return _run(arguments(transfer, dry_run=True), Items(mirror=os.fsencode(transfer.destination)))
+    items = Items(mirror=os.fsencode(transfer.destination))
+    return _run(arguments(transfer, dry_run=True), items, stall_seconds=transfer.stall_seconds)
 
 
 def pull(transfer: Transfer, *, max_delete: int, backup_dir: str | None = None, pass_fds: t.Sequence[int] = ()) -> Run:
@@ -459,7 +465,8 @@ def pull(transfer: Transfer, *, max_delete: int, backup_dir: str | None = None, 
 
     :param backup_dir: an empty directory on the mirror's file system that takes what is deleted or overwritten.
     """
-    return _run(arguments(transfer, dry_run=False, max_delete=max_delete, backup_dir=backup_dir), Items(), pass_fds)
+    words = arguments(transfer, dry_run=False, max_delete=max_delete, backup_dir=backup_dir)
+    return _run(words, Items(), pass_fds, stall_seconds=transfer.stall_seconds)
 
 
 def fetch(transfer: Transfer, name: str, target: str) -> tuple[Run, bool]:
@@ -471,7 +478,7 @@ def fetch(transfer: Transfer, name: str, target: str) -> tuple[Run, bool]:
     words = [_command.find("rsync"), "-8", f"--timeout={transfer.timeout}", f"--max-size={_FETCH_BYTES}"]
     if transfer.remote:
         words += ["-e", " ".join(_ssh(transfer))]
-    run = _run([*words, "--", f"{transfer.source.rstrip('/')}/{name}", target], Items())
+    run = _run([*words, "--", f"{transfer.source.rstrip('/')}/{name}", target], Items(), stall_seconds=transfer.stall_seconds)
     return run, run.rc == 23 and any(_ABSENT.search(line) for line in run.messages.serious)
 
 
@@ -501,7 +508,9 @@ def flush(directory: str) -> None:
         )
 
 
-def _run(argv: list[str], items: Items, pass_fds: t.Sequence[int] = ()) -> Run:
+def _run(
+    argv: list[str], items: Items, pass_fds: t.Sequence[int] = (), *, stall_seconds: int | None = None
+) -> Run:
     statistics = Statistics()
     messages = Messages()
     notes: list[str] = []
@@ -527,9 +536,15 @@ def _run(argv: list[str], items: Items, pass_fds: t.Sequence[int] = ()) -> Run:
         on_stdout=take_output,
         on_stderr_line=messages.take,
         pass_fds=pass_fds,
+        stall_seconds=stall_seconds or None,
+        stall_by="work",
     )
     take_line(rest)
-    return Run(classify(outcome.rc, messages), outcome.rc, items, statistics, messages, tuple(notes), outcome.seconds)
+    kind = classify(outcome.rc, messages)
+    if outcome.stalled:
+        kind = "stalled"
+        messages.others.append(outcome.stderr.rpartition("\n")[2])
+    return Run(kind, outcome.rc, items, statistics, messages, tuple(notes), outcome.seconds)
 
 
 def unescape(name: bytes) -> bytes:
