@@ -202,6 +202,8 @@ def test_the_folders_of_a_run_that_goes_on_stay(machine: Machine) -> None:
         (homes / run).mkdir(parents=True)
         with (logs / run / "stdout").open("wb") as stream:
             os.posix_fallocate(stream.fileno(), 0, 501 << 20)
+        for folder in (logs / run, homes / run):
+            os.utime(folder, (0, 0))
     going_on = os.open(logs / runs[0], os.O_RDONLY)
     fcntl.flock(going_on, fcntl.LOCK_EX)
     release = machine.root / "opt/labops-backup/releases/0.1.0"
@@ -277,6 +279,8 @@ def test_the_oldest_logs_go_when_they_fill_too_much(machine: Machine) -> None:
         (logs / f"{day}T023000Z-000000").mkdir(parents=True)
     with (logs / "20261121T023000Z-000000/stdout").open("wb") as stream:
         os.posix_fallocate(stream.fileno(), 0, 501 << 20)
+    for folder in logs.iterdir():
+        os.utime(folder, (0, 0))
     release = machine.root / "opt/labops-backup/releases/0.1.0"
     subprocess.run(
         [
