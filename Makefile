@@ -13,7 +13,7 @@ BIN := $(CURDIR)/.venv/bin
 LINK := .venv/collections/ansible_collections/labops/backup
 PLAYBOOK := $(BIN)/ansible-playbook
 LAB := -i .lab/inventory
-SCENARIOS := default provision backup
+SCENARIOS := default provision backup nights
 
 # One state folder a checkout: Molecule's own choice depends on the folder's name only.
 export MOLECULE_EPHEMERAL_DIRECTORY := $(CURDIR)/.cache/molecule
@@ -70,6 +70,9 @@ test: lint unit molecule ## everything that CI runs
 
 test-all: test ## and what takes long
 	PYTHONPATH=$(CURDIR)/.venv/collections $(BIN)/pytest -m long tests/unit
+	$(MAKE) lab
+	LABOPS_TESTS=long $(BIN)/molecule test -s nights --destroy never
+	$(PLAYBOOK) tests/lab/destroy.yml
 
 docs: venv ## check the documentation of modules and roles, renew the generated pages
 	$(BIN)/ansible-doc -t module -l labops.backup
