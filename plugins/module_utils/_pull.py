@@ -189,7 +189,8 @@ def pull(request: Request) -> dict[str, t.Any]:
             keeping = _lock.hold(request.lock, purpose, run_id=request.run_id, keep=request.lock_keep)
             pass_fds = (held.enter_context(keeping),)
         run = _until_done(request, progress, pass_fds)
-        shutil.rmtree(request.transfer.partial_dir, ignore_errors=True)
+        for folder in (request.transfer.partial_dir, request.transfer.temporary_dir):
+            shutil.rmtree(folder, ignore_errors=True)
         if request.generation_file and progress.generation is not None:
             _recount(request, run)
             _rsync.flush(request.transfer.destination)

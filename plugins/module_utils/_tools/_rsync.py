@@ -12,7 +12,8 @@ Why these flags (rsync 3.2.7 and 3.5.0, ``man rsync``):
 * ``--delete-delay``: what is gone is deleted last, after everything was transferred. ``--max-delete`` is what
   the census counted, so a source that is emptied between census and pull stops the pull.
 * ``--partial-dir`` is absolute and beside the mirror. A relative one lies in the mirror, can stay there when its
-  file is gone from the source, and makes rsync skip a source directory of that name.
+  file is gone from the source, and makes rsync skip a source directory of that name. ``--temp-dir`` lies beside
+  it: a killed rsync would leave its temporary file in the mirror, and the next pull would move it to the quarantine.
 * ``--backup --backup-dir`` for each try of a pull, where it is asked for: what is deleted or overwritten, of whatever
   kind, is moved there with all its attributes (a hard link or rename within one file system). A second try with the
   same directory would overwrite the versions of the first. Directories appear there only around files; a change of
@@ -140,6 +141,11 @@ class Transfer:
     def partial_dir(self) -> str:
         """Where files that were cut off wait for the next try, outside the mirror."""
         return self.destination + ".partial"
+
+    @property
+    def temporary_dir(self) -> str:
+        """Where files grow while they come, outside the mirror."""
+        return self.destination + ".temporary"
 
 
 @dataclass
@@ -417,8 +423,7 @@ def arguments(
         "--no-human-readable",
         f"--out-format={_ITEM}",
     ]
-    if dry_run:
-        words.append("--dry-run")
+    words.append("--dry-run" if dry_run else f"--temp-dir={transfer.temporary_dir}")
     if max_delete is not None:
         words.append(f"--max-delete={max_delete}")
     if backup_dir is not None:
@@ -465,8 +470,29 @@ def pull(transfer: Transfer, *, max_delete: int, backup_dir: str | None = None, 
 
     :param backup_dir: an empty directory on the mirror's file system that takes what is deleted or overwritten.
     """
+    keep_partials(transfer)
     words = arguments(transfer, dry_run=False, max_delete=max_delete, backup_dir=backup_dir)
     return _run(words, Items(), pass_fds, stall_seconds=transfer.stall_seconds)
+
+
+def keep_partials(transfer: Transfer) -> None:
+    """Make the folders for what comes, and keep what a killed rsync left there as what had come in part.
+
+    rsync writes to ``NAME.XXXXXX`` in the one folder, and moves that to ``NAME`` in the other when it is told to stop;
+    SIGKILL does not tell it.
+    """
+    for folder in (transfer.partial_dir, transfer.temporary_dir):
+        os.makedirs(folder, mode=0o700, exist_ok=True)
+    with os.scandir(transfer.temporary_dir) as entries:
+        left = list(entries)
+    for entry in left:
+        found = entry.stat(follow_symlinks=False)
+        target = os.path.join(transfer.partial_dir, entry.name[:-7])
+        known = os.lstat(target).st_size if os.path.lexists(target) else 0
+        if stat.S_ISREG(found.st_mode) and found.st_size > known:
+            os.replace(entry.path, target)
+        else:
+            os.unlink(entry.path)
 
 
 def fetch(transfer: Transfer, name: str, target: str) -> tuple[Run, bool]:

@@ -155,6 +155,7 @@ def test_the_arguments_of_a_pull(remote: _rsync.Transfer) -> None:
         "--stats",
         "--no-human-readable",
         "--out-format=|%i|%l|%n",
+        f"--temp-dir={remote.destination}.temporary",
         "--max-delete=7",
         "--delete-excluded",
         "--prune-empty-dirs",
