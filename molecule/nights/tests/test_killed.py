@@ -5,6 +5,7 @@
 import pytest
 
 testinfra_hosts = ["ansible://loki"]
+DATASETS = ("database", "blobs", "data")
 UNIT = "labops-backup-backup-*"
 STAGES = {
     "census": r"rsync -aHAX.* --dry-run .*::data/",
@@ -16,34 +17,45 @@ STAGES = {
     "retention": r"^\S*python\S* \S*AnsiballZ_recovery_point_prune",
     "compact": r"borg .* compact ",
 }
-QUICK = [("pull", UNIT), ("create", "process")]
 
 
-def cases():
-    for stage in STAGES:
-        for action in ("process", UNIT):
-            quick = (stage, action) in QUICK
-            name = f"{stage}-{'unit' if action == UNIT else 'process'}"
-            yield pytest.param(stage, action, id=name, marks=[] if quick else [pytest.mark.long])
-
-
-@pytest.mark.parametrize(("stage", "action"), cases())
-def test_killed(loki, start, strike, grow, last, failures, recovered, nothing_left, stage, action):
-    grow(60)
+def killed(loki, start, strike, last, failures, nothing_left, stage, action):
+    """One night that is killed in this stage; its run."""
+    before = len(failures())
     night = start(loki)
     strike(loki, STAGES[stage], action)
     assert night.wait() not in (0, 75)
-    (message,) = failures()
-    died = last()
+    (message,) = failures()[before:]
+    run = last()
+    nothing_left()
     if action == UNIT:
-        assert died["state"] == "running"  # nobody was left to write anything else
+        assert run["state"] == "running"  # nobody was left to write anything else
         assert "without a verdict" in message
     else:
-        assert died["state"] == "failure"
-    nothing_left()
-    run = recovered()
-    states = {entry["run_id"]: entry["state"] for entry in last(2)}
-    assert states == {died["run_id"]: "died" if action == UNIT else "failure", run["run_id"]: "success"}
+        assert run["state"] == "failure"
+    return run["run_id"]
+
+
+def test_killed_while_pulling(loki, start, strike, grow, last, failures, recovered, nothing_left):
+    grow(30)
+    run_id = killed(loki, start, strike, last, failures, nothing_left, "pull", UNIT)
+    recovered(DATASETS)
+    assert {run["run_id"]: run["state"] for run in last(5)}[run_id] == "died"
+
+
+@pytest.mark.long
+@pytest.mark.parametrize("action", [UNIT, "process"], ids=["unit", "process"])
+def test_killed_in_one_stage_after_the_other(
+    loki, start, strike, grow, last, failures, recovered, nothing_left, action
+):
+    """Each night gets as far as the stage in which it is killed, over what the one before left."""
+    dead = []
+    for stage in STAGES:
+        grow(10)
+        dead.append(killed(loki, start, strike, last, failures, nothing_left, stage, action))
+    recovered(DATASETS)
+    states = {run["run_id"]: run["state"] for run in last(20)}
+    assert {states[run_id] for run_id in dead} == {"died" if action == UNIT else "failure"}
 
 
 @pytest.mark.long
