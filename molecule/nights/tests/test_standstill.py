@@ -70,9 +70,11 @@ def test_a_cut_line_is_noticed_and_the_transfer_resumes(
     partial = "/srv/backup/mirror/tatchu/data.partial"
     night = start(loki)
     strike(loki, PULL, "stop")
-    loki.check_output("pkill -CONT -x rsync; for i in $(seq 100); do"
-                      " [ $(find /srv/backup/mirror/tatchu/data -name '.*.bin.??????' -size +20M | wc -l) -gt 0 ]"
-                      " && break; sleep 0.05; done")
+    loki.check_output(
+        "pkill -CONT -x rsync; for i in $(seq 100); do"
+        " [ $(find /srv/backup/mirror/tatchu/data -name '.*.bin.??????' -size +20M | wc -l) -gt 0 ]"
+        " && break; sleep 0.05; done"
+    )
     loki.check_output("iptables -I INPUT -p tcp --sport 22 -j DROP; iptables -I OUTPUT -p tcp --dport 22 -j DROP")
     try:
         assert night.wait(400) == 2

@@ -15,9 +15,8 @@ import typing as t
 
 from ansible_collections.labops.backup.plugins.module_utils._errors import BackupError
 
-
 BUSY = "busy"
-# Seconds since this system started, asleep or not: the folder of the locks lives no longer.
+
 _KEPT = re.compile(r"kept for run (\S+) until second (\d+) of this boot")
 
 

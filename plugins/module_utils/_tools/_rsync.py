@@ -504,7 +504,9 @@ def fetch(transfer: Transfer, name: str, target: str) -> tuple[Run, bool]:
     words = [_command.find("rsync"), "-8", f"--timeout={transfer.timeout}", f"--max-size={_FETCH_BYTES}"]
     if transfer.remote:
         words += ["-e", " ".join(_ssh(transfer))]
-    run = _run([*words, "--", f"{transfer.source.rstrip('/')}/{name}", target], Items(), stall_seconds=transfer.stall_seconds)
+    run = _run(
+        [*words, "--", f"{transfer.source.rstrip('/')}/{name}", target], Items(), stall_seconds=transfer.stall_seconds
+    )
     return run, run.rc == 23 and any(_ABSENT.search(line) for line in run.messages.serious)
 
 
@@ -534,9 +536,7 @@ def flush(directory: str) -> None:
         )
 
 
-def _run(
-    argv: list[str], items: Items, pass_fds: t.Sequence[int] = (), *, stall_seconds: int | None = None
-) -> Run:
+def _run(argv: list[str], items: Items, pass_fds: t.Sequence[int] = (), *, stall_seconds: int | None = None) -> Run:
     statistics = Statistics()
     messages = Messages()
     notes: list[str] = []

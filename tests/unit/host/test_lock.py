@@ -110,9 +110,11 @@ def test_between_two_steps_of_a_run_no_other_run_gets_it(tmp_path: pathlib.Path)
     with _lock.hold(path, "pull", run_id=BUSY_RUN, keep=100):
         pass
     for other in (None, "20261123T023001Z-000000"):
-        with pytest.raises(BackupError, match=f"is kept for run {BUSY_RUN}, which is between") as caught:
-            with _lock.hold(path, "another pull", run_id=other):
-                raise AssertionError("two runs held it")
+        with (
+            pytest.raises(BackupError, match=f"is kept for run {BUSY_RUN}, which is between") as caught,
+            _lock.hold(path, "another pull", run_id=other),
+        ):
+            raise AssertionError("two runs held it")
         assert caught.value.facts["kind"] == "busy"
     with _lock.hold(path, "archive", run_id=BUSY_RUN):
         pass

@@ -262,7 +262,9 @@ def test_the_content_manifests_of_the_archived_are_sealed() -> None:
     assert outcomes[1]["content"] == CONTENT["manifest"] and outcomes[1]["seconds"]["content"] == 2.5
     assert "content" not in outcomes[0]
     path = "/srv/backup/staging/tatchu/20261123T023000Z-77b0aa/blobs.content"
-    assert _night.content_manifests(outcomes, path.rpartition("/")[0]) == {"blobs.content": {"path": path, "sha256": "ef" * 32}}
+    assert _night.content_manifests(outcomes, path.rpartition("/")[0]) == {
+        "blobs.content": {"path": path, "sha256": "ef" * 32}
+    }
 
 
 def test_a_retention_that_finds_a_dataset_busy_is_left_to_a_later_night() -> None:
