@@ -90,3 +90,14 @@ def test_an_unbelievable_manifest_makes_its_set_unproven_and_hides_no_other(
     listed = run_module_main(db_dump_info, {"directory": str(directory), "verify": "full"})
     assert [entry["id"] for entry in listed["dump_sets"]] == [OLD]
     assert listed["unproven"] == [NEW]
+
+
+def test_the_steps_of_a_run_keep_the_lock_from_other_runs(run_module_main: RunModule, directory: pathlib.Path) -> None:
+    lock = str(directory.parent / f"{directory.name}.lock")
+    mine = {"directory": str(directory), "lock": lock, "lock_keep": 100, "run_id": NEW}
+    assert run_module_main(db_dump_info, mine, check_mode=True)["dump_sets"]
+    assert not os.path.exists(lock)
+    assert run_module_main(db_dump_info, mine)["dump_sets"]
+    refused = run_module_main(db_dump_info, {**mine, "run_id": OLD})
+    assert (refused["failed"], refused["kind"]) == (True, "busy")
+    assert run_module_main(db_dump_info, mine)["dump_sets"]
