@@ -96,7 +96,7 @@ def test_a_cut_line_is_noticed_and_the_transfer_resumes(
     kept = int(
         loki.check_output(f"find {mirror}.partial {mirror}.temporary -type f -printf '%s\\n' | sort -n | tail -n 1")
     )
-    assert 20 << 20 < kept
+    assert kept > 20 << 20
     assert loki.run(f"find {mirror}/nights -name '{path.rpartition('/')[2]}*'").stdout == ""
     night = recovered()
     assert data_of(night)["transferred_bytes"] >= 400 << 20
