@@ -75,7 +75,10 @@ test: lint unit molecule ## everything that CI runs
 
 test-all: test ## and what takes long: unit tests marked so, scenarios named long_*
 	PYTHONPATH=$(CURDIR)/.venv/collections $(BIN)/pytest -m long tests/unit
-	$(BIN)/molecule test --scenario-name 'long_*'
+	$(MAKE) lab
+	LABOPS_TESTS=long $(BIN)/molecule test -s nights --destroy never
+	$(BIN)/molecule test --scenario-name 'long_*' --destroy never
+	$(PLAYBOOK) tests/lab/destroy.yml
 
 docs: venv ## check the documentation of modules and roles, renew the generated pages
 	$(BIN)/ansible-doc -t module -l labops.backup

@@ -22,8 +22,8 @@ options:
     description:
       - The mirror, an absolute directory. When it does not exist, the pull makes it; the directory that holds it must
         exist, and should be closed to everybody but root, because the mirror takes over owners and modes of the source.
-      - A file that was cut off waits in O(destination) with C(.partial) added to its name, outside the mirror. That
-        directory is removed when the pull is complete.
+      - A file that was cut off waits in O(destination) with C(.partial) added to its name, outside the mirror, and one
+        that is coming grows in the same with C(.temporary). Both directories are removed when the pull is complete.
     type: path
     required: true
   identity_file:
@@ -77,6 +77,14 @@ options:
         duration; zero waits for ever.
     type: int
     default: 600
+  stall_seconds:
+    description:
+      - End rsync and its ssh when none of their processes has used processor time, read or written anything for so many
+        seconds, for instance because a disk hangs or one of them was stopped. It measures lack of progress, not
+        duration; zero waits for ever.
+      - The standstill ends after at most twice that time.
+    type: int
+    default: 3600
 notes:
   - Needs rsync 3.2.3 or later and root on both sides; seen to work with 3.5.0.
   - Hard links, ACLs, extended attributes, holes, numeric owners, modes and times to the nanosecond are mirrored, and so

@@ -17,5 +17,5 @@ class FilterModule:
         """Name to function."""
         return filters(
             *(_night.run, _night.pin, _night.outcome, _night.outcomes, _night.mirror_roots),
-            *(_night.content_manifests, _night.retention_stop, _night.verdict),
+            *(_night.content_manifests, _night.retention_failure, _night.retention_stop, _night.verdict),
         )

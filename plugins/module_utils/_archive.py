@@ -58,7 +58,14 @@ class Mirror:
 
 
 def archive(
-    repository: _borg.Repository, name: str, mirror: Mirror, *, lock: str | None, dry_run: bool, **options: t.Any
+    repository: _borg.Repository,
+    name: str,
+    mirror: Mirror,
+    *,
+    lock: str | None,
+    run_id: str | None,
+    dry_run: bool,
+    **options: t.Any,
 ) -> dict[str, t.Any]:
     """Archive a mirror under a new name and prove the archive.
 
@@ -76,7 +83,7 @@ def archive(
     with contextlib.ExitStack() as held:
         descriptors = []
         if lock is not None and not dry_run:
-            descriptors = [held.enter_context(_lock.hold(lock, f"the archive {name}"))]
+            descriptors = [held.enter_context(_lock.hold(lock, f"the archive {name}", run_id=run_id))]
         before = mirror.generation()
         facts = {
             "archive": name,

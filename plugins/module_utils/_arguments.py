@@ -30,3 +30,10 @@ LEGACY: dict[str, t.Any] = {
     "peers": {"type": "list", "elements": "str", "default": []},
     "paths": {"type": "list", "elements": "path", "default": []},
 }
+
+# plugins/doc_fragments/_step.py
+STEP: dict[str, t.Any] = {
+    "lock": {"type": "path"},
+    "lock_keep": {"type": "int", "default": 0},
+    "run_id": {"type": "str"},
+}

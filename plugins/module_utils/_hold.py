@@ -19,7 +19,7 @@ from ansible_collections.labops.backup.plugins.module_utils._tools import _syste
 def put_up(options: t.Mapping[str, t.Any], *, dry_run: bool) -> dict[str, t.Any]:
     """Put up a hold and wait for silence; returns the result of the module ``backup_hold``."""
     path = options["path"]
-    units = [_systemd.check_name(name) for name in options["stop_units"]]
+    units = [name for pattern in options["stop_units"] for name in _systemd.matching(pattern)]
     missing = [name for name in ("source", "incident") if not options[name]]
     if missing:
         raise BackupError(f"a hold needs {' and '.join(missing)}", untouched="Nothing was changed")

@@ -37,6 +37,7 @@ TRANSFER_ARGUMENTS: dict[str, t.Any] = {
     "delete_excluded": {"type": "bool", "default": False},
     "prune_empty_dirs": {"type": "bool", "default": False},
     "timeout": {"type": "int", "default": 600},
+    "stall_seconds": {"type": "int", "default": 3600},
 }
 
 MARKER_ARGUMENT: dict[str, t.Any] = {
@@ -76,6 +77,7 @@ class Request:
     root: _root.Root | None
     quarantine: Quarantine | None
     lock: str | None
+    lock_keep: int
     generation_file: str | None
     dump_set: str | None
     run_id: str | None
@@ -205,10 +207,12 @@ def pull(request: Request) -> dict[str, t.Any]:
             purpose = f"rsync_pull into {request.transfer.destination}"
             if request.run_id:
                 purpose += f" of run {request.run_id}"
-            pass_fds = (held.enter_context(_lock.hold(request.lock, purpose)),)
+            keeping = _lock.hold(request.lock, purpose, run_id=request.run_id, keep=request.lock_keep)
+            pass_fds = (held.enter_context(keeping),)
         progress = _look_at_mirror(request)
         run = _until_done(request, progress, pass_fds)
-        shutil.rmtree(request.transfer.partial_dir, ignore_errors=True)
+        for folder in (request.transfer.partial_dir, request.transfer.temporary_dir):
+            shutil.rmtree(folder, ignore_errors=True)
         if request.generation_file and progress.generation is not None:
             _recount(request, run)
             _rsync.flush(request.transfer.destination)

@@ -46,6 +46,8 @@ class Request:
     accept: t.Sequence[str]
     rehash_percent: float
     lock: str | None
+    lock_keep: int
+    run_id: str | None
     dry: bool
 
 
@@ -74,7 +76,8 @@ def verify(request: Request) -> dict[str, t.Any]:
     _check(request)
     with contextlib.ExitStack() as held:
         if request.lock is not None and not request.dry:
-            held.enter_context(_lock.hold(request.lock, f"the verification of {request.mirror}"))
+            purpose = f"the verification of {request.mirror}"
+            held.enter_context(_lock.hold(request.lock, purpose, run_id=request.run_id, keep=request.lock_keep))
         generation = _complete(request)
         warnings: list[str] = []
         before = held.enter_context(_former(request.manifest_file, warnings))

@@ -47,7 +47,9 @@ options:
     type: str
     default: ""
   stop_units:
-    description: Units of the source's jobs, such as C(labops-backup-backup.service).
+    description:
+      - Units of the source's jobs, such as C(labops-backup-dump.service). A C(*) stands for anything, as in
+        C(labops-backup-backup-*.service), since each night is a unit of its own.
     type: list
     elements: str
     default: []
@@ -71,7 +73,7 @@ EXAMPLES = r"""
     source: tatchu
     incident: 20261123T091500Z-5be1d0
     reason: half of the blobs are gone
-    stop_units: [labops-backup-backup.service]
+    stop_units: [labops-backup-backup-*.service]
     locks: [/run/labops-backup/tatchu.blobs.lock]
 """
 

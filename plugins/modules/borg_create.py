@@ -62,9 +62,13 @@ options:
     default: ""
   lock:
     description:
-      - A lock file that is held from before the first check to the end, and by Borg itself as long as it lives. When
-        another process holds it, the module fails at once.
+      - The lock file of the dataset, held from before the first check to the end, and by Borg itself as long as it
+        lives. When another process holds it, or it is kept for another run, the module fails at once and C(kind) in its
+        result is V(busy).
     type: path
+  run_id:
+    description: The run that this is a step of; a lock that was kept for it (see M(labops.backup.rsync_pull)) is free.
+    type: str
   generation_file:
     description:
       - The document that tells the generation of the mirror. It must say V(complete) before and be the same after
@@ -203,6 +207,7 @@ ARGUMENT_SPEC: dict[str, t.Any] = {
     "exclude": {"type": "list", "elements": "str", "default": []},
     "comment": {"type": "str", "default": ""},
     "lock": {"type": "path"},
+    "run_id": {"type": "str"},
     "generation_file": {"type": "path"},
     "expected_generation": {"type": "int"},
     "checkpoint_interval": {"type": "int"},
@@ -222,6 +227,7 @@ def _create(module: AnsibleModule) -> dict[str, t.Any]:
         options["archive"],
         _archive.Mirror(options["path"], options["generation_file"], options["expected_generation"]),
         lock=options["lock"],
+        run_id=options["run_id"],
         dry_run=module.check_mode,
         stall_seconds=options["stall_seconds"] or None,
         **{name: options[name] for name in PASSED_ON},

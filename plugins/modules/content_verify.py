@@ -26,7 +26,7 @@ description:
   - Named pipes, sockets and devices are listed in the manifest and never opened. Of a symbolic link the target's name
     is the content. A file with several names is read once.
   - What is not whole of an earlier manifest is not used. Then every file is read, and there is a warning.
-extends_documentation_fragment: [labops.backup._attributes]
+extends_documentation_fragment: [labops.backup._attributes, labops.backup._step]
 attributes:
   check_mode:
     support: full
@@ -81,9 +81,6 @@ options:
         V(5) each file comes round once in 20 generations.
     type: float
     default: 0.0
-  lock:
-    description: A lock file that is held meanwhile. When another process holds it, the module fails at once.
-    type: path
 seealso:
   - module: labops.backup.rsync_pull
   - module: labops.backup.borg_create
@@ -198,6 +195,7 @@ import typing as t
 
 from ansible.module_utils.basic import AnsibleModule
 from ansible_collections.labops.backup.plugins.module_utils import _verify_content
+from ansible_collections.labops.backup.plugins.module_utils._arguments import STEP
 from ansible_collections.labops.backup.plugins.module_utils._module import run_module
 
 ARGUMENT_SPEC: dict[str, t.Any] = {
@@ -208,7 +206,7 @@ ARGUMENT_SPEC: dict[str, t.Any] = {
     "stores": {"type": "list", "elements": "str"},
     "accept": {"type": "list", "elements": "str", "default": []},
     "rehash_percent": {"type": "float", "default": 0.0},
-    "lock": {"type": "path"},
+    **STEP,
 }
 
 

@@ -15,7 +15,7 @@ description:
     a folder that holds only the manifests.
   - A dump set counts only with a manifest that agrees with itself. Everything else that is visible in the folder is
     listed as unproven.
-extends_documentation_fragment: [labops.backup._attributes.INFO_MODULE]
+extends_documentation_fragment: [labops.backup._attributes.INFO_MODULE, labops.backup._step]
 options:
   directory:
     description: The folder. It has to exist.
@@ -114,13 +114,17 @@ rejected:
       elements: str
 """
 
+import contextlib
 import typing as t
 
 from ansible.module_utils.basic import AnsibleModule
 from ansible_collections.labops.backup.plugins.module_utils import _dump
+from ansible_collections.labops.backup.plugins.module_utils._arguments import STEP
+from ansible_collections.labops.backup.plugins.module_utils._host import _lock
 from ansible_collections.labops.backup.plugins.module_utils._module import run_module
 
 ARGUMENT_SPEC: dict[str, t.Any] = {
+    **STEP,
     "directory": {"type": "path", "required": True},
     "verify": {"type": "str", "choices": ["manifest", "full"], "default": "manifest"},
     "dump_set": {"type": "str"},
@@ -129,7 +133,11 @@ ARGUMENT_SPEC: dict[str, t.Any] = {
 
 def _work(module: AnsibleModule) -> dict[str, t.Any]:
     options = module.params
-    return _dump.look(options["directory"], full=options["verify"] == "full", only=options["dump_set"])
+    keeping = {"run_id": options["run_id"], "keep": options["lock_keep"]}
+    with contextlib.ExitStack() as held:
+        if options["lock"] is not None and not module.check_mode:
+            held.enter_context(_lock.hold(options["lock"], f"the verification of {options['directory']}", **keeping))
+        return _dump.look(options["directory"], full=options["verify"] == "full", only=options["dump_set"])
 
 
 def main() -> None:

@@ -42,8 +42,17 @@ attributes:
     details: A second pull from a source that is at rest transfers nothing. It begins a generation all the same.
 options:
   lock:
-    description: A lock file to hold while this works. The pull fails when another process holds it.
+    description:
+      - A lock file to hold while this works. The pull fails when another process holds it, or it is kept for another
+        run; C(kind) in its result is then V(busy).
     type: path
+  lock_keep:
+    description:
+      - For how many seconds after a good end no other run gets O(lock), so that none comes between the pull and the
+        archive of the run O(run_id). The next step of that run ends it.
+      - A run that dies in between needs no cleaning up.
+    type: int
+    default: 0
   generation_file:
     description:
       - Where the generation of the mirror is written down. Without it there is no generation, and nothing is flushed to
@@ -383,6 +392,7 @@ ARGUMENTS: dict[str, t.Any] = {
         },
     },
     "lock": {"type": "path"},
+    "lock_keep": {"type": "int", "default": 0},
     "generation_file": {"type": "path"},
     "dump_set": {"type": "str", "default": ""},
     "run_id": {"type": "str", "default": ""},
@@ -414,6 +424,7 @@ def work(module: AnsibleModule) -> dict[str, t.Any]:
         root=Root(**options["root"]) if options["root"] else None,
         quarantine=_quarantine(quarantine) if quarantine else None,
         lock=options["lock"],
+        lock_keep=options["lock_keep"],
         generation_file=options["generation_file"],
         dump_set=options["dump_set"] or None,
         run_id=options["run_id"] or None,

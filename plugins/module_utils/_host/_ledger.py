@@ -5,6 +5,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import os
 import typing as t
 from dataclasses import dataclass
@@ -15,16 +16,18 @@ from ansible_collections.labops.backup.plugins.module_utils._host import _docume
 from ansible_collections.labops.backup.plugins.module_utils._model import _run
 
 _BOOT_ID = "/proc/sys/kernel/random/boot_id"
-_CGROUP = "/proc/self/cgroup"
+_PROCESSES = "/proc"
 _SUFFIX = ".json"
 
 
 def here() -> dict[str, str]:
-    """Where this process runs: host, boot, and the control group's last name (the unit of a job)."""
+    """Where this process runs: host, boot, control group, and that one's last name (the unit of a job)."""
+    group = _control_group("self")
     return {
         "host": os.uname().nodename,
         "boot_id": _first_line(_BOOT_ID),
-        "unit": _first_line(_CGROUP).rpartition("/")[2],
+        "unit": group.rpartition("/")[2],
+        "control_group": group,
     }
 
 
@@ -52,7 +55,7 @@ class Change:
 
 
 def begin(folder: str, run_id: str, *, job: str, sources: t.Sequence[str], release: str) -> Change:
-    """What is to be written when a run begins. A job does not overlap itself, so its earlier runs are over.
+    """What is to be written when a run begins: itself, and which earlier runs of the same job are found dead.
 
     :raises BackupError: when the ledger has that run already.
     """
@@ -66,7 +69,6 @@ def begin(folder: str, run_id: str, *, job: str, sources: t.Sequence[str], relea
     where = here()
     after = _run.start(run_id, job=job, sources=sources, release=release, where=where)
     why = f"still counted as running when run {run_id} of the same job began"
-    # Several scripts record the same job, each in a unit of its own, and may run side by side.
     over = (run for run in _left_running(folder, job, run_id) if not _alive(run, where))
     return Change(None, after, [_run.died(run, why) for run in over])
 
@@ -123,8 +125,9 @@ def newest(
 ) -> tuple[list[dict[str, t.Any]], list[dict[str, str]]]:
     """The newest ``count`` runs of these jobs, newest first, and the files that could not be understood.
 
-    A run that still counts as running although the host has started anew since is shown as died.
+    A run that still counts as running is shown as died when nothing of it is left on this host.
     """
+    where = {"boot_id": boot_id, "control_group": ""}
     runs: list[dict[str, t.Any]] = []
     unreadable: list[dict[str, str]] = []
     for run_id in _identifiers(folder):
@@ -137,8 +140,9 @@ def newest(
             continue
         if run is None or run["job"] not in jobs:
             continue
-        if run["state"] == _run.RUNNING and run.get("boot_id") != boot_id:
-            run = _run.died(run, "the host has started anew since")
+        if run["state"] == _run.RUNNING and not _alive(run, where):
+            anew = run.get("boot_id") != boot_id
+            run = _run.died(run, "the host has started anew since" if anew else "none of its processes is left")
         runs.append(run)
     return runs, unreadable
 
@@ -156,8 +160,26 @@ def _left_running(folder: str, job: str, run_id: str) -> list[dict[str, t.Any]]:
 
 
 def _alive(run: t.Mapping[str, t.Any], where: t.Mapping[str, str]) -> bool:
-    """Whether a run may still go on: same boot, another unit. A unit does not run twice at once."""
-    return run.get("boot_id") == where["boot_id"] and run.get("unit") != where["unit"]
+    """Whether a run may still go on: same boot, and some process is in its control group.
+
+    A job has a unit, and so a control group, of its own. A run that a person starts is in that of the login; of those
+    that one login started, only the newest counts as alive.
+    """
+    group = run.get("control_group")
+    if not group or run.get("boot_id") != where["boot_id"] or group == where["control_group"]:
+        return False
+    processes = (name for name in os.listdir(_PROCESSES) if name.isdecimal())
+    return any(_control_group(process) == group for process in processes)
+
+
+def _control_group(process: str) -> str:
+    """The control group that systemd put a process into, in either layout of cgroups(7); empty when it is gone."""
+    groups = {}
+    with contextlib.suppress(OSError), open(f"{_PROCESSES}/{process}/cgroup", encoding="utf-8") as stream:
+        for line in stream:
+            _number, controllers, path = line.rstrip("\n").split(":", 2)
+            groups[controllers] = path
+    return groups.get("name=systemd") or groups.get("") or ""
 
 
 def _identifiers(folder: str) -> list[str]:

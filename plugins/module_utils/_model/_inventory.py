@@ -226,6 +226,7 @@ def _source(
         if _content.acceptance(text) is None:
             raise _bad(f"{name}: {text!r} in backup_accept_content is not SHA-256 and path")
     rehash_percent = _share(f"{name}: backup_rehash_percent", of(name, "backup_rehash_percent"))
+    stall = int(_number(f"{name}: backup_stall_seconds", of(name, "backup_stall_seconds")))
     raw = of(name, "backup_datasets")
     if not isinstance(raw, (list, tuple)) or not raw:
         raise _bad(f"{name}: backup_datasets is empty or not a list")
@@ -249,6 +250,7 @@ def _source(
             content_stores=_content_stores(dataset, source["datajoint_stores"]),
             accept_content=accepted,
             rehash_percent=rehash_percent,
+            stall_seconds=stall,
             repository=f"{base}/{dataset['name']}",
             lock=f"{_LOCKS}/{name}.{dataset['name']}.lock",
             expected_file=f"{_STATE}/expected/{name}.{dataset['name']}.json",

@@ -83,7 +83,8 @@ def job_scripts(plan: t.Sequence[t.Mapping[str, t.Any]], host: str) -> list[dict
     """The scripts of ``host``, one entry each.
 
     Fields: ``name`` of the script, ``job`` (part of its unit's and folder's names), ``playbook``, ``variables`` for
-    the playbook, ``tells`` (whether people are told how it went), ``about`` (one sentence).
+    the playbook, ``tells`` (whether people are told how it went), ``overlaps`` (whether a run may begin while an
+    earlier one of the same job still works on a dataset), ``about`` (one sentence).
 
     :raises BackupError: when two scripts would share a name.
     """
@@ -113,6 +114,7 @@ def job_scripts(plan: t.Sequence[t.Mapping[str, t.Any]], host: str) -> list[dict
                 "backup.yml",
                 "Archives the mirrors as they stand. Seals a recovery point only if all of them stem from one pinned "
                 "dump set.",
+                overlaps=True,
                 backup_stages=["archive", "seal"],
             )
         )
@@ -124,6 +126,7 @@ def job_scripts(plan: t.Sequence[t.Mapping[str, t.Any]], host: str) -> list[dict
                 "Runs the whole night: pulls and archives every dataset of every source, seals the recovery points, "
                 "and tells people how it went.",
                 tells=True,
+                overlaps=True,
             )
         )
     if any(source["name"] == host and source["dump_directory"] is not None for source in sources):
@@ -150,9 +153,17 @@ def job_scripts(plan: t.Sequence[t.Mapping[str, t.Any]], host: str) -> list[dict
 
 
 def _script(
-    name: str, job: str, playbook: str, about: str, *, tells: bool = False, **variables: t.Any
+    name: str,
+    job: str,
+    playbook: str,
+    about: str,
+    *,
+    tells: bool = False,
+    overlaps: bool = False,
+    **variables: t.Any,
 ) -> dict[str, t.Any]:
-    return {"name": name, "job": job, "playbook": playbook, "about": about, "tells": tells, "variables": variables}
+    how = {"tells": tells, "overlaps": overlaps}
+    return {"name": name, "job": job, "playbook": playbook, "about": about, **how, "variables": variables}
 
 
 def _sources_of(plan: t.Sequence[t.Mapping[str, t.Any]], host: str) -> list[t.Mapping[str, t.Any]]:

@@ -67,6 +67,8 @@ def run(
         if datasets:
             chosen.append({**source, "datasets": datasets})
     chosen = _accepting(chosen, accept or {}, pulls="pull" in stages)
+    # Runs may overlap: what a seal is put together from is each run's own.
+    chosen = [{**source, "staging": f"{source['staging']}/{run_id}"} for source in chosen]
     servers: dict[str, list[str]] = {}
     for source in chosen:
         servers.setdefault(source["server"], []).append(source["name"])
@@ -184,7 +186,6 @@ def outcome(
             result["accepted"] = pull["accepted"]
     if not content.get("skipped"):
         result["content"] = dict(content["manifest"])
-        result["content_manifest"] = dataset["content_manifest"]
         result["accepted_content"] = content["accepted"]
         result.update({key: content[key] for key in _CONTENT_FACTS})
     if not archive.get("skipped"):
@@ -212,6 +213,19 @@ def outcomes(hosts: t.Mapping[str, Host], source: Document) -> list[Document]:
         }
         for dataset in source["datasets"]
     ]
+
+
+def retention_failure(step: str, result: t.Mapping[str, t.Any]) -> Document:
+    """What became of a retention that failed; one that found a dataset busy leaves the work to a later night.
+
+    :param step: the task that failed.
+    :param result: its result; of a task with a loop, that of each turn in ``results``.
+    """
+    turns = [turn for turn in result.get("results") or [result] if turn.get("failed", True)]
+    messages = [str(turn.get("msg") or "it failed without a message") for turn in turns]
+    if all(turn.get("kind") == "busy" for turn in turns):
+        return {"stopped": messages}
+    return {"problem": f"{step}: {'; '.join(messages)}"}
 
 
 def retention_stop(hosts: t.Mapping[str, Host], source: Document) -> list[str]:
@@ -242,10 +256,13 @@ def mirror_roots(datasets: t.Sequence[Document], outcomes: t.Sequence[Document])
     return roots
 
 
-def content_manifests(outcomes: t.Sequence[Document]) -> Document:
-    """The content manifests that are to be sealed with the archives of these datasets: name, then path and sha256."""
+def content_manifests(outcomes: t.Sequence[Document], folder: str) -> Document:
+    """The content manifests that are to be sealed with the archives of these datasets: name, then path and sha256.
+
+    :param folder: where the run keeps them; beside the mirror there may be that of a later generation.
+    """
     return {
-        f"{entry['name']}.content": {"path": entry["content_manifest"], "sha256": entry["content"]["sha256"]}
+        f"{entry['name']}.content": {"path": f"{folder}/{entry['name']}.content", "sha256": entry["content"]["sha256"]}
         for entry in outcomes
         if "content" in entry
     }
@@ -285,7 +302,7 @@ def verdict(hosts: t.Mapping[str, Host], this_run: Document, server: str = "") -
                 lines.append("    " + _text.plain(f"taken along unproven: {', '.join(map(str, entry['unproven']))}"))
             lines.extend(f"    warning: {_text.plain(str(warning))}" for warning in entry.get("warnings", ()))
             if not entry["ok"]:
-                failures.append(f"{source['name']}/{entry['dataset']}")
+                failures.append(f"{source['name']}/{entry['dataset']}" + (" is busy" if entry.get("busy") else ""))
         pinned = hosts[source["night"]].get("backup_pin") if source["night"] in hosts else None
         skipped = (pinned or {}).get("skipped") or ()
         lines.extend(f"  newer, but not valid: dump set {_text.plain(str(one))}" for one in skipped)
@@ -331,6 +348,8 @@ def _dump_line(dump_set: Document, run_id: str, max_hours: float) -> tuple[str, 
 def _outcome_line(entry: Document) -> str:
     name = f"{entry['dataset']:<10} "
     if not entry["ok"]:
+        if entry.get("busy"):
+            return f"{name}BUSY in step {entry.get('step', '?')!r}: {_text.plain(str(entry['message']))}"
         return f"{name}FAILED in step {entry.get('step', '?')!r}: {_text.plain(str(entry['message']))}"
     words = []
     if "files" in entry:

@@ -10,6 +10,7 @@ program which writes much to one of them cannot block on the other.
 
 from __future__ import annotations
 
+import contextlib
 import os
 import selectors
 import shutil
@@ -27,6 +28,7 @@ _READ_BYTES = 1 << 18
 _STDERR_LINES = 40
 _STDERR_LINE_CHARACTERS = 2000
 _PIPE_BYTES = 4096
+_PROCESSES = "/proc"
 # How a program is ended, each signal with the seconds it gets. SIGINT first: Borg then writes a checkpoint and frees
 # its lock; SIGKILL is the last word.
 ENDING = ((signal.SIGINT, 30.0), (signal.SIGTERM, 10.0), (signal.SIGKILL, None))
@@ -92,6 +94,7 @@ def run(
     pass_fds: t.Sequence[int] = (),
     cwd: str = "/",
     stall_seconds: float | None = None,
+    stall_by: t.Literal["output", "work"] = "output",
 ) -> Outcome:
     """Run ``argv`` to its end.
 
@@ -105,6 +108,8 @@ def run(
     :param pass_fds: descriptors that the program inherits (a lock stays held as long as the program lives).
     :param stall_seconds: end the program when neither stream has said anything for so long. This measures lack
         of progress, so it suits only programs that report progress. A program ended so never counts as good.
+    :param stall_by: ``work`` suits programs that report no progress: in such a silence they are ended only when
+        :func:`work_done` was the same at both of its ends.
     :raises BackupError: when the program cannot be started.
     """
     whole_env = dict(env)
@@ -132,6 +137,7 @@ def run(
             stdout=subprocess.PIPE,
             stderr=subprocess.PIPE,
             pass_fds=inherited,
+            process_group=0,
         )
     except (OSError, ValueError) as error:
         reason = error.strerror if isinstance(error, OSError) else error
@@ -153,7 +159,7 @@ def run(
             on_stderr_line(line)
 
     try:
-        stalled = _pump(process, stdin, on_stdout or collected.append, take_line, stall_seconds)
+        stalled = _pump(process, stdin, on_stdout or collected.append, take_line, stall_seconds, stall_by == "work")
         rc = process.wait()
     except BaseException:
         _end(process)
@@ -174,6 +180,7 @@ def _pump(
     take_stdout: t.Callable[[bytes], None],
     take_line: t.Callable[[bytes], None],
     stall_seconds: float | None,
+    by_work: bool,
 ) -> bool:
     """Move bytes until both streams end; whether the program was ended because it stalled."""
     assert process.stdout is not None and process.stderr is not None
@@ -181,6 +188,7 @@ def _pump(
     stalled = False
     pieces = iter((stdin or b"",)) if stdin is None or isinstance(stdin, bytes) else stdin
     to_write = memoryview(b"")
+    done = work_done(process.pid) if by_work and stall_seconds else ()
     with selectors.DefaultSelector() as selector:
         selector.register(process.stdout, selectors.EVENT_READ)
         selector.register(process.stderr, selectors.EVENT_READ)
@@ -192,6 +200,9 @@ def _pump(
             if not events:
                 if stalled:  # its last words are read; somebody else holds the stream open
                     break
+                before, done = done, work_done(process.pid) if by_work else ()
+                if before != done:
+                    continue
                 stalled = True
                 _end(process)
             for key, _mask in events:
@@ -230,11 +241,44 @@ def _feed(process: subprocess.Popen[bytes], to_write: memoryview, pieces: t.Iter
 
 
 def _end(process: subprocess.Popen[bytes]) -> None:
+    """End a program with all that it started, also what is stopped: that would hold a lock for ever."""
     for number, patience in ENDING:
         if process.poll() is not None:
-            return
-        process.send_signal(number)
-        try:
+            break
+        _signal(process, number)
+        _signal(process, signal.SIGCONT)
+        with contextlib.suppress(subprocess.TimeoutExpired):
             process.wait(patience)
-        except subprocess.TimeoutExpired:
-            continue
+    _signal(process, signal.SIGKILL)
+
+
+def _signal(process: subprocess.Popen[bytes], number: int) -> None:
+    with contextlib.suppress(ProcessLookupError):
+        os.killpg(process.pid, number)
+
+
+def work_done(pid: int) -> tuple[tuple[int, ...], ...]:
+    """What a process and its descendants have done until now: processor time, and bytes read and written by each.
+
+    It stays the same while all of them are stopped, or wait for a disk or a line that gives nothing (proc(5)).
+    """
+    parents: dict[int, int] = {}
+    times: dict[int, tuple[int, int]] = {}
+    for name in os.listdir(_PROCESSES):
+        if name.isdecimal():
+            with contextlib.suppress(OSError), open(f"{_PROCESSES}/{name}/stat", "rb") as stream:
+                # The name of the program may hold anything; what counts stands behind its last parenthesis.
+                fields = stream.read().rpartition(b")")[2].split()
+                parents[int(name)] = int(fields[1])
+                times[int(name)] = (int(fields[11]), int(fields[12]))
+    family, young = {pid}, {pid}
+    while young:
+        young = {child for child, parent in parents.items() if parent in young} - family
+        family |= young
+    return tuple((one, *times.get(one, ()), *_bytes(one)) for one in sorted(family))
+
+
+def _bytes(pid: int) -> tuple[int, ...]:
+    with contextlib.suppress(OSError), open(f"{_PROCESSES}/{pid}/io", "rb") as stream:
+        return tuple(int(line.split()[1]) for line in stream if line.startswith((b"rchar", b"wchar")))
+    return ()

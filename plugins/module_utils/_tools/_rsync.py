@@ -14,7 +14,8 @@ Why these flags (rsync 3.2.7 and 3.5.0, ``man rsync``):
 * ``--checksum`` only where it is asked for: both sides then read every file whose sizes are equal, the source while it
   lists its files, without a word. So the timeout is longer than reading one large file takes.
 * ``--partial-dir`` is absolute and beside the mirror. A relative one lies in the mirror, can stay there when its
-  file is gone from the source, and makes rsync skip a source directory of that name.
+  file is gone from the source, and makes rsync skip a source directory of that name. ``--temp-dir`` lies beside
+  it: a killed rsync would leave its temporary file in the mirror, and the next pull would move it to the quarantine.
 * ``--backup --backup-dir`` for each try of a pull, where it is asked for: what is deleted or overwritten, of whatever
   kind, is moved there with all its attributes (a hard link or rename within one file system). A second try with the
   same directory would overwrite the versions of the first. Directories appear there only around files; a change of
@@ -75,7 +76,7 @@ _ABSENT = re.compile(r'link_stat ".*" (\(in .*\) )?failed: No such file or direc
 _FETCH_BYTES = 1 << 16
 _KINDS = re.compile(rb"(reg|dir|link|dev|special): (\d+)")
 
-Kind = t.Literal["ok", "vanished", "delete_limit", "partial", "connection", "failed"]
+Kind = t.Literal["ok", "vanished", "delete_limit", "partial", "connection", "stalled", "failed"]
 
 # Exit codes that a second try may mend (man rsync, EXIT VALUES). A daemon behind ssh that cannot be reached
 # gives 5, like a refusal of the daemon itself: only the text tells them apart.
@@ -172,6 +173,7 @@ class Transfer:
     :param prune_empty_dirs: leave directories out that hold no file.
     :param timeout: seconds without any sign of the other side after which rsync gives up.
     :param checksum: compare the content of every file, not only size and time.
+    :param stall_seconds: seconds without any work of rsync and ssh here after which they are ended.
     """
 
     source: str
@@ -185,6 +187,7 @@ class Transfer:
     prune_empty_dirs: bool = False
     timeout: int = 600
     checksum: bool = False
+    stall_seconds: int = 3600
 
     @property
     def remote(self) -> bool:
@@ -195,6 +198,11 @@ class Transfer:
     def partial_dir(self) -> str:
         """Where files that were cut off wait for the next try, outside the mirror."""
         return self.destination + ".partial"
+
+    @property
+    def temporary_dir(self) -> str:
+        """Where files grow while they come, outside the mirror."""
+        return self.destination + ".temporary"
 
 
 @dataclass(frozen=True)
@@ -430,6 +438,7 @@ _EXPLANATIONS: dict[Kind, str] = {
     "delete_limit": "more had to be deleted than the census counted, so rsync stopped deleting",
     "partial": "some files or attributes could not be transferred",
     "connection": "the source could not be reached, or the line was cut",
+    "stalled": "rsync stood still and was ended",
     "failed": "rsync failed",
 }
 
@@ -465,6 +474,8 @@ def remedy(kind: Kind, text: str) -> str:
         return "The source loses files while it is read: look at what deletes there, then run again"
     if kind == "partial":
         return "Mend what the messages name on the source or the mirror, then run again"
+    if kind == "stalled":
+        return "Look at the disks of the mirror (a hanging mount, a dying disk), then run again; the pull resumes"
     if kind == "connection":
         return "Check that the source is up and that this server reaches its ssh port, then run again"
     return "Mend what the messages name, then run again"
@@ -584,6 +595,8 @@ def arguments(
     ]
     if dry_run:
         words.append("--dry-run")
+    else:
+        words.append(f"--temp-dir={transfer.temporary_dir}")
     if transfer.checksum:
         words.append("--checksum")
     if max_delete is not None:
@@ -650,7 +663,8 @@ def census(transfer: Transfer) -> Run:
 
     The dry run carries no ``--max-delete``: with it rsync would stop counting there.
     """
-    return _run(arguments(transfer, dry_run=True), Items(mirror=os.fsencode(transfer.destination)))
+    items = Items(mirror=os.fsencode(transfer.destination))
+    return _run(arguments(transfer, dry_run=True), items, stall_seconds=transfer.stall_seconds)
 
 
 def pull(transfer: Transfer, *, max_delete: int, backup_dir: str | None = None, pass_fds: t.Sequence[int] = ()) -> Run:
@@ -658,7 +672,29 @@ def pull(transfer: Transfer, *, max_delete: int, backup_dir: str | None = None, 
 
     :param backup_dir: an empty directory on the mirror's file system that takes what is deleted or overwritten.
     """
-    return _run(arguments(transfer, dry_run=False, max_delete=max_delete, backup_dir=backup_dir), Items(), pass_fds)
+    keep_partials(transfer)
+    words = arguments(transfer, dry_run=False, max_delete=max_delete, backup_dir=backup_dir)
+    return _run(words, Items(), pass_fds, stall_seconds=transfer.stall_seconds)
+
+
+def keep_partials(transfer: Transfer) -> None:
+    """Make the folders for what comes, and keep what a killed rsync left there as what had come in part.
+
+    rsync writes to ``NAME.XXXXXX`` in the one folder, and moves that to ``NAME`` in the other when it is told to stop;
+    SIGKILL does not tell it.
+    """
+    for folder in (transfer.partial_dir, transfer.temporary_dir):
+        os.makedirs(folder, mode=0o700, exist_ok=True)
+    with os.scandir(transfer.temporary_dir) as entries:
+        left = list(entries)
+    for entry in left:
+        found = entry.stat(follow_symlinks=False)
+        target = os.path.join(transfer.partial_dir, entry.name[:-7])
+        known = os.lstat(target).st_size if os.path.lexists(target) else 0
+        if stat.S_ISREG(found.st_mode) and found.st_size > known:
+            os.replace(entry.path, target)
+        else:
+            os.unlink(entry.path)
 
 
 def send(
@@ -688,7 +724,9 @@ def fetch(transfer: Transfer, name: str, target: str) -> tuple[Run, bool]:
     words = [_command.find("rsync"), "-8", f"--timeout={transfer.timeout}", f"--max-size={_FETCH_BYTES}"]
     if transfer.remote:
         words += ["-e", " ".join(_ssh(transfer))]
-    run = _run([*words, "--", f"{transfer.source.rstrip('/')}/{name}", target], Items())
+    run = _run(
+        [*words, "--", f"{transfer.source.rstrip('/')}/{name}", target], Items(), stall_seconds=transfer.stall_seconds
+    )
     return run, run.rc == 23 and any(_ABSENT.search(line) for line in run.messages.serious)
 
 
@@ -755,12 +793,15 @@ def _run(
         on_stdout=take_output,
         on_stderr_line=messages.take,
         pass_fds=pass_fds,
-        stall_seconds=stall_seconds,
+        stall_seconds=stall_seconds or None,
+        stall_by="work",
     )
     take_line(rest)
+    kind = classify(outcome.rc, messages)
     if outcome.stalled:
-        messages.take(outcome.stderr.rpartition("\n")[2])
-    return Run(classify(outcome.rc, messages), outcome.rc, items, statistics, messages, tuple(notes), outcome.seconds)
+        kind = "stalled"
+        messages.others.append(outcome.stderr.rpartition("\n")[2])
+    return Run(kind, outcome.rc, items, statistics, messages, tuple(notes), outcome.seconds)
 
 
 def unescape(name: bytes) -> bytes:

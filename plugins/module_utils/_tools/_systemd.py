@@ -54,6 +54,17 @@ def check_name(name: str) -> str:
     return name
 
 
+def matching(pattern: str) -> list[str]:
+    """The units of this name, and with a C(*) in it those that are loaded and match."""
+    check_name(pattern.replace("*", "x"))
+    if "*" not in pattern:
+        return [pattern]
+    outcome = _systemctl("list-units", "--plain", "--no-legend", "--", pattern)
+    if outcome.rc != 0:
+        raise outcome.error(f"systemctl could not list {pattern}", remedy="See that systemd runs on this host")
+    return [line.split()[0] for line in outcome.stdout.decode("utf-8", "replace").splitlines() if line.strip()]
+
+
 def look(name: str) -> Unit:
     """What systemd says about a unit."""
     outcome = _systemctl("show", *(f"--property={one}" for one in _PROPERTIES), "--", name)

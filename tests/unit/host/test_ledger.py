@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import os
 import pathlib
+import shutil
 import typing as t
 from datetime import UTC, datetime
 
@@ -128,3 +129,43 @@ def test_unreadable_documents_are_named_and_stop_nothing(tmp_path: pathlib.Path)
 def test_a_run_id_cannot_lead_out_of_the_folder(tmp_path: pathlib.Path) -> None:
     with pytest.raises(BackupError, match="is not an identifier"):
         _ledger.load(str(tmp_path), "../other")
+
+
+@pytest.mark.parametrize(
+    ("text", "group"),
+    [
+        ("0::/system.slice/labops-backup-dump.service\n", "/system.slice/labops-backup-dump.service"),
+        ("12:pids:/x\n1:name=systemd:/user.slice/session-1.scope\n0::/\n", "/user.slice/session-1.scope"),
+    ],
+)
+def test_the_control_group_in_either_layout(
+    tmp_path: pathlib.Path, monkeypatch: pytest.MonkeyPatch, text: str, group: str
+) -> None:
+    processes(tmp_path, monkeypatch, self=text)
+    assert _ledger.here()["control_group"] == group
+    assert _ledger.here()["unit"] == group.rpartition("/")[2]
+
+
+def processes(tmp_path: pathlib.Path, monkeypatch: pytest.MonkeyPatch, **groups: str) -> None:
+    folder = tmp_path / "proc"
+    shutil.rmtree(folder, ignore_errors=True)
+    for name, text in groups.items():
+        (folder / name.lstrip("_")).mkdir(parents=True)
+        (folder / name.lstrip("_") / "cgroup").write_text(text)
+    monkeypatch.setattr(_ledger, "_PROCESSES", str(folder))
+
+
+def test_runs_side_by_side_leave_each_other_alone_and_a_dead_one_is_found_at_once(
+    tmp_path: pathlib.Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Also a run that a person started: its login is over."""
+    ledger = tmp_path / "ledger"
+    ledger.mkdir()
+    units = {day: f"0::/system.slice/labops-backup-backup-{day}.service\n" for day in (20, 21, 22)}
+    for day in (20, 21):
+        processes(tmp_path, monkeypatch, self=units[day], _1=units[20], _2=units[21])
+        assert begin(ledger, day).died == []
+    assert states(ledger) == {run_id(21): "running", run_id(20): "running"}
+    processes(tmp_path, monkeypatch, self=units[22], _1=units[20], _3=units[22])
+    assert states(ledger) == {run_id(21): "died", run_id(20): "running"}
+    assert [run["run_id"] for run in begin(ledger, 22).died] == [run_id(21)]

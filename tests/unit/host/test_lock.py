@@ -100,3 +100,38 @@ def test_a_killed_module_leaves_no_stale_lock(tmp_path: pathlib.Path) -> None:
     _, status = os.waitpid(child, 0)
     assert os.WTERMSIG(status) == 9
     assert_free(path)
+
+
+BUSY_RUN = "20261123T023000Z-77b0aa"
+
+
+def test_between_two_steps_of_a_run_no_other_run_gets_it(tmp_path: pathlib.Path) -> None:
+    path = str(tmp_path / "lock")
+    with _lock.hold(path, "pull", run_id=BUSY_RUN, keep=100):
+        pass
+    for other in (None, "20261123T023001Z-000000"):
+        with (
+            pytest.raises(BackupError, match=f"is kept for run {BUSY_RUN}, which is between") as caught,
+            _lock.hold(path, "another pull", run_id=other),
+        ):
+            raise AssertionError("two runs held it")
+        assert caught.value.facts["kind"] == "busy"
+    with _lock.hold(path, "archive", run_id=BUSY_RUN):
+        pass
+    assert_free(path)
+
+
+def test_what_is_kept_becomes_free_by_itself(tmp_path: pathlib.Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    path = str(tmp_path / "lock")
+    with _lock.hold(path, "pull", run_id=BUSY_RUN, keep=100):
+        pass
+    later = _lock._now() + 101
+    monkeypatch.setattr(_lock, "_now", lambda: later)
+    assert_free(path)
+
+
+def test_after_a_failed_step_nothing_is_kept(tmp_path: pathlib.Path) -> None:
+    path = str(tmp_path / "lock")
+    with pytest.raises(ZeroDivisionError), _lock.hold(path, "pull", run_id=BUSY_RUN, keep=100):
+        raise ZeroDivisionError
+    assert_free(path)

@@ -131,6 +131,7 @@ def test_every_path_of_the_documented_default() -> None:
         "content_stores": None,
         "accept_content": [],
         "rehash_percent": 0.0,
+        "stall_seconds": 3600,
         "repository": "/srv/backup/borg/tatchu/database",
         "lock": "/run/labops-backup/tatchu.database.lock",
         "hold": "/var/lib/labops-backup/hold/tatchu.json",

@@ -279,8 +279,26 @@ def test_the_content_manifests_of_the_archived_are_sealed() -> None:
     outcomes = [good("tatchu", "database"), good("tatchu", "blobs")]
     assert outcomes[1]["content"] == CONTENT["manifest"] and outcomes[1]["seconds"]["content"] == 2.5
     assert "content" not in outcomes[0]
-    path = "/srv/backup/mirror/tatchu/blobs.content"
-    assert _night.content_manifests(outcomes) == {"blobs.content": {"path": path, "sha256": "ef" * 32}}
+    path = "/srv/backup/staging/tatchu/20261123T023000Z-77b0aa/blobs.content"
+    assert _night.content_manifests(outcomes, path.rpartition("/")[0]) == {
+        "blobs.content": {"path": path, "sha256": "ef" * 32}
+    }
+
+
+def test_a_retention_that_finds_a_dataset_busy_is_left_to_a_later_night() -> None:
+    busy = {"failed": True, "kind": "busy", "msg": "held by run A"}
+    assert _night.retention_failure("Remove", busy) == {"stopped": ["held by run A"]}
+    loop = {"failed": True, "msg": "One or more items failed", "results": [{"failed": False, "freed_bytes": 1}, busy]}
+    assert _night.retention_failure("Give", loop) == {"stopped": ["held by run A"]}
+    both = {**loop, "results": [busy, {"failed": True, "msg": "no space"}]}
+    assert _night.retention_failure("Give", both) == {"problem": "Give: held by run A; no space"}
+    assert _night.retention_failure("Remove", {"msg": ""}) == {"problem": "Remove: it failed without a message"}
+
+
+def test_what_a_run_puts_together_is_its_own() -> None:
+    runs = (RUN, "20261124T023000Z-000000")
+    folders = {settle(run_id=run_id)["sources"][0]["staging"] for run_id in runs}
+    assert folders == {f"/srv/backup/staging/tatchu/{run_id}" for run_id in runs}
 
 
 GONE = {"unreachable": True, "changed": False, "msg": "Connection refused"}
@@ -417,6 +435,15 @@ def test_a_part_of_a_night_promises_no_recovery_point(stages: list[str], what: s
     assert verdict["title"] == f"backup good: {what} of odin (run {RUN})"
     assert (verdict["ok"], verdict["points"]) == (True, [])
     assert "recovery point" not in "".join(verdict["lines"])
+
+
+def test_a_busy_dataset_is_named_as_busy() -> None:
+    hosts = good_hosts()
+    failed = {"source": "tatchu", "dataset": "blobs", "ok": False, "step": "Pull", "message": "held", "busy": True}
+    hosts["tatchu.blobs"] = {"backup_outcome": failed}
+    verdict = _night.verdict(hosts, settle())
+    assert not verdict["ok"] and "tatchu/blobs is busy" in verdict["title"]
+    assert "  blobs      BUSY in step 'Pull': held" in verdict["lines"]
 
 
 def test_one_dataset_fails() -> None:

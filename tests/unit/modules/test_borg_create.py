@@ -66,6 +66,16 @@ def test_borg_holds_the_lock(recorded_borg: t.Any, run_module_main: RunModule, o
     assert held == [options["lock"]]
 
 
+def test_a_lock_that_is_kept_for_another_run(
+    recorded_borg: t.Any, run_module_main: RunModule, options: dict[str, t.Any]
+) -> None:
+    with _lock.hold(options["lock"], "the pull of tatchu.blobs", run_id="20261123T023000Z-77b0aa", keep=100):
+        pass
+    result = run_module_main(borg_create, {**options, "run_id": "20261123T023001Z-000000"})
+    assert (result["failed"], result["kind"]) == (True, "busy")
+    assert "is kept for run 20261123T023000Z-77b0aa" in result["msg"]
+
+
 def test_a_lock_that_another_holds(recorded_borg: t.Any, run_module_main: RunModule, options: dict[str, t.Any]) -> None:
     with _lock.hold(options["lock"], "the pull of tatchu.blobs"):
         result = run_module_main(borg_create, options)

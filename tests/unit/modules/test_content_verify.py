@@ -488,3 +488,10 @@ def test_bad_options_are_refused(mirror: Mirror, options: dict[str, t.Any], mess
 
 def test_a_manifest_in_the_mirror_is_refused(mirror: Mirror) -> None:
     assert "would lie in the mirror" in mirror.verify(manifest_file=mirror.path / "x")["msg"]
+
+
+def test_the_lock_is_kept_for_the_next_step_of_the_run(mirror: Mirror, tmp_path: pathlib.Path) -> None:
+    mine = {"lock": tmp_path / "lock", "lock_keep": 100, "run_id": "20261123T023000Z-77b0aa"}
+    assert mirror.verify(**mine)["ok"]
+    assert mirror.verify(**{**mine, "run_id": "20261123T023001Z-000000"})["kind"] == "busy"
+    assert mirror.verify(**mine)["ok"]

@@ -108,3 +108,14 @@ def test_what_bears_the_name_of_a_dump_set_and_is_none_says_why(
         (OLD, 1),
     ]
     assert "manifest.json cannot be read: No such file" in listed["rejected"][1]["problems"][0]
+
+
+def test_the_steps_of_a_run_keep_the_lock_from_other_runs(run_module_main: RunModule, directory: pathlib.Path) -> None:
+    lock = str(directory.parent / f"{directory.name}.lock")
+    mine = {"directory": str(directory), "lock": lock, "lock_keep": 100, "run_id": NEW}
+    assert run_module_main(db_dump_info, mine, check_mode=True)["dump_sets"]
+    assert not os.path.exists(lock)
+    assert run_module_main(db_dump_info, mine)["dump_sets"]
+    refused = run_module_main(db_dump_info, {**mine, "run_id": OLD})
+    assert (refused["failed"], refused["kind"]) == (True, "busy")
+    assert run_module_main(db_dump_info, mine)["dump_sets"]

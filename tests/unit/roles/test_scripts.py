@@ -7,6 +7,7 @@ Only systemd-run, systemctl, logger and Apprise are replaced; folders of the sys
 
 from __future__ import annotations
 
+import fcntl
 import json
 import os
 import pathlib
@@ -97,6 +98,9 @@ class Machine:
         self.script = root / "backup.sh"
         (night,) = [script for script in _job_inventory.job_scripts(plan(), "loki") if script["tells"]]
         self.install("night", self.script, "script.sh.j2", item=night)
+        (dump,) = [script for script in _job_inventory.job_scripts(plan(), "Tatchu-2.lab") if script["tells"]]
+        self.dump = root / "dump.sh"
+        self.install("dump", self.dump, "script.sh.j2", item=dump)
 
     def program(self, path: pathlib.Path, *lines: str) -> None:
         path.write_text("#!/bin/sh\n" + "\n".join(lines) + "\n")
@@ -111,7 +115,7 @@ class Machine:
 
     def unit(self, *lines: str) -> None:
         """What happens instead of the unit; ``$log`` is the folder of the run."""
-        find = 'while [ "$1" != --inside ]; do shift; done; run=$2'
+        find = 'while [ "$1" != --inside ]; do case $1 in --unit=*) unit=$1;; esac; shift; done; run=$2'
         self.program(self.bin / "systemd-run", find, f"log={self.root}/var/log/labops-backup/backup/$run", *lines)
 
     def night(self) -> subprocess.CompletedProcess[str]:
@@ -173,12 +177,41 @@ def test_the_end_of_the_log_is_told_when_the_play_did_not_speak(machine: Machine
     assert "TASK x\nERROR! no inventory\n" in machine.told[2]
 
 
-def test_a_second_start_is_refused_and_told(machine: Machine) -> None:
+def test_a_second_start_of_a_job_that_does_not_overlap_itself_is_refused_and_told(machine: Machine) -> None:
     (machine.root / "active").write_text("Mon 2026-11-23 02:30:00 UTC\n")
-    done = machine.night()
+    done = subprocess.run([str(machine.dump)], text=True, capture_output=True, env={"PATH": os.environ["PATH"]})
     assert done.returncode == 75
     assert "running already, since Mon 2026-11-23" in done.stderr
     assert "still running" in machine.told[2]
+
+
+def test_each_night_has_a_unit_of_its_own_so_that_a_long_one_stops_no_other(machine: Machine) -> None:
+    machine.unit('mkdir -p "$log"; echo 0 >"$log/rc"; echo fine >"$log/message"; echo "$unit $run" >>$log/../units')
+    assert [machine.night().returncode for _ in range(2)] == [0, 0]
+    units = (machine.root / "var/log/labops-backup/backup/units").read_text().splitlines()
+    assert units[0] != units[1]
+    for unit, run in map(str.split, units):
+        assert unit == f"--unit=labops-backup-backup-{run}.service"
+
+
+def test_the_folders_of_a_run_that_goes_on_stay(machine: Machine) -> None:
+    logs, homes = machine.root / "var/log/labops-backup/backup", machine.root / "var/lib/labops-backup/jobs/backup"
+    runs = [f"202611{day}T023000Z-000000" for day in (20, 21)]
+    for run in runs:
+        (logs / run).mkdir(parents=True)
+        (homes / run).mkdir(parents=True)
+        with (logs / run / "stdout").open("wb") as stream:
+            os.posix_fallocate(stream.fileno(), 0, 501 << 20)
+        for folder in (logs / run, homes / run):
+            os.utime(folder, (0, 0))
+    going_on = os.open(logs / runs[0], os.O_RDONLY)
+    fcntl.flock(going_on, fcntl.LOCK_EX)
+    release = machine.root / "opt/labops-backup/releases/0.1.0"
+    run_job = machine.root / "usr/local/libexec/labops-backup/run-job"
+    subprocess.run([run_job, "--inside", RUN, "backup", "backup.yml", "{}", release], check=True)
+    os.close(going_on)
+    assert sorted(path.name for path in logs.iterdir()) == [runs[0], RUN]
+    assert sorted(path.name for path in homes.iterdir()) == [runs[0], RUN]
 
 
 def test_a_missing_environment_is_told_by_another_release(machine: Machine) -> None:
@@ -246,6 +279,8 @@ def test_the_oldest_logs_go_when_they_fill_too_much(machine: Machine) -> None:
         (logs / f"{day}T023000Z-000000").mkdir(parents=True)
     with (logs / "20261121T023000Z-000000/stdout").open("wb") as stream:
         os.posix_fallocate(stream.fileno(), 0, 501 << 20)
+    for folder in logs.iterdir():
+        os.utime(folder, (0, 0))
     release = machine.root / "opt/labops-backup/releases/0.1.0"
     subprocess.run(
         [

@@ -329,3 +329,37 @@ def test_a_program_that_ignores_everything_is_killed(monkeypatch: pytest.MonkeyP
     assert outcome.rc == -signal.SIGKILL
     assert outcome.stdout == b"deaf\nSIGINT\nSIGTERM\n"
     assert [number for number, _ in quick] == [signal.SIGINT, signal.SIGTERM, signal.SIGKILL]
+
+
+def test_a_program_that_works_in_silence_is_not_stalled() -> None:
+    busy = "import time\nend = time.monotonic() + 2.5\nwhile time.monotonic() < end: pass"
+    assert python(busy, stall_seconds=0.5, stall_by="work").rc == 0
+
+
+def test_a_program_whose_child_works_is_not_stalled() -> None:
+    busy = "import time; end = time.monotonic() + 2; [0 for _ in iter(lambda: time.monotonic() < end, False)]"
+    assert sh(f"{sys.executable} -c '{busy}'; :", stall_seconds=0.5, stall_by="work").rc == 0
+
+
+def test_a_program_that_does_nothing_in_silence_is_stalled() -> None:
+    outcome = sh("sleep 60", stall_seconds=0.5, stall_by="work")
+    assert (outcome.stalled, outcome.rc) == (True, -signal.SIGINT)
+    assert outcome.seconds < 5
+
+
+def test_a_stopped_program_is_ended_with_all_that_it_started(tmp_path: pathlib.Path) -> None:
+    """A child that is stopped would hold the lock for ever."""
+    words = f"sleep 60 & echo $! >{tmp_path}/child; kill -STOP $!; kill -STOP $$; wait"
+    outcome = sh(words, stall_seconds=0.5, stall_by="work")
+    assert outcome.stalled
+    child = int((tmp_path / "child").read_text())
+    for _ in range(50):
+        try:
+            state = pathlib.Path(f"/proc/{child}/stat").read_text().split()[2]
+        except FileNotFoundError:
+            break
+        if state == "Z":  # nobody here reaps it
+            break
+        time.sleep(0.1)
+    else:
+        raise AssertionError(f"process {child} lives on")

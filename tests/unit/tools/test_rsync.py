@@ -157,6 +157,7 @@ def test_the_arguments_of_a_pull(remote: _rsync.Transfer) -> None:
         "--stats",
         "--no-human-readable",
         "--out-format=|%i|%l|%n",
+        f"--temp-dir={remote.destination}.temporary",
         "--max-delete=7",
         "--delete-excluded",
         "--prune-empty-dirs",
@@ -594,7 +595,7 @@ def test_a_push_that_stands_still_says_so(push: _rsync.Push, monkeypatch: pytest
 
     monkeypatch.setattr(_command, "run", answer)
     run = _rsync.send(push, stall_seconds=60)
-    assert (run.kind, run.messages.text) == ("failed", "ended: no sign of progress for 60 s")
+    assert (run.kind, run.messages.text) == ("stalled", "ended: no sign of progress for 60 s")
 
 
 def says(monkeypatch: pytest.MonkeyPatch, stdout: bytes) -> None:

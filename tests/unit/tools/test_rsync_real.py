@@ -7,9 +7,12 @@ from __future__ import annotations
 import hashlib
 import os
 import pathlib
+import signal
 import socket
 import stat
 import struct
+import subprocess
+import time
 import typing as t
 
 import pytest
@@ -198,3 +201,30 @@ def test_filters_fetch_manifests_only_and_forget_old_ones(tmp_path: t.Any) -> No
     (source / "a").rmdir()
     counted = _rsync.census(transfer).items.deleted
     assert (pulled(transfer, max_delete=counted).kind, sorted(os.listdir(staging))) == ("ok", ["b"])
+
+
+def test_what_a_killed_pull_leaves_lies_outside_the_mirror_and_is_used(tmp_path: pathlib.Path) -> None:
+    source, mirror = tmp_path / "source", tmp_path / "mirror"
+    source.mkdir()
+    mirror.mkdir()
+    (source / "recording.bin").write_bytes(os.urandom(6 << 20))
+    transfer = _rsync.Transfer(source=str(source), destination=str(mirror))
+    _rsync.keep_partials(transfer)
+    slow = [*_rsync.arguments(transfer, dry_run=False), "--bwlimit=2000"]
+    slow.insert(1, slow.pop())
+    process = subprocess.Popen(slow, stdout=subprocess.DEVNULL, process_group=0)
+    left = mirror.with_name("mirror.temporary")
+    for _ in range(100):
+        if any(path.stat().st_size for path in left.iterdir()):
+            break
+        time.sleep(0.05)
+    os.killpg(process.pid, signal.SIGKILL)
+    process.wait()
+    assert os.listdir(mirror) == []
+    (temporary,) = os.listdir(left)
+    assert temporary.startswith("recording.bin.")
+    _rsync.keep_partials(transfer)
+    assert (os.listdir(left), os.listdir(mirror.with_name("mirror.partial"))) == ([], ["recording.bin"])
+    assert pulled(transfer).kind == "ok"
+    assert (mirror / "recording.bin").read_bytes() == (source / "recording.bin").read_bytes()
+    assert os.listdir(mirror) == ["recording.bin"]
