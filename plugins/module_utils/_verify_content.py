@@ -46,9 +46,9 @@ class Request:
     accept: t.Sequence[str]
     rehash_percent: float
     lock: str | None
-    lock_keep: int
-    run_id: str | None
     dry: bool
+    lock_keep: int = 0
+    run_id: str | None = None
 
 
 @dataclass

@@ -101,6 +101,9 @@ options:
     description: Path of the lock file, which the dump tool holds too.
     type: path
     default: /run/labops-backup/dump.lock
+  hold:
+    description: The document of a hold, see M(labops.backup.backup_hold). While it exists the module refuses to work.
+    type: path
 seealso:
   - module: labops.backup.db_account
   - module: labops.backup.db_dump_info
@@ -169,6 +172,7 @@ import typing as t
 from ansible.module_utils.basic import AnsibleModule
 from ansible_collections.labops.backup.plugins.module_utils import _dump
 from ansible_collections.labops.backup.plugins.module_utils._arguments import DATABASE
+from ansible_collections.labops.backup.plugins.module_utils._host import _hold
 from ansible_collections.labops.backup.plugins.module_utils._module import run_module
 
 ARGUMENT_SPEC: dict[str, t.Any] = {
@@ -187,6 +191,7 @@ ARGUMENT_SPEC: dict[str, t.Any] = {
     "attempts": {"type": "int", "default": 3},
     "retry_wait": {"type": "float", "default": 5},
     "lock": {"type": "path", "default": "/run/labops-backup/dump.lock"},
+    "hold": {"type": "path"},
 }
 
 
@@ -196,7 +201,7 @@ def _work(module: AnsibleModule) -> dict[str, t.Any]:
 
 
 def main() -> None:
-    run_module(ARGUMENT_SPEC, _work)
+    run_module(ARGUMENT_SPEC, _hold.respecting(_work))
 
 
 if __name__ == "__main__":

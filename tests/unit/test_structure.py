@@ -516,8 +516,12 @@ def test_the_defaults_of_roles_are_those_of_their_specs() -> None:
         defaults_file, specs_file = role / "defaults" / "main.yml", role / "meta" / "argument_specs.yml"
         defaults = (load_yaml(defaults_file) if defaults_file.is_file() else None) or {}
         specs = load_yaml(specs_file)["argument_specs"] if specs_file.is_file() else {}
-        options = specs.get("main", {}).get("options") or {}
-        documented = {name: option["default"] for name, option in options.items() if "default" in option}
+        documented = {
+            name: option["default"]
+            for entry in specs.values()
+            for name, option in (entry.get("options") or {}).items()
+            if "default" in option
+        }
         where = relative(role)
         violations += [
             f"{where}: {name} is in defaults but its spec has no default"

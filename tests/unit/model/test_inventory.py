@@ -103,6 +103,7 @@ def test_every_path_of_the_documented_default() -> None:
             "database": "/var/lib/labops-backup/incident/database.json",
         },
         "writers": {"units": [], "timers": [], "crontabs": [], "containers": [], "accounts": []},
+        "key_tables": None,
         "datajoint_stores": {},
         "dump_directory": "/datajoint-db/dumps",
     }
@@ -650,3 +651,10 @@ def test_who_writes_is_taken_as_it_is_named() -> None:
 )
 def test_a_writer_that_cannot_be_one_is_refused(writers: t.Any, why: str) -> None:
     assert why in refusal({"backup_writers": writers})
+
+
+@pytest.mark.parametrize("wrong", [[], "lab.session", ["session"], ["lab."]])
+def test_key_tables_that_cannot_be_meant_are_refused(wrong: t.Any) -> None:
+    with pytest.raises(BackupError, match="backup_key_tables"):
+        plan({"backup_key_tables": wrong})
+    assert plan({"backup_key_tables": ["lab.session"]})[0]["key_tables"] == ["lab.session"]

@@ -169,6 +169,7 @@ def variables(**change: t.Any) -> dict[str, t.Any]:
                 {"item": PLAN[1], "points": [], "unreadable": []},
             ]
         },
+        "status_holds": {"holds": []},
         **change,
     }
 
@@ -210,6 +211,7 @@ def test_the_document_holds_each_server_with_its_own_sources() -> None:
             },
             "recovery points of tatchu on loki: p: damaged",
         ),
+        ({"status_holds": {"msg": "/h/tatchu.json is broken"}}, "holds on loki: /h/tatchu.json is broken"),
     ],
 )
 def test_a_status_that_lacks_something_is_not_ok(change: dict[str, t.Any], problem: str) -> None:
@@ -270,6 +272,7 @@ def test_what_quarantine_info_said_becomes_part_of_the_status() -> None:
         "status_runs": {"runs": []},
         "status_points": {"results": [{"item": {"name": "tatchu"}, "points": []}]},
         "status_quarantines": {"results": results},
+        "status_holds": {"holds": []},
     }
     document = _status.document({"loki": variables}, ["loki"], "2026-11-23T08:00:00Z")
     blobs, data, raw = document["servers"][0]["sources"][0]["quarantines"]
@@ -283,3 +286,17 @@ def test_what_quarantine_info_said_becomes_part_of_the_status() -> None:
             "quarantine of tatchu/raw on loki: permission denied",
         ],
     )
+
+
+# ------------------------------------------------------------------------------------------------------------ holds
+
+
+def test_a_hold_is_said_before_all_else() -> None:
+    hold = {"source": "tatchu", "incident": "i\x07", "since": "2026-11-23T07:15:02Z", "reason": "blobs gone"}
+    status = _status.document({"loki": variables(status_holds={"holds": [hold]})}, ["loki"], "2026-11-23T08:00:00Z")
+    assert (status["ok"], status["servers"][0]["holds"]) == (True, [hold])
+    assert _status.lines(status)[:2] == [
+        "HOLD: no backup of tatchu since 2026-11-23 07:15 UTC, because of the incident i\\x07 (blobs gone). "
+        "Run restore.yml with the tag release when it is over.",
+        "",
+    ]
