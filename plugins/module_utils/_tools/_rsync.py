@@ -29,9 +29,9 @@ And for a push, which brings listed paths back to the source:
   a part of an archive only, those of other folders are made up.
 * ``--ignore-times`` where the other side may hold something else under the same size and time. ``--checksum`` would do
   it too, but reads every listed file before it sends the first byte, in silence.
-* ``--partial-dir`` relative, so beside each file that is cut off, under a name that no pull brings; rsync removes it when
-  the file is whole. An absolute one is not used: rsync 3.2.7 as Debian 12 patched it (3.2.7-1+deb12u6) cannot go on from
-  there, its receiver dies or gives up with 23, each time again.
+* ``--partial-dir`` relative, so beside each file that is cut off, under a name that no pull brings; rsync removes it
+  when the file is whole. An absolute one is not used: rsync 3.2.7 as Debian 12 patched it (3.2.7-1+deb12u6) cannot go
+  on from there, its receiver dies or gives up with 23, each time again.
 * nothing deletes. The endpoint refuses it as well.
 """
 
