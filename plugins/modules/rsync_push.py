@@ -50,7 +50,7 @@ options:
   incident:
     description:
       - The incident that this belongs to. A file that was cut off waits for the next try in a folder
-        C(.labops-aside-INCIDENT.partial) beside its place, which no pull takes along, until the file is whole.
+        C(.labops-aside-INCIDENT.partial) beside its place, which no pull takes along. It goes when the file is whole.
     type: str
     required: true
   compare:
@@ -105,7 +105,7 @@ options:
       - A JSON document that tells once a second how far it has come, with C(bytes), C(total_bytes) and C(seconds_left).
     type: path
 notes:
-  - Needs rsync 3.2.3 or later and root on both sides; seen to work with 3.5.0 on both sides.
+  - Needs rsync 3.2.3 or later and root on both sides; seen to work with 3.2.7 of Debian 12 and with 3.5.0.
   - rsync leaves out without a word what begins with C(#) or C(;) in a list. This module sends it.
 seealso:
   - module: labops.backup.borg_extract

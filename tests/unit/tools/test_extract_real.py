@@ -102,12 +102,14 @@ def test_a_whole_archive(archived: Archived) -> None:
     assert (again["changed"], again["batches"], again["files"]) == (False, 0, result["files"])
 
 
+@pytest.mark.long
 def test_everything_by_name(archived: Archived) -> None:
     result = archived([*archived.awkward.names, b"."])
     assert (result["changed"], result["batches"]) == (True, 1)
     assert archived.awkward.tree_of(archived.out) == expected(archived.awkward)
 
 
+@pytest.mark.long
 def test_names_that_need_several_calls_of_borg(archived_alone: Archived, monkeypatch: pytest.MonkeyPatch) -> None:
     archived = archived_alone
     monkeypatch.setattr(_borg, "_ARGUMENT_BYTES", 500)
@@ -141,6 +143,7 @@ def test_a_path_that_the_point_does_not_hold_is_refused(archived: Archived) -> N
     assert not archived.out.exists()
 
 
+@pytest.mark.long
 def test_what_is_not_as_the_manifest_says_is_a_failure(archived_alone: Archived) -> None:
     archived = archived_alone
     mirror = archived.awkward.mirror
@@ -162,6 +165,7 @@ def test_a_call_that_was_killed_is_repeated(archived: Archived) -> None:
     assert os.listdir(archived.out) == ["grows"]
 
 
+@pytest.mark.long
 def test_a_folder_that_holds_something_else_is_not_overwritten(archived: Archived) -> None:
     archived([b"grows"])
     (archived.out / "grows").write_text("mine")
