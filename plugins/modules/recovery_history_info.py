@@ -15,7 +15,8 @@ description:
     their seals. No archive of a dataset is opened, so that it takes seconds.
   - So it finds slow damage, and the night that mirrored a loss, and names the newest point from before.
   - A step is suspicious when many files were removed or changed, when a table is gone, or when a key table has fewer
-    rows. Whether that was meant, only people know. Files that are moved count as removed and added.
+    rows. Whether that was meant, only people know. A file whose content is there under another name was moved and is no
+    loss.
   - The files of the dataset that holds the dumps are others every night and are not judged, its tables are.
   - What came of each comparison is kept in C(history) below O(cache_dir); a point is compared once. That counts as no
     change. Check mode leaves the cache alone. Seals are taken out into O(cache_dir), two or three at a time, so there
@@ -93,8 +94,9 @@ points:
 steps:
   description:
     - What became of the files of a dataset, newest first. C(before) and C(after) are points, C(files) and C(bytes) what
-      the one before has, C(added), C(removed), C(changed) (content or kind) and C(metadata) (owner, mode or time)
-      numbers of files, C(added_bytes) and C(removed_bytes) their sizes, C(suspicious) a list of reasons.
+      the one before has, C(added), C(removed), C(moved) (both of these, by content), C(changed) (content or kind) and
+      C(metadata) (owner, mode or time) numbers of files, C(added_bytes) and C(removed_bytes) their sizes, C(suspicious)
+      a list of reasons.
   returned: success
   type: list
   elements: dict
