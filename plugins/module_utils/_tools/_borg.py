@@ -793,6 +793,13 @@ class Repository:
             )
         return t.cast("str", found["repository_id"])
 
+    def unpack(self, archive: str, folder: str) -> None:
+        """Take the few files of a seal out into an empty folder.
+
+        :raises BorgError: when the archive does not exist.
+        """
+        self._run("extract", f"{self.path}::{check_archive_name(archive)}", cwd=folder)
+
     def read_file(self, archive: str, path: str) -> bytes:
         """The content of one file of an archive; for small files that have one name only.
 
@@ -813,13 +820,6 @@ class Repository:
         words = ("extract", "--stdout", f"{self.path}::{check_archive_name(archive)}", f"pp:{path}")
         self._run(*words, on_stdout=digest.update)
         return digest.hexdigest()
-
-    def unpack(self, archive: str, folder: str) -> None:
-        """Take the few files of a seal out into an empty folder.
-
-        :raises BorgError: when the archive does not exist.
-        """
-        self._run("extract", f"{self.path}::{check_archive_name(archive)}", cwd=folder)
 
     def _find_version(self) -> str:
         outcome = _command.run([self._executable, "--version"], env=self._environment)
