@@ -194,7 +194,7 @@ def _tell(module: AnsibleModule) -> dict[str, t.Any]:
         repository,
         listing.points,
         cache_dir=options["cache_dir"],
-        key_tables=options["key_tables"],
+        key_tables=options["key_tables"] or [],
         limits=_history.Limits(options["suspicious_percent"], options["suspicious_files"]),
         keep=keep,
     )
