@@ -31,10 +31,9 @@ options:
   key_tables:
     description:
       - The tables of which no row must get lost, each as C(SCHEMA.TABLE).
-      - Without any they are derived as M(labops.backup.db_verify_info) does, from the dumps of all points.
+      - Without it, and when it is empty, they are derived as M(labops.backup.db_verify_info) does, from the dumps of all points.
     type: list
     elements: str
-    default: []
   suspicious_percent:
     description: The share of the files of a dataset, in percent, that may be removed or changed in one step.
     type: float
@@ -173,7 +172,7 @@ from ansible_collections.labops.backup.plugins.module_utils._tools import _borg
 ARGUMENT_SPEC: dict[str, t.Any] = {
     **_arguments.BORG,
     "cache_dir": {"type": "path", "required": True},
-    "key_tables": {"type": "list", "elements": "str", "default": []},
+    "key_tables": {"type": "list", "elements": "str"},
     "suspicious_percent": {"type": "float", "default": 5.0},
     "suspicious_files": {"type": "int", "default": 20},
     "in_points": {

@@ -253,6 +253,7 @@ def test_check_mode_tells_the_same_and_leaves_the_cache_alone(history: History) 
     assert {**predicted, "seconds": 0} == {**told, "seconds": 0}
 
 
+@pytest.mark.long
 def test_seals_of_a_real_repository_are_read(
     tmp_path: pathlib.Path, run_module_main: RunModule, monkeypatch: pytest.MonkeyPatch
 ) -> None:
