@@ -31,8 +31,8 @@ options:
   key_tables:
     description:
       - The tables of which no row must get lost, each as C(SCHEMA.TABLE).
-      - Without it, and when it is empty, they are derived as M(labops.backup.db_verify_info) does, from the dumps of all
-        points.
+      - Without it, and when it is empty, they are derived as M(labops.backup.db_verify_info) does, from the dumps of
+        all points.
     type: list
     elements: str
   suspicious_percent:
