@@ -85,8 +85,8 @@ options:
       - C(DATASET.missing), C(DATASET.damaged), C(DATASET.metadata) and C(DATASET.newer) hold the classes of RV(files),
         folders before what is in them.
       - C(DATASET.restore) holds everything that has to be brought; C(missing), C(damaged) and C(metadata), the folders
-        above them, all names of a file that has several, and folders whose time differs although nothing in them is
-        newer.
+        above them with the tree itself as C(.), all names of a file that has several, and folders whose time differs
+        although nothing in them is newer.
       - Each list takes its name only when it is complete.
     type: path
   progress_file:
@@ -199,7 +199,7 @@ files:
       description: C(entries) in C(DATASET.restore), and the C(bytes) of the files among them, each once.
       returned: with O(lists_dir), not in check mode
       type: dict
-      sample: {"entries": 14, "bytes": 589824}
+      sample: {"entries": 15, "bytes": 589824}
     lists:
       description: The paths of the lists, by the ends of their names.
       returned: with O(lists_dir), not in check mode

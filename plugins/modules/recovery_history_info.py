@@ -15,7 +15,8 @@ description:
     their seals. No archive of a dataset is opened, so that it takes seconds.
   - So it finds slow damage, and the night that mirrored a loss, and names the newest point from before.
   - A step is suspicious when many files were removed or changed, when a table is gone, or when a key table has fewer
-    rows. Whether that was meant, only people know. Files that are moved count as removed and added.
+    rows. Whether that was meant, only people know. A file whose content is there under another name was moved and is no
+    loss.
   - The files of the dataset that holds the dumps are others every night and are not judged, its tables are.
   - What came of each comparison is kept in C(history) below O(cache_dir); a point is compared once. That counts as no
     change. Check mode leaves the cache alone. Seals are taken out into O(cache_dir), two or three at a time, so there
@@ -30,10 +31,10 @@ options:
   key_tables:
     description:
       - The tables of which no row must get lost, each as C(SCHEMA.TABLE).
-      - Without any they are derived as M(labops.backup.db_verify_info) does, from the dumps of all points.
+      - Without it, and when it is empty, they are derived as M(labops.backup.db_verify_info) does, from the dumps of
+        all points.
     type: list
     elements: str
-    default: []
   suspicious_percent:
     description: The share of the files of a dataset, in percent, that may be removed or changed in one step.
     type: float
@@ -93,8 +94,9 @@ points:
 steps:
   description:
     - What became of the files of a dataset, newest first. C(before) and C(after) are points, C(files) and C(bytes) what
-      the one before has, C(added), C(removed), C(changed) (content or kind) and C(metadata) (owner, mode or time)
-      numbers of files, C(added_bytes) and C(removed_bytes) their sizes, C(suspicious) a list of reasons.
+      the one before has, C(added), C(removed), C(moved) (both of these, by content), C(changed) (content or kind) and
+      C(metadata) (owner, mode or time) numbers of files, C(added_bytes) and C(removed_bytes) their sizes, C(suspicious)
+      a list of reasons.
   returned: success
   type: list
   elements: dict
@@ -171,7 +173,7 @@ from ansible_collections.labops.backup.plugins.module_utils._tools import _borg
 ARGUMENT_SPEC: dict[str, t.Any] = {
     **_arguments.BORG,
     "cache_dir": {"type": "path", "required": True},
-    "key_tables": {"type": "list", "elements": "str", "default": []},
+    "key_tables": {"type": "list", "elements": "str"},
     "suspicious_percent": {"type": "float", "default": 5.0},
     "suspicious_files": {"type": "int", "default": 20},
     "in_points": {
@@ -192,7 +194,7 @@ def _tell(module: AnsibleModule) -> dict[str, t.Any]:
         repository,
         listing.points,
         cache_dir=options["cache_dir"],
-        key_tables=options["key_tables"],
+        key_tables=options["key_tables"] or [],
         limits=_history.Limits(options["suspicious_percent"], options["suspicious_files"]),
         keep=keep,
     )

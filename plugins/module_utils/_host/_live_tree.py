@@ -21,6 +21,9 @@ from ansible_collections.labops.backup.plugins.module_utils._host import _conten
 from ansible_collections.labops.backup.plugins.module_utils._model import _content, _loss, _marker
 
 EXAMPLES = 20
+ROOT = b"."
+"""What stands for the tree itself in a list of paths."""
+
 _OPEN_FOLDER = os.O_RDONLY | os.O_CLOEXEC | os.O_DIRECTORY
 # Inodes that were seen once are marks in a map of so many bits; those seen again are remembered.
 _MARKS = 1 << 26
@@ -441,12 +444,25 @@ def to_bring(
 ) -> t.Iterator[tuple[bytes, int]]:
     """Everything that has to be brought, in the order of the manifest: path and size.
 
-    That is what is missing or differs, its parent folders, so that their times come out right, and all names of a file
-    that is among it, so that they are one file again.
+    That is what is missing or differs, the tree itself and the folders above, so that their times come out right, and
+    all names of a file that is among it, so that they are one file again.
 
     :param folders: what ``needs`` of :class:`Comparison` got, folders only.
     :param entries: the rest of it.
     """
+    below = _below(manifest, links, folders, entries)
+    for first in below:
+        yield ROOT, 0
+        yield first
+        yield from below
+
+
+def _below(
+    manifest: _content_manifest.Reader,
+    links: Links,
+    folders: t.Iterator[bytes],
+    entries: t.Iterator[bytes],
+) -> t.Iterator[tuple[bytes, int]]:
     folder, entry = next(folders, None), next(entries, None)
     path = prefix = b""
     named: list[bytes] = []

@@ -8,6 +8,7 @@ Slow damage, and a night that mirrored a loss, show in no single point. They sho
 
 from __future__ import annotations
 
+import collections
 import hashlib
 import itertools
 import re
@@ -33,6 +34,7 @@ class Step:
 
     :param files: how many the earlier point has.
     :param bytes: of regular files, as the other sizes.
+    :param moved: how many of the removed ones are among the added ones, by content.
     :param metadata: files of which only mode, owner or time changed.
     """
 
@@ -42,20 +44,36 @@ class Step:
     added_bytes: int = 0
     removed: int = 0
     removed_bytes: int = 0
+    moved: int = 0
     changed: int = 0
     metadata: int = 0
 
+
+class _Counting:
+    """Counts paths that differ. Memory grows with those that come or go."""
+
+    def __init__(self, found: Step) -> None:
+        self._found = found
+        self._came: collections.Counter[bytes] = collections.Counter()
+        self._went: collections.Counter[bytes] = collections.Counter()
+
     def take(self, before: _content.Entry | None, after: _content.Entry | None) -> None:
-        """Count one path that differs."""
-        kind = _content.compare(before, after)
+        """Count one path."""
+        found, kind = self._found, _content.compare(before, after)
         if kind == _content.ADDED and after is not None:
-            self.added += 1
-            self.added_bytes += after.size if after.is_file else 0
+            found.added += 1
+            found.added_bytes += after.size if after.is_file else 0
+            self._came[after.sha256] += after.is_file
         elif kind == _content.REMOVED and before is not None:
-            self.removed += 1
-            self.removed_bytes += before.size if before.is_file else 0
-        self.changed += kind == _content.CONTENT
-        self.metadata += kind == _content.METADATA
+            found.removed += 1
+            found.removed_bytes += before.size if before.is_file else 0
+            self._went[before.sha256] += before.is_file
+        found.changed += kind == _content.CONTENT
+        found.metadata += kind == _content.METADATA
+
+    def close(self) -> None:
+        """Tell what was only moved."""
+        self._found.moved = (self._came & self._went).total()
 
 
 def step(before: Line, after: Line, totals: t.Mapping[str, int]) -> Step:
@@ -65,6 +83,7 @@ def step(before: Line, after: Line, totals: t.Mapping[str, int]) -> Step:
     :param totals: what the earlier one's trailer counts.
     """
     found = Step(files=totals.get("files", 0) + totals.get("others", 0), bytes=totals.get("bytes", 0))
+    counting = _Counting(found)
     was, now = before(), after()
     while was.startswith(b"/") or now.startswith(b"/"):
         # Both are at the line of a folder, or at their ends.
@@ -82,8 +101,9 @@ def step(before: Line, after: Line, totals: t.Mapping[str, int]) -> Step:
                 old, new = (old, None) if old.name < new.name else (None, new)
             if old is None and new is None:
                 break
-            found.take(old, new)
+            counting.take(old, new)
             was, now = before() if old is not None else was, after() if new is not None else now
+    counting.close()
     return found
 
 
@@ -104,9 +124,9 @@ class Limits:
 
 
 def suspicions(found: Step, limits: Limits) -> list[str]:
-    """Why a step looks like a loss, for people; empty when it does not."""
+    """Why a step looks like a loss, for people; empty when it does not. What was only moved is no loss."""
     reasons = []
-    for count, label in ((found.removed, "removed"), (found.changed, "changed")):
+    for count, label in ((found.removed - found.moved, "removed"), (found.changed, "changed")):
         share = 100 * count / found.files if found.files else 0.0
         if count >= limits.files and share > limits.percent:
             reasons.append(f"{count} of {found.files} files {label} ({share:.1f} %)")

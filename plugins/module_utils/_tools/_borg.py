@@ -875,6 +875,13 @@ class Repository:
             )
         return t.cast("str", found["repository_id"])
 
+    def unpack(self, archive: str, folder: str) -> None:
+        """Take the few files of a seal out into an empty folder.
+
+        :raises BorgError: when the archive does not exist.
+        """
+        self._run("extract", f"{self.path}::{check_archive_name(archive)}", cwd=folder)
+
     def read_file(self, archive: str, path: str) -> bytes:
         """The content of one file of an archive; for small files that have one name only.
 
@@ -926,13 +933,6 @@ class Repository:
             stall_seconds=stall_seconds,
             pass_fds=pass_fds,
         )
-
-    def unpack(self, archive: str, folder: str) -> None:
-        """Take the few files of a seal out into an empty folder.
-
-        :raises BorgError: when the archive does not exist.
-        """
-        self._run("extract", f"{self.path}::{check_archive_name(archive)}", cwd=folder)
 
     def _expect_the_known_one(self, memory: str) -> None:
         """Refuse a repository that took the place of the one that was opened here before.

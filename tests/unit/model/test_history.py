@@ -71,9 +71,22 @@ def test_a_step_counts_what_came_went_and_changed() -> None:
         "added_bytes": 5,
         "removed": 2,
         "removed_bytes": 5,
+        "moved": 1,
         "changed": 1,
         "metadata": 0,
     }
+
+
+def test_a_folder_that_was_moved_is_no_loss() -> None:
+    def numbered(folder: str, count: int) -> Tree:
+        return {f"{folder}/{number}".encode(): (FILE, b"%d" % number) for number in range(count)}
+
+    found = step(numbered("old", 60), numbered("new", 50))
+    assert (found.removed, found.added, found.moved) == (60, 50, 50)
+    assert _history.suspicions(found, LIMITS) == []
+    assert _history.suspicions(step(numbered("old", 60), numbered("new", 40)), LIMITS) == [
+        "20 of 60 files removed (33.3 %)"
+    ]
 
 
 def test_what_the_mirror_alone_knows_is_no_change() -> None:

@@ -139,6 +139,7 @@ def test_overwritten_files_and_lost_rows_are_found(history: History) -> None:
         {"table": "lab._scan", "before": 9, "after": 1},
         {"table": "lab.subject", "before": 5, "after": 4},
     ]
+    assert history.tell(key_tables=None)["key_tables"] == told["key_tables"]
     told = history.tell(key_tables=["lab._scan"], suspicious_files=41)
     assert [(one["after"], one.get("table")) for one in told["suspicious"]] == [(bad, "lab._scan")]
 
@@ -252,6 +253,7 @@ def test_check_mode_tells_the_same_and_leaves_the_cache_alone(history: History) 
     assert {**predicted, "seconds": 0} == {**told, "seconds": 0}
 
 
+@pytest.mark.long
 def test_seals_of_a_real_repository_are_read(
     tmp_path: pathlib.Path, run_module_main: RunModule, monkeypatch: pytest.MonkeyPatch
 ) -> None:
