@@ -156,7 +156,8 @@ def _read(
     views = [(schema, view) for schema, names in inventory.items() for view in names["views"]]
     broken = _database.broken_views(connection, views)
     problems = [f"view {schema}.{view} refers to something that is gone" for schema, view in broken]
-    _database.dump(connection, schemas, reader.feed, without=broken)
+    options = _dump_manifest.dump_options(manifest)
+    _database.dump(connection, schemas, reader.feed, without=broken, options=options)
     if reader.problems():
         raise BackupError(
             f"the dump tool ended well but its output is no whole dump: {'; '.join(reader.problems())}",

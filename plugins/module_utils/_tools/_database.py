@@ -323,17 +323,19 @@ def dump(
     take: t.Callable[[bytes], None],
     *,
     without: t.Sequence[tuple[str, str]] = (),
+    options: t.Sequence[str] = (),
     pass_fds: t.Sequence[int] = (),
 ) -> None:
     """Dump schemas in one invocation, which is one snapshot, into ``take``.
 
     :param without: schema and name of views to leave out.
+    :param options: further ones, see :attr:`History.options`.
     :raises ChangedError: when a table was changed or dropped meanwhile.
     """
     tool = _dump_tool()
     extra = _MYSQL_DUMP_OPTIONS if os.path.basename(tool) == "mysqldump" else ()
     left_out = [f"--ignore-table={schema}.{view}" for schema, view in without]
-    argv = [tool, *connection.options(), *DUMP_OPTIONS, *extra, *left_out, "--databases", "--", *names]
+    argv = [tool, *connection.options(), *DUMP_OPTIONS, *options, *extra, *left_out, "--databases", "--", *names]
     _run_dump(argv, take, pass_fds, "the dump of the schemas")
 
 
@@ -342,7 +344,7 @@ def dump_tables(connection: Connection, schema: str, tables: t.Sequence[str], ta
     tool = _dump_tool()
     extra = _MYSQL_DUMP_OPTIONS if os.path.basename(tool) == "mysqldump" else ()
     plain = [option for option in DUMP_OPTIONS if option not in ("--routines", "--events", "--triggers")]
-    argv = [tool, *connection.options(), *plain, "--skip-triggers", *extra, "--", schema, *tables]
+    argv = [tool, *connection.options(), *plain, *options, "--skip-triggers", *extra, "--", schema, *tables]
     _run_dump(argv, take, (), "the dump of the tables")
 
 

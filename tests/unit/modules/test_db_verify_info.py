@@ -276,3 +276,14 @@ def test_a_changed_file_of_accounts_is_refused(
 ) -> None:
     (pathlib.Path(options["directory"]) / "accounts.sql").write_text("CREATE USER x;\n")
     assert "is not what the manifest says" in run_module_main(db_verify_info, options)["msg"]
+
+
+def test_the_live_dump_is_asked_for_what_the_dump_was(
+    run_module_main: RunModule, server: Server, options: dict[str, t.Any]
+) -> None:
+    path = pathlib.Path(options["directory"]) / "manifest.json"
+    manifest = json.loads(path.read_text()) | {"options": ["--quick", "--dump-history", "--result-file=x"]}
+    path.write_text(json.dumps(manifest))
+    assert run_module_main(db_verify_info, options)["ok"] is True
+    assert "--dump-history" in server.dumps[0]
+    assert "--result-file=x" not in server.dumps[0]
