@@ -240,7 +240,7 @@ def _foreign_keys(
         columns, references = tuple(key["columns"]), tuple(key["references"]["columns"])
         if key["schema"] in schemas and (*child, columns, *parent, references) not in known:
             problems.append(f"the foreign key {key['name']} of {'.'.join(child)} to {'.'.join(parent)} is missing")
-    parents = _database.inventory(connection, sorted({key.parent_schema for key in there}))
+    parents = _database.inventory(connection, sorted({key.parent_schema for key in there})) if there else {}
     whole = [key for key in there if key.parent in parents.get(key.parent_schema, {}).get("tables", ())]
     for key in there:
         if key not in whole:
