@@ -247,10 +247,11 @@ def _copy(
 ) -> dict[str, t.Any]:
     """Bring tables of the scratch instance into the new schema, and prove that it has the rows of the dump."""
     new, facts = request.beside[schema], dump_set.manifest["schemas"][schema]
+    inside, options = _database.Connection(None, scratch.socket), _dump_manifest.dump_options(dump_set.manifest)
     path = os.path.join(scratch.path, "copy.sql")
     sink = _dump_set.Sink(path)
     try:
-        _database.dump_tables(_database.Connection(None, scratch.socket), schema, tables, sink.write)
+        _database.dump_tables(inside, schema, tables, sink.write, options=options)
         sink.close()
         if request.record is not None:
             noted = sorted({*_read_record(request.record, "beside"), new})
@@ -266,7 +267,7 @@ def _copy(
         sink.discard()
         os.unlink(path)
     reader = Reader()
-    _database.dump(request.connection, [new], reader.feed)
+    _database.dump(request.connection, [new], reader.feed, options=options)
     differing = [name for name in tables if not _is_same(reader, new, dump_set.manifest, schema, name)]
     if differing:
         raise BackupError(

@@ -316,8 +316,7 @@ def _look_into(
     by_digest = _loss.comparable(manifest, server.engine, server.version)
     found = {name: _loss.schema_gone(manifest, name, _loss.LOST) for name in expected}
     reasons: dict[str, str] = {}
-    # With the former rows of system-versioned tables only where the dump set has them.
-    history = (_database.HISTORY_OPTION,) if manifest.get("history") else ()
+    history = _dump_manifest.dump_options(manifest)
     for name, (live, inventory) in _read_schemas(connection, present, reasons, history).items():
         found[name] = _loss.schema(manifest, live, inventory, by_digest=by_digest)
     for name, reason in reasons.items():

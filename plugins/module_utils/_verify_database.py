@@ -156,9 +156,8 @@ def _read(
     views = [(schema, view) for schema, names in inventory.items() for view in names["views"]]
     broken = _database.broken_views(connection, views)
     problems = [f"view {schema}.{view} refers to something that is gone" for schema, view in broken]
-    # With the former rows of system-versioned tables only where the dump set has them.
-    history = (_database.HISTORY_OPTION,) if manifest.get("history") else ()
-    _database.dump(connection, schemas, reader.feed, without=broken, options=history)
+    options = _dump_manifest.dump_options(manifest)
+    _database.dump(connection, schemas, reader.feed, without=broken, options=options)
     if reader.problems():
         raise BackupError(
             f"the dump tool ended well but its output is no whole dump: {'; '.join(reader.problems())}",
@@ -241,7 +240,7 @@ def _foreign_keys(
         columns, references = tuple(key["columns"]), tuple(key["references"]["columns"])
         if key["schema"] in schemas and (*child, columns, *parent, references) not in known:
             problems.append(f"the foreign key {key['name']} of {'.'.join(child)} to {'.'.join(parent)} is missing")
-    parents = _database.inventory(connection, sorted({key.parent_schema for key in there}))
+    parents = _database.inventory(connection, sorted({key.parent_schema for key in there})) if there else {}
     whole = [key for key in there if key.parent in parents.get(key.parent_schema, {}).get("tables", ())]
     for key in there:
         if key not in whole:

@@ -143,6 +143,11 @@ def _count_problems(manifest: t.Mapping[str, t.Any]) -> list[str]:
     return []
 
 
+def dump_options(manifest: t.Mapping[str, t.Any]) -> list[str]:
+    """What the dump tool has to be told so that its text of equal tables is that of the dump."""
+    return [option for option in manifest.get("options", ()) if option == "--dump-history"]
+
+
 def _digest_problems(manifest: t.Mapping[str, t.Any]) -> list[str]:
     """Manifests of older releases have no digests; where there are some, there are all."""
     if "digests" not in manifest:

@@ -421,12 +421,22 @@ def dump(
     _run_dump(argv, take, pass_fds, "the dump of the schemas")
 
 
-def dump_tables(connection: Connection, schema: str, tables: t.Sequence[str], take: t.Callable[[bytes], None]) -> None:
-    """Dump tables without triggers and without naming their schema, so that they fit into any, into ``take``."""
+def dump_tables(
+    connection: Connection,
+    schema: str,
+    tables: t.Sequence[str],
+    take: t.Callable[[bytes], None],
+    *,
+    options: t.Sequence[str] = (),
+) -> None:
+    """Dump tables without triggers and without naming their schema, so that they fit into any, into ``take``.
+
+    :param options: further ones, as for :func:`dump`.
+    """
     tool = _dump_tool()
     extra = _MYSQL_DUMP_OPTIONS if os.path.basename(tool) == "mysqldump" else ()
     plain = [option for option in DUMP_OPTIONS if option not in ("--routines", "--events", "--triggers")]
-    argv = [tool, *connection.options(), *plain, "--skip-triggers", *extra, "--", schema, *tables]
+    argv = [tool, *connection.options(), *plain, *options, "--skip-triggers", *extra, "--", schema, *tables]
     _run_dump(argv, take, (), "the dump of the tables")
 
 

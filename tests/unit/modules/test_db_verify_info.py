@@ -57,6 +57,7 @@ class Server:
         return parsed(self.text)
 
     def answer(self, sql: str) -> list[list[t.Any]]:
+        assert "IN ()" not in sql  # no SQL
         reader = self.reader()
         schemas = [schema for schema in reader.schemas.values() if f"'{schema.name}'" in sql]
         if "COUNT(*)" in sql:
@@ -276,3 +277,22 @@ def test_a_changed_file_of_accounts_is_refused(
 ) -> None:
     (pathlib.Path(options["directory"]) / "accounts.sql").write_text("CREATE USER x;\n")
     assert "is not what the manifest says" in run_module_main(db_verify_info, options)["msg"]
+
+
+def test_the_live_dump_is_asked_for_what_the_dump_was(
+    run_module_main: RunModule, server: Server, options: dict[str, t.Any]
+) -> None:
+    path = pathlib.Path(options["directory"]) / "manifest.json"
+    manifest = json.loads(path.read_text()) | {"options": ["--quick", "--dump-history", "--result-file=x"]}
+    path.write_text(json.dumps(manifest))
+    assert run_module_main(db_verify_info, options)["ok"] is True
+    assert "--dump-history" in server.dumps[0]
+    assert "--result-file=x" not in server.dumps[0]
+
+
+def test_a_schema_without_foreign_keys_is_compared(
+    run_module_main: RunModule, server: Server, options: dict[str, t.Any]
+) -> None:
+    result = run_module_main(db_verify_info, options | {"schemas": ["odd`name"]})
+    assert result["foreign_keys_checked"] == 0
+    assert not [problem for problem in result["problems"] if "foreign key" in problem]
