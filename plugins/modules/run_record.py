@@ -101,8 +101,8 @@ EXAMPLES = r"""
 RETURN = r"""
 run:
   description:
-    - The document as it now is, with C(host), C(boot_id), C(control_group) and its last part, C(unit), of the process that
-      opened it.
+    - The document as it now is, with C(host), C(boot_id), C(control_group) and its last part, C(unit), of the process
+      that opened it.
     - Times are UTC, C(seconds) is the time from the start in the identifier to the end.
   returned: success
   type: dict
