@@ -13,8 +13,8 @@ author: labops.backup contributors (@labops)
 description:
   - Keeps one JSON document a run, C(RUN_ID.json), in a folder of the host that runs it. Each is written aside, flushed
     to disk and renamed, so that a power cut leaves the old or the new one.
-  - V(running) opens a run. A job does not overlap itself, so earlier runs of the same job that are still counted as
-    running are marked V(died).
+  - V(running) opens a run. Earlier runs of the same job that are still counted as running, and of which no process is
+    left on this host, are marked V(died).
   - V(success) and V(failure) close it. A run that nobody opened is recorded all the same, because its end matters more.
     When it began is read from its identifier.
 extends_documentation_fragment: [labops.backup._attributes]
