@@ -408,8 +408,8 @@ def verdict(mirror: str, findings: t.Sequence[Finding], count: int, *, by_layout
     )
     rotten = any(finding.kind == SILENT for finding in findings)
     again = (
-        " What changed at the same size and time may have done so here alone, and no pull brings it then. If the source's "
-        "own file is sound, remove that in the mirror, and the next pull brings it again."
+        " What changed at the same size and time may have done so here alone, and no pull brings it then. If the "
+        "source's own file is sound, remove that in the mirror, and the next pull brings it again."
     )
     return (
         f"{files} in {mirror} {'does' if count == 1 else 'do'} not hold what {'it' if count == 1 else 'they'} should: "
