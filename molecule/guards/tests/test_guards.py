@@ -193,7 +193,7 @@ rm -r /datajoint-db/dumps/$(cd /datajoint-db/dumps; ls -d 2*Z-* | tail -n 1)
 @pytest.fixture(scope="module")
 def again(tatchu, accepted, by_hand, shell):
     """What was accepted once happens again; and the dump set is older than it may be."""
-    shell(tatchu, "cd /srv/guarded/thinned; rm f10 f11 f12 f13 f14 f15")
+    shell(tatchu, "cd /srv/guarded/thinned; rm -f f10 f11 f12 f13 f14 f15")
     return by_hand(backup_only_datasets=["database", "thinned"], backup_dump_max_age_hours=0)
 
 
