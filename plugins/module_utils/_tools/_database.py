@@ -43,7 +43,7 @@ DUMP_OPTIONS = (
     "--net-buffer-length=1047551",  # rows per statement; only a larger row makes a larger statement
 )
 _MYSQL_DUMP_OPTIONS = ("--no-tablespaces", "--column-statistics=0", "--set-gtid-purged=OFF")
-HISTORY_OPTION = "--dump-history"
+_HISTORY_OPTION = "--dump-history"
 _VERSIONED_SINCE = (10, 3)
 # The option, and the session variable without which its text cannot be loaded (MDEV-16029).
 _HISTORY_SINCE = (10, 11)
@@ -272,7 +272,7 @@ class History:
     @property
     def options(self) -> tuple[str, ...]:
         """What the dump tool has to be told about them."""
-        return (HISTORY_OPTION,) if self.tables and not self.problem else ()
+        return (_HISTORY_OPTION,) if self.tables and not self.problem else ()
 
 
 def history(connection: Connection, server_: Server, names: t.Sequence[str]) -> History:
