@@ -135,6 +135,7 @@ def test_every_path_of_the_documented_default() -> None:
         "stall_seconds": 3600,
         "repository": "/srv/backup/borg/tatchu/database",
         "lock": "/run/labops-backup/tatchu.database.lock",
+        "expected_file": "/var/lib/labops-backup/expected/tatchu.database.json",
         "hold": "/var/lib/labops-backup/hold/tatchu.json",
     }
     assert (datasets[1]["marker"], datasets[1]["quarantine"]) == (
