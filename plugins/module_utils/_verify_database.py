@@ -137,15 +137,16 @@ def _key_tables(asked: t.Sequence[str] | None, manifest: t.Mapping[str, t.Any], 
                 untouched="Nothing was changed",
                 remedy="Correct the list, as schema.table, or leave it out to have it derived",
             )
-    for names in (asked or (), _datajoint.key_tables(manifest)):
-        chosen = [name for name in names if known[name] in schemas]
-        if chosen:
-            return chosen
-    raise BackupError(
-        f"the schemas {', '.join(schemas)} have no table that could be a key table",
-        untouched="Nothing was changed",
-        remedy="Name other schemas",
-    )
+    chosen = [name for name in asked or () if known[name] in schemas]
+    within = {part: {schema: manifest[part][schema] for schema in schemas} for part in ("schemas", "tables")}
+    chosen = chosen or _datajoint.key_tables({**manifest, **within})
+    if not chosen:
+        raise BackupError(
+            f"the schemas {', '.join(schemas)} have no table in the dump, so there is no key table to look at",
+            untouched="Nothing was changed",
+            remedy="Name schemas with tables",
+        )
+    return chosen
 
 
 def _read(

@@ -295,4 +295,5 @@ def test_a_schema_without_foreign_keys_is_compared(
 ) -> None:
     result = run_module_main(db_verify_info, options | {"schemas": ["odd`name"]})
     assert result["foreign_keys_checked"] == 0
+    assert list(result["key_tables"]) == ["odd`name.empty", "odd`name.mi", "odd`name.we`ird ) VALUES"]
     assert not [problem for problem in result["problems"] if "foreign key" in problem]
