@@ -396,7 +396,9 @@ def fence_state(
     if database and not database.get("holds"):
         reasons.append("the database takes writes")
     if not activity.get("quiet"):
-        seen = ", ".join(f"{one['who']} ({one['where']})" for one in activity.get("writers", ())[:_EXAMPLES])
+        seen = ", ".join(
+            f"{one['who'] or one['kind']} in {one['where']}" for one in activity.get("writers", ())[:_EXAMPLES]
+        )
         reasons.append("somebody is writing" + (f": {seen}" if seen else ""))
     return {"holds": not reasons, "reasons": reasons}
 

@@ -261,7 +261,7 @@ def test_the_fence_holds_only_if_all_of_it_does() -> None:
         "the backup jobs on loki are not held",
         "the writers that the inventory names are not stopped",
         "the database takes writes",
-        "somebody is writing: process 7 (python3) (/datajoint-data/x)",
+        "somebody is writing: process 7 (python3) in /datajoint-data/x",
     ]
 
 
