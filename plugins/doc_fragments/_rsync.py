@@ -22,8 +22,10 @@ options:
     description:
       - The mirror, an absolute directory. When it does not exist, the pull makes it; the directory that holds it must
         exist, and should be closed to everybody but root, because the mirror takes over owners and modes of the source.
-      - A file that was cut off waits in O(destination) with C(.partial) added to its name, outside the mirror, and one
-        that is coming grows in the same with C(.temporary). Both directories are removed when the pull is complete.
+      - A file that was cut off waits in O(destination) with C(.partial) added to its name, outside the mirror, one that
+        is coming grows in the same with C(.temporary), and one that the pull goes on with lies in C(.resume). These
+        directories are removed when the pull is complete. Only a file that the mirror lacks is gone on with; one that
+        replaces an older version is sent as its difference to that version.
     type: path
     required: true
   identity_file:

@@ -8,7 +8,6 @@ from __future__ import annotations
 import contextlib
 import dataclasses
 import os
-import shutil
 import tempfile
 import time
 import typing as t
@@ -211,8 +210,7 @@ def pull(request: Request) -> dict[str, t.Any]:
             pass_fds = (held.enter_context(keeping),)
         progress = _look_at_mirror(request)
         run = _until_done(request, progress, pass_fds)
-        for folder in (request.transfer.partial_dir, request.transfer.temporary_dir):
-            shutil.rmtree(folder, ignore_errors=True)
+        _rsync.forget_partials(request.transfer)
         if request.generation_file and progress.generation is not None:
             _recount(request, run)
             _rsync.flush(request.transfer.destination)
@@ -323,6 +321,7 @@ def _attempt(request: Request, progress: _Progress, pass_fds: t.Sequence[int]) -
     failed = _same_tree(request, progress)
     if failed:
         return failed, "look at the marker"
+    _rsync.keep_partials(transfer)
     counted = _rsync.census(transfer)
     if counted.kind not in ("ok", "vanished"):
         return counted, "census"
@@ -334,7 +333,13 @@ def _attempt(request: Request, progress: _Progress, pass_fds: t.Sequence[int]) -
         os.mkdir(transfer.destination, 0o700)
     if not counted.items.by_content:  # size and time tell the same: nothing has to be read twice
         transfer = request.transfer
-    run = _rsync.pull(transfer, max_delete=census["deleted"], backup_dir=tree, pass_fds=pass_fds)
+    run = _rsync.pull(
+        transfer,
+        max_delete=census["deleted"],
+        backup_dir=tree,
+        pass_fds=pass_fds,
+        resumable=counted.items.resumable,
+    )
     progress.add(run)
     progress.warnings.extend(run.notes)
     if run.kind == "vanished":

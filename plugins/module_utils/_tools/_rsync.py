@@ -16,6 +16,10 @@ Why these flags (rsync 3.2.7 and 3.5.0, ``man rsync``):
 * ``--partial-dir`` is absolute and beside the mirror. A relative one lies in the mirror, can stay there when its
   file is gone from the source, and makes rsync skip a source directory of that name. ``--temp-dir`` lies beside
   it: a killed rsync would leave its temporary file in the mirror, and the next pull would move it to the quarantine.
+* ``--copy-dest`` where something of a file has come already, so that it is continued. ``--partial-dir`` only keeps what
+  is cut off and is empty when rsync starts: 3.2.7 as Debian 12 patched it (3.2.7-1+deb12u6) cannot go on from an
+  absolute one, its receiver dies (12), or without ``-S`` gives up with 23, each time again (seen). The file waits in a
+  tree of its own, below the path at which the census misses it. rsync itemises it then as changed, and so its folder.
 * ``--backup --backup-dir`` for each try of a pull, where it is asked for: what is deleted or overwritten, of whatever
   kind, is moved there with all its attributes (a hard link or rename within one file system). A second try with the
   same directory would overwrite the versions of the first. Directories appear there only around files; a change of
@@ -44,6 +48,7 @@ from __future__ import annotations
 import json
 import os
 import re
+import shutil
 import stat
 import typing as t
 from collections import deque
@@ -204,6 +209,11 @@ class Transfer:
         """Where files grow while they come, outside the mirror."""
         return self.destination + ".temporary"
 
+    @property
+    def resume_dir(self) -> str:
+        """Where files that were cut off lie below their paths while a pull goes on from them, outside the mirror."""
+        return self.destination + ".resume"
+
 
 @dataclass(frozen=True)
 class Push:
@@ -245,6 +255,10 @@ class Items:
     :param old_bytes: their size, each name by itself, as ``total_bytes`` counts.
     :param new_bytes: the size of what is created or takes the place of something else.
     :param by_content: files that rsync would judge otherwise by size and time alone.
+    :param cut_off: names of files that came in part, and how much of each.
+    :param resumable: the paths at which they are missing. Of several of one name it is the first, because rsync brings
+        files in the order in which it counts them.
+    :param known_new: entries that are new whatever rsync calls them.
     """
 
     mirror: bytes | None = None
@@ -262,6 +276,9 @@ class Items:
     old_bytes: int = 0
     new_bytes: int = 0
     by_content: int = 0
+    cut_off: t.Mapping[bytes, int] = field(default_factory=dict)
+    resumable: dict[bytes, bytes] = field(default_factory=dict)
+    known_new: frozenset[bytes] = frozenset()
     _linked: set[tuple[int, int]] = field(default_factory=set, repr=False)
 
     def take(self, line: bytes) -> None:
@@ -273,6 +290,8 @@ class Items:
         if match is None:
             raise BackupError(f"rsync itemised something that is not understood: {printable(line[:200])}")
         what, length, escaped = match.groups()
+        if self.known_new and unescape(escaped) in self.known_new:
+            what = what[:2] + b"+" * 9
         if what.startswith(b"*deleting"):
             self.deleted += 1
             if not escaped.endswith(b"/"):
@@ -288,6 +307,11 @@ class Items:
             return
         if what[1:2] in (b"f", b"L"):
             self.new_bytes += int(length)
+        if what[1:3] == b"f+" and self.cut_off:
+            path = unescape(escaped)
+            name = os.path.basename(path)
+            if name in self.cut_off and self.cut_off[name] <= int(length):
+                self.resumable.setdefault(name, path)
         if what[2:3] == b"+":
             self._take_new(what[1:2] == b"d", escaped)
         else:
@@ -577,9 +601,17 @@ def require() -> None:
 
 
 def arguments(
-    transfer: Transfer, *, dry_run: bool, max_delete: int | None = None, backup_dir: str | None = None
+    transfer: Transfer,
+    *,
+    dry_run: bool,
+    max_delete: int | None = None,
+    backup_dir: str | None = None,
+    resume: bool = False,
 ) -> list[str]:
-    """The whole command line."""
+    """The whole command line.
+
+    :param resume: go on from what lies in the transfer's ``resume_dir``.
+    """
     words = [
         _command.find("rsync"),
         "-aHAXS",
@@ -597,6 +629,8 @@ def arguments(
         words.append("--dry-run")
     else:
         words.append(f"--temp-dir={transfer.temporary_dir}")
+    if resume:
+        words.append(f"--copy-dest={transfer.resume_dir}")
     if transfer.checksum:
         words.append("--checksum")
     if max_delete is not None:
@@ -663,38 +697,91 @@ def census(transfer: Transfer) -> Run:
 
     The dry run carries no ``--max-delete``: with it rsync would stop counting there.
     """
-    items = Items(mirror=os.fsencode(transfer.destination))
+    items = Items(mirror=os.fsencode(transfer.destination), cut_off=_cut_off(transfer))
     return _run(arguments(transfer, dry_run=True), items, stall_seconds=transfer.stall_seconds)
 
 
-def pull(transfer: Transfer, *, max_delete: int, backup_dir: str | None = None, pass_fds: t.Sequence[int] = ()) -> Run:
+def pull(
+    transfer: Transfer,
+    *,
+    max_delete: int,
+    backup_dir: str | None = None,
+    pass_fds: t.Sequence[int] = (),
+    resumable: t.Mapping[bytes, bytes] | None = None,
+) -> Run:
     """Bring the mirror to the source's state, deleting at most ``max_delete`` entries.
 
     :param backup_dir: an empty directory on the mirror's file system that takes what is deleted or overwritten.
+    :param resumable: where files that were cut off belong, as the census found it. What belongs nowhere is removed.
     """
-    keep_partials(transfer)
-    words = arguments(transfer, dry_run=False, max_delete=max_delete, backup_dir=backup_dir)
-    return _run(words, Items(), pass_fds, stall_seconds=transfer.stall_seconds)
+    known_new = _offer_partials(transfer, resumable or {})
+    words = arguments(
+        transfer, dry_run=False, max_delete=max_delete, backup_dir=backup_dir, resume=os.path.isdir(transfer.resume_dir)
+    )
+    return _run(words, Items(known_new=known_new), pass_fds, stall_seconds=transfer.stall_seconds)
 
 
 def keep_partials(transfer: Transfer) -> None:
-    """Make the folders for what comes, and keep what a killed rsync left there as what had come in part.
+    """Gather what earlier pulls left of files that were cut off; of several of one name the longest.
 
     rsync writes to ``NAME.XXXXXX`` in the one folder, and moves that to ``NAME`` in the other when it is told to stop;
     SIGKILL does not tell it.
     """
-    for folder in (transfer.partial_dir, transfer.temporary_dir):
-        os.makedirs(folder, mode=0o700, exist_ok=True)
-    with os.scandir(transfer.temporary_dir) as entries:
-        left = list(entries)
-    for entry in left:
-        found = entry.stat(follow_symlinks=False)
-        target = os.path.join(transfer.partial_dir, entry.name[:-7])
+    temporary, resume = os.fsencode(transfer.temporary_dir), os.fsencode(transfer.resume_dir)
+    left = [(entry.path, entry.name[:-7]) for entry in _entries(temporary)]
+    left += [(os.path.join(folder, name), name) for folder, _folders, names in os.walk(resume) for name in names]
+    for path, name in left:
+        found = os.lstat(path)
+        target = os.path.join(os.fsencode(transfer.partial_dir), name)
         known = os.lstat(target).st_size if os.path.lexists(target) else 0
         if stat.S_ISREG(found.st_mode) and found.st_size > known:
-            os.replace(entry.path, target)
+            os.makedirs(transfer.partial_dir, mode=0o700, exist_ok=True)
+            os.replace(path, target)
         else:
+            os.unlink(path)
+    shutil.rmtree(resume, ignore_errors=True)
+
+
+def forget_partials(transfer: Transfer) -> None:
+    """Remove what was kept of files that were cut off, and the folders for it."""
+    for folder in (transfer.partial_dir, transfer.temporary_dir, transfer.resume_dir):
+        shutil.rmtree(folder, ignore_errors=True)
+
+
+def _entries(folder: bytes) -> list[os.DirEntry[bytes]]:
+    try:
+        with os.scandir(folder) as entries:
+            return list(entries)
+    except FileNotFoundError:
+        return []
+
+
+def _cut_off(transfer: Transfer) -> dict[bytes, int]:
+    found = _entries(os.fsencode(transfer.partial_dir))
+    return {entry.name: entry.stat(follow_symlinks=False).st_size for entry in found}
+
+
+def _offer_partials(transfer: Transfer, resumable: t.Mapping[bytes, bytes]) -> frozenset[bytes]:
+    """Make the folders for what comes, and put what came in part where rsync goes on from it.
+
+    :return: what rsync will not call new because of that, although the mirror does not hold it.
+    """
+    for folder in (transfer.partial_dir, transfer.temporary_dir):
+        os.makedirs(folder, mode=0o700, exist_ok=True)
+    mirror, resume = os.fsencode(transfer.destination), os.fsencode(transfer.resume_dir)
+    new = set()
+    for entry in _entries(os.fsencode(transfer.partial_dir)):
+        path = resumable.get(entry.name)
+        if path is None or os.path.isabs(path) or b".." in path.split(b"/"):
             os.unlink(entry.path)
+            continue
+        os.makedirs(os.path.join(resume, os.path.dirname(path)), mode=0o700, exist_ok=True)
+        os.replace(entry.path, os.path.join(resume, path))
+        new.add(path)
+        while path := os.path.dirname(path):
+            if not os.path.lexists(os.path.join(mirror, path)):
+                new.add(path + b"/")
+    return frozenset(new)
 
 
 def send(

@@ -396,12 +396,13 @@ def test_what_was_cut_off_before_is_forgotten_once_it_is_complete(
     run_module_main: RunModule, rsync: Rsync, options: dict[str, t.Any], tmp_path: pathlib.Path
 ) -> None:
     (tmp_path / "mirror.partial").mkdir()
-    (tmp_path / "mirror.partial" / "half").touch()
+    (tmp_path / "mirror.partial" / "a").write_text("ha")
     rsync.answers = [answer(NEW), answer(rc=23), answer(NEW), answer(NEW)]
     run_module_main(rsync_pull, options)
-    assert (tmp_path / "mirror.partial" / "half").exists()
+    assert os.listdir(tmp_path / "mirror.partial") == []
+    assert (tmp_path / "mirror.resume/sub/a").read_text() == "ha"
     run_module_main(rsync_pull, options)
-    assert not (tmp_path / "mirror.partial").exists()
+    assert sorted(name for name in os.listdir(tmp_path) if name.startswith("mirror.")) == ["mirror.generation.json"]
 
 
 @pytest.mark.parametrize("check_mode", [False, True])

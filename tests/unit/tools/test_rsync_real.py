@@ -205,26 +205,65 @@ def test_filters_fetch_manifests_only_and_forget_old_ones(tmp_path: t.Any) -> No
 
 def test_what_a_killed_pull_leaves_lies_outside_the_mirror_and_is_used(tmp_path: pathlib.Path) -> None:
     source, mirror = tmp_path / "source", tmp_path / "mirror"
-    source.mkdir()
+    (source / "new/folder").mkdir(parents=True)
     mirror.mkdir()
-    (source / "recording.bin").write_bytes(os.urandom(6 << 20))
+    (source / "new/folder/recording.bin").write_bytes(os.urandom(6 << 20))
     transfer = _rsync.Transfer(source=str(source), destination=str(mirror))
-    _rsync.keep_partials(transfer)
-    slow = [*_rsync.arguments(transfer, dry_run=False), "--bwlimit=2000"]
+    left, kept, resume = (mirror.with_name(f"mirror.{name}") for name in ("temporary", "partial", "resume"))
+    left.mkdir()
+    slow = [*_rsync.arguments(transfer, dry_run=False), "--bwlimit=4000"]
     slow.insert(1, slow.pop())
     process = subprocess.Popen(slow, stdout=subprocess.DEVNULL, process_group=0)
-    left = mirror.with_name("mirror.temporary")
     for _ in range(100):
-        if any(path.stat().st_size for path in left.iterdir()):
+        if any(path.stat().st_size > 1 << 20 for path in left.iterdir()):
             break
         time.sleep(0.05)
     os.killpg(process.pid, signal.SIGKILL)
     process.wait()
-    assert os.listdir(mirror) == []
+    assert [path for path in mirror.rglob("*") if path.is_file()] == []
     (temporary,) = os.listdir(left)
     assert temporary.startswith("recording.bin.")
     _rsync.keep_partials(transfer)
-    assert (os.listdir(left), os.listdir(mirror.with_name("mirror.partial"))) == ([], ["recording.bin"])
-    assert pulled(transfer).kind == "ok"
-    assert (mirror / "recording.bin").read_bytes() == (source / "recording.bin").read_bytes()
-    assert os.listdir(mirror) == ["recording.bin"]
+    assert (os.listdir(left), os.listdir(kept)) == ([], ["recording.bin"])
+    had = (kept / "recording.bin").stat().st_size
+    counted = _rsync.census(transfer)
+    assert counted.items.resumable == {b"recording.bin": b"new/folder/recording.bin"}
+    run = _rsync.pull(transfer, max_delete=0, resumable=counted.items.resumable)
+    assert (run.kind, run.items.created, run.items.changed) == ("ok", 1, 0)
+    assert os.listdir(kept) == [] and (resume / "new/folder/recording.bin").stat().st_size == had
+    assert (mirror / "new/folder/recording.bin").read_bytes() == (source / "new/folder/recording.bin").read_bytes()
+    assert _rsync.census(transfer).items.created == 0
+    _rsync.forget_partials(transfer)
+    assert sorted(os.listdir(tmp_path)) == ["mirror", "source"]
+
+
+def test_rsync_starts_with_nothing_in_its_partial_folder(tmp_path: pathlib.Path) -> None:
+    """Debian's 3.2.7 cannot go on from there; what is not missing in the mirror is not gone on with at all."""
+    source, mirror, kept = tmp_path / "source", tmp_path / "mirror", tmp_path / "mirror.partial"
+    for folder in (source, mirror, kept, source / "b", source / "a"):
+        folder.mkdir()
+    for path in (source / "changed", source / "a/twice", source / "b/twice"):
+        path.write_bytes(b"whole" * 1000)
+    (mirror / "changed").write_bytes(b"old")
+    for name in ("changed", "twice", "gone"):
+        (kept / name).write_bytes(b"whole")
+    (kept / "b").write_bytes(b"longer than the source's")
+    transfer = _rsync.Transfer(source=str(source), destination=str(mirror))
+    counted = _rsync.census(transfer)
+    assert counted.items.resumable == {b"twice": b"a/twice"}
+    assert _rsync.pull(transfer, max_delete=0, resumable=counted.items.resumable).kind == "ok"
+    assert os.listdir(kept) == []
+    resumed = tmp_path / "mirror.resume"
+    assert [str(path.relative_to(resumed)) for path in resumed.rglob("*") if path.is_file()] == ["a/twice"]
+    _rsync.keep_partials(transfer)
+    assert (os.listdir(kept), resumed.exists()) == (["twice"], False)
+
+
+def test_a_path_that_leads_out_of_the_tree_is_not_gone_on_with(tmp_path: pathlib.Path) -> None:
+    source, mirror, kept = tmp_path / "source", tmp_path / "mirror", tmp_path / "mirror.partial"
+    for folder in (source, mirror, kept):
+        folder.mkdir()
+    (kept / "x").write_bytes(b"half")
+    transfer = _rsync.Transfer(source=str(source), destination=str(mirror))
+    assert _rsync.pull(transfer, max_delete=0, resumable={b"x": b"../x"}).kind == "ok"
+    assert sorted(os.listdir(tmp_path)) == ["mirror", "mirror.partial", "mirror.temporary", "source"]
