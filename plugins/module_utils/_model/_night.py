@@ -114,10 +114,10 @@ def _refused(what: str) -> BackupError:
 def pin(offered: t.Mapping[str, t.Any]) -> Document:
     """The newest valid dump set of those a source offers, and the rsync filters that take exactly that one.
 
-    Files that are no dump set are taken along: dumps that the lab already had.
+    Files that are no dump set are taken along: dumps that the lab already had. When there is no such set, ``problem``
+    says so; it is not raised, because a filter that raises reaches people with Ansible's own words around it.
 
     :param offered: the result of ``db_dump_info``.
-    :raises BackupError: when there is none.
     """
     sets = list(offered.get("dump_sets") or ())
     false = [*(entry for entry in sets if not entry["valid"]), *(offered.get("rejected") or ())]
@@ -132,10 +132,8 @@ def pin(offered: t.Mapping[str, t.Any]) -> Document:
         filters = [f"+ /{name}/", *(f"- {pattern}" for pattern in _NOT_PINNED)]
         times = {"started": chosen["started"], "finished": chosen["finished"]}
         return {"id": name, "filters": filters, "skipped": skipped, **times}
-    raise BackupError(
-        "the source offers no finished dump set" + (f" ({'; '.join(skipped)})" if skipped else ""),
-        remedy="Look at the dump job on the source: run its backup_and_notify script there",
-    )
+    what = "the source offers no finished dump set" + (f" ({'; '.join(skipped)})" if skipped else "")
+    return {"problem": f"{what}. Look at the dump job on the source: run its backup_and_notify script there."}
 
 
 def outcome(

@@ -26,7 +26,6 @@ def test_the_filters_are_the_functions_of_the_model() -> None:
 @pytest.mark.parametrize(
     ("name", "words", "message"),
     [
-        ("pin", ({"dump_sets": []},), "the source offers no finished dump set. Look at the dump job on the source"),
         ("run", ([], "x", ["pull"], [], [], "0.1.0"), "backup_run_id 'x' does not look like"),
         ("verdict", ({}, {"id": "x", "sources": []}), "run x has nothing to do on the server ''."),
     ],
