@@ -77,7 +77,8 @@ def test_a_cut_line_is_noticed_and_the_transfer_resumes(
 ):
     """What had come of a large file waits outside the mirror, is used by the next pull and never archived."""
     loki.check_output("command -v iptables || DEBIAN_FRONTEND=noninteractive apt-get install -y -qq iptables")
-    path = grow(400)
+    path = grow(1)
+    tatchu.check_output(f"head -c 400M /dev/urandom >{path}")
     mirror = "/srv/backup/mirror/tatchu/data"
     rules = [f"INPUT {SSH.format(end='sport')}", f"OUTPUT {SSH.format(end='dport')}"]
     run = start(loki, only_data(backup_stall_seconds=20))
@@ -98,9 +99,13 @@ def test_a_cut_line_is_noticed_and_the_transfer_resumes(
     )
     assert kept > 20 << 20
     assert loki.run(f"find {mirror}/nights -name '{path.rpartition('/')[2]}*'").stdout == ""
+    received = "cat /sys/class/net/eth0/statistics/rx_bytes"
+    before = int(loki.check_output(received))
     night = recovered()
+    came = int(loki.check_output(received)) - before
     assert data_of(night)["transferred_bytes"] >= 400 << 20
-    assert not loki.file(f"{mirror}.partial").exists and not loki.file(f"{mirror}.temporary").exists
+    assert came < (400 << 20) - kept // 2, f"{came} bytes came although {kept} were there"
+    assert loki.check_output(f"find {mirror}.partial {mirror}.temporary {mirror}.resume 2>/dev/null || :") == ""
     names = borg("list --short", f"data::tatchu-data-{night['run_id']}").stdout
     assert "partial" not in names and "temporary" not in names
     tatchu.check_output(f"rm {path}")
