@@ -66,8 +66,8 @@ molecule: venv ## the scenarios on real hosts
 	$(BIN)/molecule test --all --exclude 'long_*'
 
 guards: venv ## the scenario of the guards, and their table in docs/operate.md anew
-	$(BIN)/molecule converge -s guards
-	cd molecule/guards && $(BIN)/pytest -p no:cacheprovider --ignore=tests/test_table.py --connection=ansible \
+	$(BIN)/molecule converge -s long_guards
+	cd molecule/long_guards && $(BIN)/pytest -p no:cacheprovider --ignore=tests/test_table.py --connection=ansible \
 	  --ansible-inventory=$(CURDIR)/.lab/inventory tests
 	$(PYTHON) tests/guards_table.py
 

@@ -1,6 +1,6 @@
 # Copyright: (c) 2026, the labops.backup contributors
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""The table of guards in docs/operate.md, made from what the scenario molecule/guards saw: python3 guards_table.py.
+"""The table of guards in docs/operate.md, made from what molecule/long_guards saw: python3 guards_table.py.
 
 The scenario's last test compares; this program, run by `make guards`, writes.
 """

@@ -52,3 +52,10 @@ def test_no_message_breaks_its_line() -> None:
         if "\n" in re.sub(r"{{.*?}}", "", task["ansible.builtin.assert"].get("fail_msg", ""), flags=re.DOTALL)
     ]
     assert broken == []
+
+
+def test_nothing_writes_to_the_disk_before_the_pull_that_looks_at_it() -> None:
+    """The folder of a run came into being below the mount point of a disk that was not mounted."""
+    pin = list(tasks(yaml.safe_load((ROLES / "_seal_point/tasks/pin.yml").read_text())))
+    first = next(number for number, task in enumerate(pin) if "labops.backup.rsync_pull" in task)
+    assert [task["name"] for task in pin[:first] if "ansible.builtin.file" in task] == []
