@@ -76,8 +76,8 @@ test: lint unit molecule ## everything that CI runs
 test-all: test ## and what takes long: unit tests marked so, scenarios named long_*
 	PYTHONPATH=$(CURDIR)/.venv/collections $(BIN)/pytest -m long tests/unit
 	$(MAKE) lab
-	LABOPS_TESTS=long $(BIN)/molecule test -s nights --destroy never
-	$(BIN)/molecule test --scenario-name 'long_*' --destroy never
+	LABOPS_TESTS=long $(BIN)/molecule test -s restore --destroy never
+	LABOPS_TESTS='long or not long' $(BIN)/molecule test --scenario-name 'long_*' --destroy never
 	$(PLAYBOOK) tests/lab/destroy.yml
 
 docs: venv ## check the documentation of modules and roles, renew the generated pages

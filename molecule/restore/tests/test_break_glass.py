@@ -7,6 +7,7 @@ import re
 import pytest
 from conftest import PROJECT
 
+pytestmark = pytest.mark.long
 testinfra_hosts = ["ansible://tatchu"]
 PAGE = PROJECT / "docs/break-glass.md"
 SCHEMAS = ("lab_ephys", "lab_imaging", "lab_session", "lab_subject")

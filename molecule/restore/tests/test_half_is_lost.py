@@ -4,6 +4,7 @@
 
 import pytest
 
+pytestmark = pytest.mark.long
 testinfra_hosts = ["ansible://loki"]
 
 DAMAGE = r"""
@@ -13,7 +14,7 @@ files = sorted(
     os.path.join(folder, name)
     for folder, _folders, names in os.walk(root)
     for name in names
-    if os.path.getsize(os.path.join(folder, name)) and not os.path.islink(os.path.join(folder, name))
+    if not os.path.islink(os.path.join(folder, name)) and os.path.getsize(os.path.join(folder, name))
     and not name.startswith(".labops")
 )
 for number, path in enumerate(files):
