@@ -70,9 +70,12 @@ def restoration(
         scope = [_database(source)]
     if target:
         target = _target(target, source)
-    beside = bool(options.get("beside"))
-    if beside and not schemas:
-        raise _refused("restore_beside needs restore_schemas: which schemas are to be laid beside the live ones?")
+    if _flag("restore_beside", options.get("beside")):
+        raise _refused(
+            "restore_beside is not part of restore.yml, which replaces schemas",
+            "Lay schemas beside the live ones with the option beside of the module labops.backup.db_load; "
+            "docs/incident.md has the command",
+        )
     return {
         "stage": stage,
         "source": source["name"],
@@ -81,15 +84,14 @@ def restoration(
         "scope": scope,
         "paths": paths,
         "schemas": schemas,
-        "beside": beside,
         "target": target,
         "exact": _flag("restore_exact", options.get("exact")),
         "safety_copy": _flag("restore_safety_copy", options.get("safety_copy", True)),
         "confirm": confirm,
         "cause": cause,
         "incident": incident,
-        # What is laid beside the live data replaces nothing, so nobody has to be kept from writing.
-        "needs_fence": not target and not beside,
+        # What is laid elsewhere replaces nothing, so nobody has to be kept from writing.
+        "needs_fence": not target,
         "entry": dict(source),
         "journals": f"{_JOURNALS}/{source['name']}",
     }
@@ -489,8 +491,6 @@ def _seconds(size: int, is_database: bool, rates: t.Mapping[str, float]) -> floa
 
 
 def _replaces(wanted: t.Mapping[str, t.Any], dataset: t.Mapping[str, t.Any], is_database: bool) -> str:
-    if is_database and wanted["beside"]:
-        return f"{', '.join(wanted['schemas'])} beside the live schemas"
     if is_database:
         which = ", ".join(wanted["schemas"]) or "all schemas of the dump"
         return f"{which} replaced; tables that are not in the dump go; a dump of the old state is kept aside"

@@ -117,7 +117,7 @@ def planned(request: dict[str, t.Any], *losses: dict[str, t.Any], **changes: t.A
         ({"target": "restored"}, "all", "an absolute directory is meant"),
         ({"target": "/datajoint-data/old"}, "all", "overlaps with the dataset data in /datajoint-data"),
         ({"target": "/datajoint-db"}, "all", "overlaps with the dataset database"),
-        ({"beside": True}, "all", "restore_beside needs restore_schemas"),
+        ({"beside": "true", "schemas": "lab_ephys"}, "all", "restore_beside is not part of restore.yml"),
     ],
 )
 def test_what_cannot_be_meant_is_refused(options: dict[str, t.Any], stage: str, said: str) -> None:
@@ -140,7 +140,7 @@ def test_two_stages_at_once_are_refused() -> None:
 def test_what_replaces_nothing_needs_no_fence() -> None:
     assert wanted()["needs_fence"]
     assert not wanted(target="/srv/looked-at")["needs_fence"]
-    assert not wanted(schemas="lab_ephys", beside=True)["needs_fence"]
+    assert wanted(schemas="lab_ephys")["needs_fence"]
 
 
 def test_the_incident_is_the_one_that_holds() -> None:
