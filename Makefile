@@ -76,7 +76,6 @@ test: lint unit molecule ## everything that CI runs
 test-all: test ## and what takes long: unit tests marked so, scenarios named long_*
 	PYTHONPATH=$(CURDIR)/.venv/collections $(BIN)/pytest -m long tests/unit
 	$(MAKE) lab
-	LABOPS_TESTS=long $(BIN)/molecule test -s restore --destroy never
 	LABOPS_TESTS='long or not long' $(BIN)/molecule test --scenario-name 'long_*' --destroy never
 	$(PLAYBOOK) tests/lab/destroy.yml
 

@@ -2,13 +2,14 @@
 # SPDX-License-Identifier: GPL-3.0-or-later
 """docs/break-glass.md, block by block, on a copy of the repositories and with nothing but the escrow bundle."""
 
+import pathlib
 import re
 
 import pytest
-from conftest import PROJECT
 
 pytestmark = pytest.mark.long
 testinfra_hosts = ["ansible://tatchu"]
+PROJECT = pathlib.Path(__file__).resolve().parents[3]
 PAGE = PROJECT / "docs/break-glass.md"
 SCHEMAS = ("lab_ephys", "lab_imaging", "lab_session", "lab_subject")
 
