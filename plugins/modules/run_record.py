@@ -38,7 +38,7 @@ options:
   job:
     description: Which job runs.
     type: str
-    choices: [backup, dump]
+    choices: [backup, dump, verify, drill, readiness, restore]
     required: true
   state:
     description: V(running) when it begins, the others when it is over.
@@ -128,7 +128,7 @@ from ansible_collections.labops.backup.plugins.module_utils._module import run_m
 ARGUMENT_SPEC: dict[str, t.Any] = {
     "ledger_dir": {"type": "path", "required": True},
     "run_id": {"type": "str", "required": True},
-    "job": {"type": "str", "choices": ["backup", "dump"], "required": True},
+    "job": {"type": "str", "choices": list(_run.JOBS), "required": True},
     "state": {"type": "str", "choices": ["running", "success", "failure"], "required": True},
     "sources": {"type": "list", "elements": "str", "default": []},
     "release": {"type": "str", "default": ""},

@@ -24,8 +24,8 @@ options:
     description: Only runs of these jobs.
     type: list
     elements: str
-    choices: [backup, dump]
-    default: [backup, dump]
+    choices: [backup, dump, verify, drill, readiness, restore]
+    default: [backup, dump, verify, drill, readiness, restore]
   last:
     description: How many runs at most, at least 1.
     type: int
@@ -61,11 +61,12 @@ import typing as t
 from ansible.module_utils.basic import AnsibleModule
 from ansible_collections.labops.backup.plugins.module_utils._errors import BackupError
 from ansible_collections.labops.backup.plugins.module_utils._host import _ledger
+from ansible_collections.labops.backup.plugins.module_utils._model import _run
 from ansible_collections.labops.backup.plugins.module_utils._module import run_module
 
 ARGUMENT_SPEC: dict[str, t.Any] = {
     "ledger_dir": {"type": "path", "required": True},
-    "jobs": {"type": "list", "elements": "str", "choices": ["backup", "dump"], "default": ["backup", "dump"]},
+    "jobs": {"type": "list", "elements": "str", "choices": list(_run.JOBS), "default": list(_run.JOBS)},
     "last": {"type": "int", "default": 10},
 }
 

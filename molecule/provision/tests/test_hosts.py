@@ -13,6 +13,9 @@ SCRIPTS = {
         "backup_tatchu_data.sh",
         "borg_backup_on_loki.sh",
         "backup_and_notify_on_loki.sh",
+        "verify_and_notify_on_loki.sh",
+        "drill_and_notify_on_loki.sh",
+        "readiness_and_notify_on_loki.sh",
     ],
     "tatchu": ["backup_and_notify_on_tatchu.sh"],
 }
@@ -35,10 +38,12 @@ def test_scripts_explain_themselves_and_carry_no_address(host):
 
 def test_one_cron_file_a_job(host):
     listed = host.run("ls /etc/cron.d").stdout.split()
-    ours = [entry for entry in listed if entry.startswith("labops-backup")]
-    assert len(ours) == 1
-    text = host.file(f"/etc/cron.d/{ours[0]}").content_string
-    assert f"/usr/local/sbin/backup_and_notify_on_{name(host)}.sh" in text
+    ours = {entry.removeprefix("labops-backup-") for entry in listed if entry.startswith("labops-backup-")}
+    assert ours == ({"backup", "verify", "drill", "readiness"} if name(host) == "loki" else {"dump"})
+    for job in ours:
+        script = "backup" if job == "dump" else job
+        text = host.file(f"/etc/cron.d/labops-backup-{job}").content_string
+        assert text.endswith(f" root /usr/local/sbin/{script}_and_notify_on_{name(host)}.sh\n")
     assert host.service("cron").is_running and host.service("cron").is_enabled
 
 

@@ -13,7 +13,6 @@ from ansible_collections.labops.backup.plugins.module_utils._model._inventory im
 from ansible_collections.labops.backup.plugins.module_utils._model._job_inventory import job_scripts
 
 Document = t.Mapping[str, t.Any]
-_SCHEDULES = {"backup": "cron_backup_schedule", "dump": "cron_dump_schedule"}
 _SPECIAL = re.compile(r"([\\`*<>|\[\]])")
 
 
@@ -85,7 +84,7 @@ def assumptions(
             [
                 (
                     script["name"],
-                    of(host, _SCHEDULES[script["job"]]) or "no" if script["tells"] else "no",
+                    of(host, f"cron_{script['job']}_schedule") or "no" if script["tells"] else "no",
                     script["about"],
                 )
                 for script in scripts

@@ -29,6 +29,14 @@ _TEMPLATE = re.compile(r"\{[{%#]")
 # A secret shorter than this is compared with whole values only; as a part it would match by chance.
 _SHORTEST_PART = 6
 _INTERPRETER = "/usr/bin/python3"
+# The jobs of a server that prove what its nights made. Each has a playbook of its name.
+_PROOFS = {
+    "verify": "Goes on checking mirrors, repositories and archives where the run before stopped, for as long as it "
+    "may, and tells people what it found. Repairs nothing.",
+    "drill": "Restores one recovery point of each source for real into a scratch place, compares it, removes it "
+    "again, and tells people how it went.",
+    "readiness": "Goes through the list of what a restore needs, and tells people what of it is missing.",
+}
 
 
 def is_secret_name(variable: str) -> bool:
@@ -129,6 +137,8 @@ def job_scripts(plan: t.Sequence[t.Mapping[str, t.Any]], host: str) -> list[dict
                 overlaps=True,
             )
         )
+        for job, about in _PROOFS.items():
+            scripts.append(_script(f"{job}_and_notify_on_{here}.sh", job, f"{job}.yml", about, tells=True))
     if any(source["name"] == host and source["dump_directory"] is not None for source in sources):
         scripts.append(
             _script(

@@ -16,6 +16,8 @@ SUCCESS = "success"
 FAILURE = "failure"
 DIED = "died"
 FINISHED = (SUCCESS, FAILURE)
+# What the ledger has runs of.
+JOBS = ("backup", "dump", "verify", "drill", "readiness", "restore")
 
 _IDENTIFIER = re.compile(r"(\d{8}T\d{6}Z)-[0-9a-f]{6}", re.ASCII)
 _OUTCOME_KEYS = ("source", "ok")

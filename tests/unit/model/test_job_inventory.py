@@ -147,6 +147,9 @@ def test_scripts_of_a_server() -> None:
         "backup_tatchu_blobs.sh",
         "borg_backup_on_loki.sh",
         "backup_and_notify_on_loki.sh",
+        "verify_and_notify_on_loki.sh",
+        "drill_and_notify_on_loki.sh",
+        "readiness_and_notify_on_loki.sh",
     ]
     assert scripts["backup_tatchu_blobs.sh"]["variables"] == {
         "backup_stages": ["pull"],
@@ -155,7 +158,12 @@ def test_scripts_of_a_server() -> None:
     }
     assert scripts["borg_backup_on_loki.sh"]["variables"] == {"backup_stages": ["archive", "seal"]}
     assert scripts["backup_and_notify_on_loki.sh"]["variables"] == {}
-    assert [name for name, script in scripts.items() if script["tells"]] == ["backup_and_notify_on_loki.sh"]
+    assert [name for name, script in scripts.items() if script["tells"]] == list(scripts)[3:]
+    assert [script["job"] for script in scripts.values() if script["playbook"] != "backup.yml"] == [
+        "verify",
+        "drill",
+        "readiness",
+    ]
 
 
 def test_scripts_of_a_source() -> None:

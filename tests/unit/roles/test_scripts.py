@@ -67,6 +67,9 @@ def test_names_follow_the_documented_table() -> None:
         "backup_tatchu_2_lab_data.sh",
         "backup_tatchu_2_lab_database.sh",
         "borg_backup_on_loki.sh",
+        "drill_and_notify_on_loki.sh",
+        "readiness_and_notify_on_loki.sh",
+        "verify_and_notify_on_loki.sh",
     ]
 
 
@@ -96,7 +99,7 @@ class Machine:
         self.install("run-job", helpers / "run-job", "run-job.j2")
         self.install("tell", helpers / "tell", "tell.j2")
         self.script = root / "backup.sh"
-        (night,) = [script for script in _job_inventory.job_scripts(plan(), "loki") if script["tells"]]
+        (night,) = [script for script in _job_inventory.job_scripts(plan(), "loki") if script["job"] == "backup"]
         self.install("night", self.script, "script.sh.j2", item=night)
         (dump,) = [script for script in _job_inventory.job_scripts(plan(), "Tatchu-2.lab") if script["tells"]]
         self.dump = root / "dump.sh"
