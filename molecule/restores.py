@@ -1,0 +1,182 @@
+# Copyright: (c) 2026, the labops.backup contributors
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""What the tests of restores share; a conftest.py of a scenario takes all of it."""
+
+import json
+import pathlib
+import shlex
+import subprocess
+import time
+
+import pytest
+
+PROJECT = pathlib.Path(__file__).resolve().parents[1]
+DATASETS = {"blobs": "/datajoint-db/blobs", "data": "/datajoint-data"}
+
+
+@pytest.fixture(scope="session")
+def newest(loki):
+    """The newest recovery point, as its seal says."""
+
+    def read():
+        folder = "/var/lib/labops-backup/recovery_points/tatchu"
+        name = loki.check_output(f"ls {folder} | grep json | sort | tail -n 1")
+        return json.loads(loki.file(f"{folder}/{name}").content_string)
+
+    return read
+
+
+@pytest.fixture(scope="session")
+def night(loki, tatchu, newest):
+    """A dump and a night, with the worker going on; gives the sealed point."""
+
+    def run():
+        tatchu.check_output("systemctl start datajoint-worker")
+        tatchu.check_output("/usr/local/sbin/backup_and_notify_on_tatchu.sh")
+        loki.check_output("/usr/local/sbin/backup_and_notify_on_loki.sh")
+        point = newest()
+        assert point["state"] == "complete", point["problems"]
+        return point
+
+    return run
+
+
+@pytest.fixture(scope="session")
+def restore(playbook):
+    """restore.yml with variables, as an operator types it; gives the finished process."""
+
+    def run(*words, stage="", good=True, **variables):
+        given = {f"restore_{name}": value for name, value in variables.items()}
+        done = playbook("restore", *(["--tags", stage] if stage else []), "-e", json.dumps(given), *words)
+        said = done.stdout + done.stderr
+        assert "Traceback" not in said, said
+        assert (done.returncode == 0) is good, said
+        return said
+
+    return run
+
+
+@pytest.fixture(scope="session")
+def plan(restore, tmp_path_factory):
+    """The plan as JSON, and what was shown."""
+
+    def run(**variables):
+        path = tmp_path_factory.mktemp("plan") / "plan.json"
+        said = restore(plan_file=str(path), **variables)
+        return {**json.loads(path.read_text()), "said": said}
+
+    return run
+
+
+@pytest.fixture(scope="session")
+def recover(restore, plan):
+    """The whole way: fence, plan, confirm, release; gives the plan that was confirmed."""
+
+    def run(point, *, release=True, **variables):
+        restore(stage="fence")
+        offer = plan(point=point["point"], **variables)
+        assert not offer["moving"], offer["said"]
+        restore(point=point["point"], confirm=point["point"], **variables)
+        if release:
+            restore(stage="release")
+        return offer
+
+    return run
+
+
+@pytest.fixture(scope="session")
+def archived(point_archives, loki, extract, tree):
+    """What a point holds of a dataset, by plain borg and nothing of ours."""
+
+    def read(point, dataset):
+        return tree(loki, extract(dataset, point_archives(point)[dataset]))
+
+    return read
+
+
+@pytest.fixture(scope="session")
+def point_archives():
+    return lambda point: {one["name"]: one["archive"] for one in point["datasets"]}
+
+
+@pytest.fixture(scope="session")
+def assert_restored(tatchu, archived, tree, kept_by_borg):
+    """Everything that the point holds is on tatchu, equal in all that rsync carries; gives what is there beside it."""
+
+    def check(point, dataset, *, where=None):
+        wanted = archived(point, dataset)
+        found = kept_by_borg(tree(tatchu, where or DATASETS[dataset]))
+        aside = {path for path in found if path.startswith("./.labops-aside-")}
+        for path, entry in wanted.items():
+            there = found.get(path)
+            # A folder in which something new was made since has another time, and so it should.
+            if entry["kind"] == "dir" and there:
+                entry, there = ({**one, "mtime_ns": 0} for one in (entry, there))
+            assert there == entry, path
+        return set(found) - set(wanted) - aside
+
+    return check
+
+
+@pytest.fixture(scope="session")
+def database_rows(tatchu):
+    """Rows by table, counted by the engine itself."""
+
+    def count(pattern="lab\\_%"):
+        tables = tatchu.check_output(
+            "mariadb -NBe %s",
+            "SELECT CONCAT(table_schema, '.', table_name) FROM information_schema.tables"
+            f" WHERE table_type = 'BASE TABLE' AND table_schema LIKE '{pattern}'",
+        ).split("\n")
+        tables = [table for table in tables if table]
+        if not tables:
+            return {}
+        union = " UNION ALL ".join(
+            "SELECT '{0}.{1}', COUNT(*) FROM `{0}`.`{1}`".format(*table.split(".", 1)) for table in tables
+        )
+        lines = tatchu.check_output("mariadb -NBe %s", union).split("\n")
+        return {name: int(rows) for name, rows in (line.split("\t") for line in lines)}
+
+    return count
+
+
+@pytest.fixture(scope="session")
+def fetch_all():
+    """DataJoint's own client on tatchu fetches everything; rows by table."""
+
+    def run():
+        command = shlex.join(["/opt/lab-pipeline/venv/bin/python", "-"])
+        with open(PROJECT / "tests/lab/fetch_all.py", "rb") as text:
+            ssh = ["ssh", "-F", PROJECT / ".lab/ssh_config", "tatchu", command]
+            done = subprocess.run(ssh, stdin=text, capture_output=True, text=True)
+        assert done.returncode == 0, done.stderr
+        return json.loads(done.stdout.splitlines()[-1])
+
+    return run
+
+
+@pytest.fixture(scope="session")
+def worker_goes_on(tatchu, database_rows):
+    """The worker runs and enters and computes another session."""
+
+    def check():
+        assert tatchu.service("datajoint-worker").is_running
+        before = database_rows()["lab_session.session"]
+        for _attempt in range(60):
+            if database_rows()["lab_session.session"] > before:
+                return
+            time.sleep(1)
+        raise AssertionError(tatchu.run("journalctl -n 30 -u datajoint-worker").stdout)
+
+    return check
+
+
+@pytest.fixture(scope="session")
+def run_local():
+    """A shell line on the machine that runs the tests, in the checkout."""
+
+    def run(line):
+        done = subprocess.run(["bash", "-o", "pipefail", "-c", line], cwd=PROJECT, capture_output=True, text=True)
+        assert done.returncode == 0, done.stderr
+
+    return run
