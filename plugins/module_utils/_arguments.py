@@ -37,3 +37,14 @@ STEP: dict[str, t.Any] = {
     "lock_keep": {"type": "int", "default": 0},
     "run_id": {"type": "str"},
 }
+
+# plugins/doc_fragments/_facts.py
+FACTS: dict[str, t.Any] = {
+    "datasets": {
+        "type": "list",
+        "elements": "dict",
+        "default": [],
+        "options": {"name": {"type": "str", "required": True}, "path": {"type": "path", "required": True}},
+    },
+    "past": {"type": "dict", "default": {}},
+}

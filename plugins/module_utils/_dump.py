@@ -44,6 +44,7 @@ class Request:
     attempts: int
     retry_wait: float
     lock: str
+    past: t.Mapping[str, t.Sequence[str]]
 
 
 def request(options: t.Mapping[str, t.Any]) -> Request:
@@ -75,6 +76,7 @@ def request(options: t.Mapping[str, t.Any]) -> Request:
         attempts=max(1, options["attempts"]),
         retry_wait=options["retry_wait"],
         lock=options["lock"],
+        past=options["past"],
     )
 
 
@@ -280,10 +282,7 @@ def _fill(request: Request, source: _Source, partial: str, lock: int) -> dict[st
         _prove_accounts(os.path.join(partial, _dump_manifest.ACCOUNTS))
         file = os.path.join(partial, _dump_manifest.REFERENCES)
         referred = references.write(file, request.stores, request.datasets)
-    facts = _facts.gather(request.datasets, _now()) | {
-        "engine": source.server.engine,
-        "variables": source.server.variables,
-    }
+    facts = _facts.gather(request.datasets, _now(), request.past) | {"database": _database.capability(connection)}
     facts_file = os.path.join(partial, _dump_manifest.FACTS)
     _document.write(facts_file, facts)
     described = _dump_manifest.describe(reader, after)
@@ -294,6 +293,7 @@ def _fill(request: Request, source: _Source, partial: str, lock: int) -> dict[st
         "tool": {"name": reader.tool, "version": _database.tool_version()},
         "options": [*_database.DUMP_OPTIONS, *history.options],
         "history": [list(table) for table in history.tables] if history.options else [],
+        "definers": sorted(_database.definers(connection, source.schemas)),
         "accounts": [f"{user}@{host}" if host else user for user, host in _database.account_names(connection)],
         "variables": source.server.variables,
         "data_bytes": _database.data_bytes(connection, source.schemas),

@@ -40,6 +40,7 @@ notes:
 extends_documentation_fragment:
   - labops.backup._attributes
   - labops.backup._database
+  - labops.backup._facts
 attributes:
   check_mode:
     support: full
@@ -71,20 +72,6 @@ options:
         What cannot be found is a warning in the manifest and its references are unresolved.
     type: dict
     default: {}
-  datasets:
-    description: The protected trees of this host, to say in which dataset a referenced file lies.
-    type: list
-    elements: dict
-    default: []
-    suboptions:
-      name:
-        description: Name of the dataset.
-        type: str
-        required: true
-      path:
-        description: Its absolute path on this host.
-        type: path
-        required: true
   keep:
     description: How many finished dump sets stay. Older ones are removed after a new one is published. At least 2.
     type: int
@@ -171,22 +158,17 @@ import typing as t
 
 from ansible.module_utils.basic import AnsibleModule
 from ansible_collections.labops.backup.plugins.module_utils import _dump
-from ansible_collections.labops.backup.plugins.module_utils._arguments import DATABASE
+from ansible_collections.labops.backup.plugins.module_utils._arguments import DATABASE, FACTS
 from ansible_collections.labops.backup.plugins.module_utils._host import _hold
 from ansible_collections.labops.backup.plugins.module_utils._module import run_module
 
 ARGUMENT_SPEC: dict[str, t.Any] = {
     **DATABASE,
+    **FACTS,
     "directory": {"type": "path", "required": True},
     "schemas": {"type": "list", "elements": "str", "default": []},
     "exclude_schemas": {"type": "list", "elements": "str", "default": []},
     "datajoint_stores": {"type": "dict", "default": {}},
-    "datasets": {
-        "type": "list",
-        "elements": "dict",
-        "default": [],
-        "options": {"name": {"type": "str", "required": True}, "path": {"type": "path", "required": True}},
-    },
     "keep": {"type": "int", "default": 2},
     "attempts": {"type": "int", "default": 3},
     "retry_wait": {"type": "float", "default": 5},

@@ -83,6 +83,10 @@ _VARIABLES = (
 )
 
 
+# The first line of newer dumps, which a client that does not know it takes for a command.
+SANDBOX = b"/*M!999999\\- enable the sandbox mode */ \n"
+
+
 @dataclass(frozen=True)
 class Connection:
     """How to reach the local server.
@@ -478,6 +482,26 @@ def collations(connection: Connection) -> set[str]:
     questions = [f"SELECT JSON_ARRAY({column}) FROM information_schema.{table};" for table, column in columns]
     rows = query(connection, "\n".join(questions))
     return {str(name) for (name,) in rows if name is not None}
+
+
+def capability(connection: Connection) -> dict[str, t.Any]:
+    """What this server can take, for those who judge a dump against it elsewhere: see ``_compatibility.Target``."""
+    there, own = schemas(connection), server(connection)
+    folder = own.variables.get("datadir", "")
+    status = os.statvfs(folder) if os.path.isdir(folder) else None
+    return {
+        "engine": own.engine,
+        "version": own.version,
+        "variables": own.variables,
+        "collations": sorted(collations(connection)),
+        "schemas": there,
+        "accounts": sorted(f"{user}@{host}" if host else user for user, host in account_names(connection)),
+        "data_bytes": data_bytes(connection, there) if there else 0,
+        "free_bytes": status and status.f_bavail * status.f_frsize,
+        "total_bytes": status and status.f_blocks * status.f_frsize,
+        "client": tool_version(),
+        "sandbox": load(connection, SANDBOX).rc == 0,
+    }
 
 
 def load(connection: Connection, text: bytes | t.Iterator[bytes], *, pass_fds: t.Sequence[int] = ()) -> Loaded:

@@ -57,6 +57,10 @@ class Server:
         tables += [["tables", "lab_core", name] for name in made_meanwhile]
         views = [["views", schema.name, name] for schema in reader.schemas.values() for name in schema.views]
         answers: dict[str, list[list[t.Any]]] = {
+            "DEFINER, 'VIEW'": [["ann@%", "VIEW", "lab_core", "v"]],
+            "DEFINER, ": [],
+            "COLUMN_NAME LIKE '%COLLATION_NAME'": [["COLLATION_CHARACTER_SET_APPLICABILITY", "COLLATION_NAME"]],
+            "COLLATION_CHARACTER_SET_APPLICABILITY": [["utf8mb4_bin"], ["latin1_bin"]],
             "VERSION()": [["10.11.19-MariaDB"]],
             "GLOBAL_VARIABLES": [["socket", "/run/s"], ["version", "10.11.19-MariaDB"]],
             "SCHEMATA": [[name] for name in reversed(list(reader.schemas))],
@@ -118,7 +122,12 @@ def test_a_dump_set_is_published_and_proven(
     assert manifest["non_transactional"] == ["odd`name.mi"]
     assert manifest["references"]["files"] == 78
     assert len(manifest["foreign_keys"]) == 9
-    assert json.loads((folder / "source_facts.json").read_bytes())["variables"]["socket"] == "/run/s"
+    assert manifest["definers"] == ["ann@%"]
+    target = json.loads((folder / "source_facts.json").read_bytes())["database"]
+    assert (target["engine"], target["variables"]["socket"], target["sandbox"]) == ("mariadb", "/run/s", True)
+    assert target["collations"] == ["latin1_bin", "utf8mb4_bin"]
+    assert target["accounts"] == ["labrole", "root@localhost"]
+    assert (target["schemas"], target["data_bytes"]) == (["lab_core", "lab_imaging", "odd`name"], 328704)
     listed = run_module_main(db_dump_info, {"directory": options["directory"], "verify": "full"})
     (found,) = listed["dump_sets"]
     assert (found["id"], found["valid"], found["problems"]) == (result["dump_set"], True, [])
