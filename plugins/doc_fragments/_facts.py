@@ -13,8 +13,7 @@ class ModuleDocFragment:
 options:
   datasets:
     description:
-      - The protected trees of this host, to tell whether each is there, has room, and takes a file, which is tried. Also to
-        say in which of them a referenced file lies.
+      - The protected trees of this host, to tell whether each is there, has room, and takes a file, which is tried.
     type: list
     elements: dict
     default: []
