@@ -50,7 +50,7 @@ lint: venv ## every linter
 	git -c safe.directory=$(CURDIR) ls-files -z '*.sh' .ci/run | xargs -0 -r shellcheck
 
 unit: venv ## unit tests, under a minute
-	PYTHONPATH=$(CURDIR)/.venv/collections $(BIN)/pytest -m "not long" tests/unit
+	PYTHONPATH=$(CURDIR)/.venv/collections $(BIN)/pytest -n 2 --dist loadfile -m "not long" tests/unit
 
 lab: venv ## the hosts loki and tatchu, with a live DataJoint pipeline on tatchu
 	$(PLAYBOOK) tests/lab/create.yml
