@@ -41,7 +41,7 @@ def hold(path: str, purpose: str, *, run_id: str | None = None, keep: int = 0) -
         except OSError as error:
             if error.errno not in (errno.EAGAIN, errno.EACCES):
                 raise
-            holder = os.pread(descriptor, 4096, 0).decode("utf-8", "replace").strip() or "another process"
+            holder = _text(descriptor).strip() or "another process"
             raise BackupError(
                 f"{path} is held by {holder}",
                 untouched="Nothing was changed",
@@ -67,8 +67,31 @@ def hold_all(paths: t.Iterable[str | None], purpose: str) -> t.Iterator[list[int
         yield [held.enter_context(hold(path, purpose)) for path in paths if path is not None]
 
 
+def release(path: str, run_id: str, *, dry_run: bool = False) -> bool:
+    """Give up what is kept for this run, whose next step will not come; whether something was.
+
+    What another process holds, or is kept for another run, stays as it is.
+    """
+    with contextlib.ExitStack() as open_file:
+        try:
+            descriptor = os.open(path, os.O_RDWR | os.O_CLOEXEC)
+        except FileNotFoundError:
+            return False
+        open_file.callback(os.close, descriptor)
+        try:
+            fcntl.flock(descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        except BlockingIOError:
+            return False
+        kept = _KEPT.match(_text(descriptor))
+        if kept is None or kept[1] != run_id:
+            return False
+        if not dry_run:
+            _write(descriptor, f"given up by run {run_id}")
+        return True
+
+
 def _refuse_while_kept(path: str, descriptor: int, run_id: str | None) -> None:
-    kept = _KEPT.match(os.pread(descriptor, 4096, 0).decode("utf-8", "replace"))
+    kept = _KEPT.match(_text(descriptor))
     if kept is None or kept[1] == run_id:
         return
     left = int(kept[2]) - _now()
@@ -79,6 +102,10 @@ def _refuse_while_kept(path: str, descriptor: int, run_id: str | None) -> None:
             remedy=f"Wait for that run to end, then run again; if it has died, that is {left} s",
             kind=BUSY,
         )
+
+
+def _text(descriptor: int) -> str:
+    return os.pread(descriptor, 4096, 0).decode("utf-8", "replace")
 
 
 def _write(descriptor: int, text: str) -> None:
