@@ -21,7 +21,7 @@ export ANSIBLE_CONFIG := $(CURDIR)/ansible.cfg
 export ANSIBLE_COLLECTIONS_PATH := $(CURDIR)/.venv/collections
 export PATH := $(BIN):$(PATH)
 
-.PHONY: help packages venv lint unit lab site demo molecule guards test test-all docs pins clean
+.PHONY: help packages venv lint unit lab site demo molecule guards test test-all bench docs pins clean
 
 help: ## show what can be made
 	@grep -hE '^[a-z-]+:.*## ' $(MAKEFILE_LIST) | sed -E 's/^([a-z-]+):.*## /\1\t/' | expand -t 12
@@ -78,6 +78,9 @@ test-all: test ## and what takes long: unit tests marked so, scenarios named lon
 	$(MAKE) lab
 	LABOPS_TESTS='long or not long' $(BIN)/molecule test --scenario-name 'long_*' --destroy never
 	$(PLAYBOOK) tests/lab/destroy.yml
+
+bench: venv ## time whole nights on a provisioned lab against plain scripts and borgmatic; writes docs/performance.md
+	$(PYTHON) bench/nights.py
 
 docs: venv ## check the documentation of modules and roles, renew the generated pages
 	$(BIN)/ansible-doc -t module -l labops.backup
