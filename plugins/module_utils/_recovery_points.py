@@ -147,6 +147,28 @@ def read(points: _borg.Repository, cache_dir: str, *, refresh: bool, keep: bool)
     return Listing(_point.newest_first(listing.points), listing.unreadable, listing.warnings, _point.newest_first(lost))
 
 
+@dataclass(frozen=True)
+class Known:
+    """The points of a source as well as they can be told.
+
+    :param problem: why the repository could not be asked; the points are those of the cache then, without marks.
+    """
+
+    points: list[Document]
+    unreadable: list[dict[str, str]]
+    problem: str
+
+
+def known(points: _borg.Repository, cache_dir: str) -> Known:
+    """The points in the repository; when that cannot be asked, those in the cache."""
+    try:
+        listing = read(points, cache_dir, refresh=False, keep=False)
+    except BackupError as error:
+        remembered = [document for _point_id, document in _remembered(cache_dir)]
+        return Known(_point.newest_first(remembered), [], error.message)
+    return Known(listing.points, listing.unreadable, "")
+
+
 def select(listing: Listing, wanted: str) -> Document:
     """The point that is meant, see ``_point.select``.
 

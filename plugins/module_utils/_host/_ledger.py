@@ -18,6 +18,7 @@ from ansible_collections.labops.backup.plugins.module_utils._model import _run
 _BOOT_ID = "/proc/sys/kernel/random/boot_id"
 _PROCESSES = "/proc"
 _SUFFIX = ".json"
+_ASIDE = ".unreadable"
 
 
 def here() -> dict[str, str]:
@@ -145,6 +146,55 @@ def newest(
             run = _run.died(run, "the host has started anew since" if anew else "none of its processes is left")
         runs.append(run)
     return runs, unreadable
+
+
+@dataclass(frozen=True)
+class Pruned:
+    """What :func:`prune` does to the ledger.
+
+    :param removed: identifiers of the runs that go.
+    :param aside: C(path) and C(reason) of the documents that get another name, because nobody can understand them.
+    :param unreadable: the same of those that the system did not let be read; they stay as they are.
+    """
+
+    removed: list[str]
+    aside: list[dict[str, str]]
+    unreadable: list[dict[str, str]]
+
+
+def prune(folder: str, *, keep_runs: int, keep_bytes: int, dry: bool) -> Pruned:
+    """Keep the ledger within a number of runs and of bytes, the oldest go first; set aside what cannot be understood.
+
+    Never removed: a run that counts as running, the newest success of each job and source, and the newest run that
+    sealed a complete point of each source. The time of the last success must not go with the past.
+    """
+    runs: list[tuple[dict[str, t.Any], int]] = []
+    done = Pruned([], [], [])
+    for run_id in _identifiers(folder):
+        path = path_of(folder, run_id)
+        try:
+            run = load(folder, run_id)
+            if run is not None:
+                runs.append((run, os.stat(path).st_size))
+        except BackupError as error:
+            done.aside.append({"path": path + _ASIDE, "reason": error.message})
+            if not dry:
+                os.replace(path, path + _ASIDE)
+        except OSError as error:
+            done.unreadable.append({"path": path, "reason": str(error)})
+    for run_id in _run.superfluous(runs, keep_runs=keep_runs, keep_bytes=keep_bytes):
+        done.removed.append(run_id)
+        if not dry:
+            with contextlib.suppress(FileNotFoundError):
+                os.unlink(path_of(folder, run_id))
+    if not dry and (done.removed or done.aside):
+        _document.sync_folder(folder)
+    return done
+
+
+def set_aside(folder: str) -> t.Sequence[str]:
+    """The paths of documents that :func:`prune` ever set aside, until somebody removes them."""
+    return sorted(os.path.join(folder, name) for name in os.listdir(folder) if name.endswith(_SUFFIX + _ASIDE))
 
 
 def _left_running(folder: str, job: str, run_id: str) -> list[dict[str, t.Any]]:

@@ -121,6 +121,36 @@ def died(run: t.Mapping[str, t.Any], why: str) -> dict[str, t.Any]:
     return {**run, "state": DIED, "message": why}
 
 
+def superfluous(runs: t.Sequence[tuple[t.Mapping[str, t.Any], int]], *, keep_runs: int, keep_bytes: int) -> list[str]:
+    """The identifiers of the runs that a ledger of that size has no room for, oldest first.
+
+    :param runs: documents with their sizes, newest first.
+    """
+    kept: set[str] = set()
+    seen: set[tuple[str, ...]] = set()
+    for run, _size in runs:
+        facts: list[tuple[str, ...]] = []
+        if run["state"] == SUCCESS:
+            facts = [("success", run["job"], str(source)) for source in ["", *run["sources"]]]
+        facts += [
+            ("point", str(point.get("source")))
+            for point in run["points"]
+            if isinstance(point, dict) and point.get("state") == "complete"
+        ]
+        if run["state"] == RUNNING or any(fact not in seen for fact in facts):
+            kept.add(run["run_id"])
+        seen.update(facts)
+    count, size = len(runs), sum(size for _run, size in runs)
+    gone = []
+    for run, bytes_of_it in reversed(runs):
+        if count <= keep_runs and size <= keep_bytes:
+            break
+        if run["run_id"] not in kept:
+            gone.append(str(run["run_id"]))
+            count, size = count - 1, size - bytes_of_it
+    return gone
+
+
 def check(run: t.Mapping[str, t.Any], run_id: str) -> None:
     """Refuse a document that is not that of run ``run_id``.
 
