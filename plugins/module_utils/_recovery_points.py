@@ -159,10 +159,10 @@ class Known:
     problem: str
 
 
-def known(points: _borg.Repository, cache_dir: str) -> Known:
+def known(open_repository: OpenRepository, repository: str, cache_dir: str) -> Known:
     """The points in the repository; when that cannot be asked, those in the cache."""
     try:
-        listing = read(points, cache_dir, refresh=False, keep=False)
+        listing = read(open_repository(repository), cache_dir, refresh=False, keep=False)
     except BackupError as error:
         remembered = [document for _point_id, document in _remembered(cache_dir)]
         return Known(_point.newest_first(remembered), [], error.message)

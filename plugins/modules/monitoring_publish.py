@@ -140,10 +140,10 @@ ARGUMENT_SPEC: dict[str, t.Any] = {
 
 
 def _points(source: t.Mapping[str, t.Any]) -> _recovery_points.Known:
-    repository = _borg.Repository.of(
-        {"repository": source["points_repository"], "lock_wait": _LOCK_WAIT_SECONDS, **source["borg"]}
-    )
-    return _recovery_points.known(repository, source["points_cache"])
+    def opened(path: str) -> _borg.Repository:
+        return _borg.Repository.of({"repository": path, "lock_wait": _LOCK_WAIT_SECONDS, **source["borg"]})
+
+    return _recovery_points.known(opened, source["points_repository"], source["points_cache"])
 
 
 def _work(module: AnsibleModule) -> dict[str, t.Any]:

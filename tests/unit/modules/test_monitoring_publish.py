@@ -143,6 +143,15 @@ def test_a_repository_that_cannot_be_asked_leaves_the_points_of_the_cache(
     assert "there is no repository /borg/points" in pathlib.Path(server["report_file"]).read_text()
 
 
+def test_a_passphrase_that_is_gone_stops_nothing(
+    run_module_main: RunModule, server: dict[str, t.Any], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.undo()  # the real one
+    done = run_module_main(monitoring_publish, server)
+    assert len(done["problems"]) == 1 and "/passphrase does not exist" in done["problems"][0]
+    assert metrics(server)["points"][("tatchu", "complete")] == 1
+
+
 def test_one_of_the_two_that_fails_leaves_the_other(
     run_module_main: RunModule, server: dict[str, t.Any], monkeypatch: pytest.MonkeyPatch, tmp_path: pathlib.Path
 ) -> None:
