@@ -101,6 +101,16 @@ def program():
 
 
 @pytest.fixture(scope="session")
+def strike(program):
+    """Hit a process by its argument list as soon as it appears; gives its number."""
+
+    def hit(host, pattern, action, seconds=300):
+        return int(program(host, "strike.py", pattern, str(seconds), action).split()[0])
+
+    return hit
+
+
+@pytest.fixture(scope="session")
 def tree(program):
     """A folder of a host as tests/lab/tree.py describes it: path to entry."""
 
@@ -129,11 +139,11 @@ def kept_by_borg():
 
 
 @pytest.fixture(scope="session")
-def playbook():
-    """Run a playbook of the project against the lab as a person would; gives the finished process."""
+def begin_playbook():
+    """Start a playbook of the project against the lab as a person would; gives the process, a group of its own."""
 
-    def run(name, *words, inventory=PROJECT / ".lab/inventory"):
-        return subprocess.run(
+    def start(name, *words, inventory=PROJECT / ".lab/inventory"):
+        return subprocess.Popen(
             [PROJECT / ".venv/bin/ansible-playbook", "-i", inventory, f"playbooks/{name}.yml", *words],
             cwd=PROJECT,
             env={
@@ -142,8 +152,22 @@ def playbook():
                 "ANSIBLE_CONFIG": str(PROJECT / "ansible.cfg"),
             },
             stdin=subprocess.DEVNULL,
-            capture_output=True,
+            stdout=subprocess.PIPE,
+            stderr=subprocess.PIPE,
             text=True,
+            process_group=0,
         )
+
+    return start
+
+
+@pytest.fixture(scope="session")
+def playbook(begin_playbook):
+    """Run a playbook to its end; gives the finished process."""
+
+    def run(name, *words, **keywords):
+        process = begin_playbook(name, *words, **keywords)
+        stdout, stderr = process.communicate()
+        return subprocess.CompletedProcess(process.args, process.returncode, stdout, stderr)
 
     return run

@@ -42,6 +42,21 @@ def night(loki, tatchu, newest):
 
 
 @pytest.fixture(scope="session")
+def still_night(loki, tatchu, newest):
+    """A dump and a night of a lab in which nobody writes before somebody starts the worker; gives the sealed point."""
+
+    def run():
+        tatchu.check_output("systemctl stop datajoint-worker")
+        tatchu.check_output("/usr/local/sbin/backup_and_notify_on_tatchu.sh")
+        loki.check_output("/usr/local/sbin/backup_and_notify_on_loki.sh")
+        point = newest()
+        assert point["state"] == "complete", point["problems"]
+        return point
+
+    return run
+
+
+@pytest.fixture(scope="session")
 def restore(playbook):
     """restore.yml with variables, as an operator types it; gives the finished process."""
 
@@ -54,6 +69,29 @@ def restore(playbook):
         return said
 
     return run
+
+
+@pytest.fixture(scope="session")
+def begin(begin_playbook):
+    """restore.yml with variables, going on in the background; gives the process."""
+
+    def start(*words, **variables):
+        given = {f"restore_{name}": value for name, value in variables.items()}
+        return begin_playbook("restore", "-e", json.dumps(given), *words)
+
+    return start
+
+
+@pytest.fixture(scope="session")
+def journal(loki):
+    """The journal of an incident, or of the newest one."""
+
+    def read(incident=""):
+        folder = "/var/lib/labops-backup/journal/tatchu"
+        name = f"{incident}.json" if incident else loki.check_output(f"ls {folder} | grep json$ | sort | tail -n 1")
+        return json.loads(loki.file(f"{folder}/{name}").content_string)
+
+    return read
 
 
 @pytest.fixture(scope="session")
@@ -138,6 +176,27 @@ def database_rows(tatchu):
         return {name: int(rows) for name, rows in (line.split("\t") for line in lines)}
 
     return count
+
+
+@pytest.fixture(scope="session")
+def digests(tatchu):
+    """What each table of a schema holds, by the plain client and in no order; DataJoint's own notes left out."""
+
+    def read(schema):
+        names = tatchu.check_output(
+            "mariadb -NBe %s",
+            "SELECT table_name FROM information_schema.tables"
+            f" WHERE table_schema = '{schema}' AND table_type = 'BASE TABLE'",
+        ).split("\n")
+        lines = "".join(
+            f"mariadb -NB --default-character-set=binary -e 'SELECT * FROM `{schema}`.`{name}`' | sort | sha256sum\n"
+            for name in sorted(names)
+        )
+        sums = [line.split()[0] for line in tatchu.check_output("export LC_ALL=C\n" + lines).splitlines()]
+        found = dict(zip(sorted(names), sums, strict=True))
+        return {name: digest for name, digest in found.items() if name not in ("~log", "~jobs")}
+
+    return read
 
 
 @pytest.fixture(scope="session")

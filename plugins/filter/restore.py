@@ -19,5 +19,10 @@ class FilterModule:
             *(_restoration.restoration, _restoration.incident, _restoration.restore_datasets),
             *(_restoration.fence_state, _restoration.restore_plan, _restoration.restore_plan_lines),
             _incident_report.incident_report,
-            *(_restoration.restore_ready, _restoration.restore_sources, _restoration.scope_files),
+            *(
+                _restoration.restore_ready,
+                _restoration.restore_sources,
+                _restoration.restore_verdict,
+                _restoration.scope_files,
+            ),
         )

@@ -48,3 +48,10 @@ FACTS: dict[str, t.Any] = {
     },
     "past": {"type": "dict", "default": {}},
 }
+
+# plugins/doc_fragments/_operation.py
+OPERATION: dict[str, t.Any] = {
+    "operation": {"type": "path"},
+    "operation_begin": {"type": "bool", "default": True},
+    "operation_wait": {"type": "float", "default": 10.0},
+}

@@ -5,16 +5,23 @@
 
 from __future__ import annotations
 
+import hashlib
+import json
 import os
 import typing as t
 
 from ansible.module_utils.basic import AnsibleModule
 from ansible_collections.labops.backup.plugins.module_utils._errors import BackupError
+from ansible_collections.labops.backup.plugins.module_utils._host import _operation
+
+Work = t.Callable[[AnsibleModule], dict[str, t.Any]]
+# What does not tell one operation from another.
+_FOLLOWING = ("operation", "operation_begin", "operation_wait", "progress_file")
 
 
 def run_module(
     argument_spec: dict[str, t.Any],
-    work: t.Callable[[AnsibleModule], dict[str, t.Any]],
+    work: Work,
     *,
     supports_check_mode: bool = True,
     **keywords: t.Any,
@@ -26,17 +33,41 @@ def run_module(
     """
     os.umask(0o077)
     module = AnsibleModule(argument_spec=argument_spec, supports_check_mode=supports_check_mode, **keywords)
-    try:
-        result = work(module)
-    except BackupError as error:
-        module.fail_json(msg=error.message, **error.facts)
-    except OSError as error:
-        where = f" {error.filename!r}" if error.filename else ""
-        module.fail_json(
-            msg=f"{module._name}: the system refused{where}: {error.strerror or error}. Mend that and run again.",
-            errno=error.errno,
-        )
+    answer = _follow(module, work) if module.params.get("operation") and not module.check_mode else _ask(module, work)
+    if "failure" in answer:
+        module.fail_json(**answer["failure"])
+    result = answer.get("result", answer)
     result.setdefault("changed", False)
     for warning in result.pop("warnings", ()):
         module.warn(warning)
     module.exit_json(**result)
+
+
+def _ask(module: AnsibleModule, work: Work) -> dict[str, t.Any]:
+    """C(result) or C(failure)."""
+    try:
+        return {"result": work(module)}
+    except BackupError as error:
+        return {"failure": {"msg": error.message, **error.facts}}
+    except OSError as error:
+        where = f" {error.filename!r}" if error.filename else ""
+        what = f"{module._name}: the system refused{where}: {error.strerror or error}. Mend that and run again."
+        return {"failure": {"msg": what, "errno": error.errno}}
+
+
+def _follow(module: AnsibleModule, work: Work) -> dict[str, t.Any]:
+    """Begin an operation, or go on following it; C(result), C(failure) or C(unfinished)."""
+    options = module.params
+    path = options["operation"]
+    options["progress_file"] = path + _operation.PROGRESS
+    told = {name: value for name, value in options.items() if name not in _FOLLOWING}
+    identity = hashlib.sha256(json.dumps([module._name, told], sort_keys=True, default=str).encode()).hexdigest()
+    return _operation.attend(
+        path,
+        identity,
+        lambda: _ask(module, work),
+        begin=options["operation_begin"],
+        wait=options["operation_wait"],
+        locks=[options["lock"]] if options.get("lock") else [],
+        reuse=not module._name.endswith("_info"),
+    )

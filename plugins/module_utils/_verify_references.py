@@ -84,6 +84,7 @@ def verify(
     counts = dict.fromkeys(("checked", *_FINDINGS, "tracked_only"), 0)
     tracked_only = dict.fromkeys(_FINDINGS, 0)
     examples: list[dict[str, t.Any]] = []
+    by_dataset: dict[str, dict[str, int]] = {}
     with open(references_file, "rb") as stream:
         header = _document.decode(stream.readline(), references_file)
         counts["unresolved"] = int(header.get("unreadable", 0))
@@ -102,6 +103,9 @@ def verify(
             counts["tracked_only"] += not reference["used"]
             if finding is not None:
                 (counts if reference["used"] else tracked_only)[finding["finding"]] += 1
+                if reference["used"]:
+                    of = by_dataset.setdefault(str(reference.get("dataset") or ""), dict.fromkeys(_FINDINGS, 0))
+                    of[finding["finding"]] += 1
                 if reference["used"] and len(examples) < _EXAMPLES:
                     examples.append({**finding, **reference})
     changed |= _changed(roots)
@@ -110,6 +114,7 @@ def verify(
         "changed_mirrors": len(changed),
         "ok": not changed and not any(counts[finding] for finding in _FINDINGS),
         "examples": examples,
+        "by_dataset": by_dataset,
         "unused": tracked_only,
         "hashed": contents.hashed,
         "hashed_bytes": contents.hashed_bytes,

@@ -22,6 +22,7 @@ description:
 extends_documentation_fragment:
   - labops.backup._attributes
   - labops.backup._borg
+  - labops.backup._operation
 attributes:
   check_mode:
     support: full
@@ -161,7 +162,7 @@ import typing as t
 
 from ansible.module_utils.basic import AnsibleModule
 from ansible_collections.labops.backup.plugins.module_utils import _extract
-from ansible_collections.labops.backup.plugins.module_utils._arguments import BORG
+from ansible_collections.labops.backup.plugins.module_utils._arguments import BORG, OPERATION
 from ansible_collections.labops.backup.plugins.module_utils._module import run_module
 from ansible_collections.labops.backup.plugins.module_utils._tools import _borg
 
@@ -176,7 +177,7 @@ _OWN: dict[str, t.Any] = {
     "progress_file": {"type": "path"},
     "stall_seconds": {"type": "int", "default": 3600},
 }
-ARGUMENT_SPEC: dict[str, t.Any] = {**BORG, **_OWN}
+ARGUMENT_SPEC: dict[str, t.Any] = {**BORG, **OPERATION, **_OWN}
 
 
 def _work(module: AnsibleModule) -> dict[str, t.Any]:

@@ -21,7 +21,7 @@ description:
     all its files. A missing one was deleted in between, or the copy is not whole.
   - What is looked at are the mirrors. When another run has changed one since it was archived, the verdict would be
     about something else than the archive, and RV(ok) is false.
-extends_documentation_fragment: [labops.backup._attributes.INFO_MODULE]
+extends_documentation_fragment: [labops.backup._attributes.INFO_MODULE, labops.backup._operation]
 options:
   references_file:
     description: Path of C(references.jsonl).
@@ -143,6 +143,13 @@ unused:
     - C(missing), C(wrong_size), C(wrong_content), C(unresolved) and C(in_quarantine) among those. They are no failure.
   returned: success
   type: dict
+by_dataset:
+  description:
+    - RV(missing), RV(wrong_size), RV(wrong_content), RV(unresolved) and RV(in_quarantine) for each dataset that has any
+      of them, by its name; under the empty name those that lead to no dataset.
+  returned: success
+  type: dict
+  sample: {blobs: {missing: 3, wrong_size: 0, wrong_content: 0, unresolved: 0, in_quarantine: 0}}
 examples:
   description:
     - The first 20 references with their C(finding), of those that make C(ok) false; with C(quarantine_run), the run
@@ -156,9 +163,11 @@ import typing as t
 
 from ansible.module_utils.basic import AnsibleModule
 from ansible_collections.labops.backup.plugins.module_utils import _verify_references
+from ansible_collections.labops.backup.plugins.module_utils._arguments import OPERATION
 from ansible_collections.labops.backup.plugins.module_utils._module import run_module
 
 ARGUMENT_SPEC: dict[str, t.Any] = {
+    **OPERATION,
     "references_file": {"type": "path", "required": True},
     "roots": {"type": "dict", "required": True},
     "depth": {"type": "str", "choices": ["size", "content"], "default": "size"},

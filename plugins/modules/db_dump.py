@@ -41,6 +41,7 @@ extends_documentation_fragment:
   - labops.backup._attributes
   - labops.backup._database
   - labops.backup._facts
+  - labops.backup._operation
 attributes:
   check_mode:
     support: full
@@ -158,13 +159,14 @@ import typing as t
 
 from ansible.module_utils.basic import AnsibleModule
 from ansible_collections.labops.backup.plugins.module_utils import _dump
-from ansible_collections.labops.backup.plugins.module_utils._arguments import DATABASE, FACTS
+from ansible_collections.labops.backup.plugins.module_utils._arguments import DATABASE, FACTS, OPERATION
 from ansible_collections.labops.backup.plugins.module_utils._host import _hold
 from ansible_collections.labops.backup.plugins.module_utils._module import run_module
 
 ARGUMENT_SPEC: dict[str, t.Any] = {
     **DATABASE,
     **FACTS,
+    **OPERATION,
     "directory": {"type": "path", "required": True},
     "schemas": {"type": "list", "elements": "str", "default": []},
     "exclude_schemas": {"type": "list", "elements": "str", "default": []},

@@ -39,6 +39,7 @@ notes:
 extends_documentation_fragment:
   - labops.backup._attributes
   - labops.backup._database
+  - labops.backup._operation
 attributes:
   check_mode:
     support: full
@@ -208,11 +209,12 @@ import typing as t
 
 from ansible.module_utils.basic import AnsibleModule
 from ansible_collections.labops.backup.plugins.module_utils import _load
-from ansible_collections.labops.backup.plugins.module_utils._arguments import DATABASE
+from ansible_collections.labops.backup.plugins.module_utils._arguments import DATABASE, OPERATION
 from ansible_collections.labops.backup.plugins.module_utils._module import run_module
 
 ARGUMENT_SPEC: dict[str, t.Any] = {
     **DATABASE,
+    **OPERATION,
     "state": {"type": "str", "choices": ["loaded", "released"], "default": "loaded"},
     "directory": {"type": "path"},
     "schemas": {"type": "list", "elements": "str", "default": []},

@@ -28,6 +28,7 @@ notes:
 extends_documentation_fragment:
   - labops.backup._attributes.INFO_MODULE
   - labops.backup._database
+  - labops.backup._operation
 options:
   directory:
     description: Folder of the dump set. Only C(manifest.json) and C(accounts.sql) are read.
@@ -134,11 +135,12 @@ import typing as t
 
 from ansible.module_utils.basic import AnsibleModule
 from ansible_collections.labops.backup.plugins.module_utils import _verify_database
-from ansible_collections.labops.backup.plugins.module_utils._arguments import DATABASE
+from ansible_collections.labops.backup.plugins.module_utils._arguments import DATABASE, OPERATION
 from ansible_collections.labops.backup.plugins.module_utils._module import run_module
 
 ARGUMENT_SPEC: dict[str, t.Any] = {
     **DATABASE,
+    **OPERATION,
     "directory": {"type": "path"},
     "manifest": {"type": "path"},
     "schemas": {"type": "list", "elements": "str", "default": []},

@@ -22,7 +22,7 @@ description:
     not answer has lost everything; that, too, is a result.
   - What lies below C(.labops-aside-*) at the root of a tree was put there by a restore and never counts. Sockets never
     count, no archive has them.
-extends_documentation_fragment: [labops.backup._attributes.INFO_MODULE]
+extends_documentation_fragment: [labops.backup._attributes.INFO_MODULE, labops.backup._operation]
 attributes:
   check_mode:
     details: Writes no lists and no progress then, and nothing else ever.
@@ -284,10 +284,12 @@ import typing as t
 
 from ansible.module_utils.basic import AnsibleModule
 from ansible_collections.labops.backup.plugins.module_utils import _arguments, _loss_scope
+from ansible_collections.labops.backup.plugins.module_utils._arguments import OPERATION
 from ansible_collections.labops.backup.plugins.module_utils._module import run_module
 from ansible_collections.labops.backup.plugins.module_utils._tools import _database
 
 ARGUMENT_SPEC: dict[str, t.Any] = {
+    **OPERATION,
     "files": {
         "type": "list",
         "elements": "dict",

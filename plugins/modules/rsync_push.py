@@ -17,7 +17,7 @@ description:
   - Nothing is ever deleted at the destination, and what is not listed stays as it is. A file that is replaced is
     written beside the old one and takes its place when it is whole.
   - When the line is cut, it is tried again; what has arrived by then is not sent again with O(compare=size_and_time).
-extends_documentation_fragment: [labops.backup._attributes]
+extends_documentation_fragment: [labops.backup._attributes, labops.backup._operation]
 attributes:
   check_mode:
     support: full
@@ -202,11 +202,13 @@ import typing as t
 
 from ansible.module_utils.basic import AnsibleModule
 from ansible_collections.labops.backup.plugins.module_utils import _push
+from ansible_collections.labops.backup.plugins.module_utils._arguments import OPERATION
 from ansible_collections.labops.backup.plugins.module_utils._model import _aside
 from ansible_collections.labops.backup.plugins.module_utils._module import run_module
 from ansible_collections.labops.backup.plugins.module_utils._tools import _rsync
 
 ARGUMENT_SPEC: dict[str, t.Any] = {
+    **OPERATION,
     "source": {"type": "path", "required": True},
     "destination": {"type": "str", "required": True},
     "files_from": {"type": "path"},

@@ -60,16 +60,6 @@ def start():
 
 
 @pytest.fixture(scope="session")
-def strike(program):
-    """Hit a process by its argument list as soon as it appears; gives its number."""
-
-    def hit(host, pattern, action, seconds=300):
-        return int(program(host, "strike.py", pattern, str(seconds), action).split()[0])
-
-    return hit
-
-
-@pytest.fixture(scope="session")
 def last(ledger, loki):
     """The newest run of the job backup, or the last few."""
 

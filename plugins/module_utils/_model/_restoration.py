@@ -23,6 +23,8 @@ ASIDE = ".labops-aside-"
 CLASSES = ("missing", "damaged", "metadata", "newer")
 ASSUMED_RATES = {"extract": 40e6, "push": 60e6, "load": 10e6, "check": 150e6}
 _JOURNALS = "/var/lib/labops-backup/journal"
+# What was begun on a host, by name, until it restarts.
+_OPERATIONS = "/run/labops-backup/operations"
 _EXAMPLES = 5
 
 Document = dict[str, t.Any]
@@ -68,14 +70,21 @@ def restoration(
         raise _refused(f"restore_schemas was given, but {source['name']} has no dataset of kind database")
     if schemas:
         scope = [_database(source)]
+    beside = _beside(options.get("beside"), schemas)
+    tables = _words(options.get("tables") or [])
+    if beside:
+        schemas, scope = sorted(beside), [_database(source)]
+    if beside and (target or paths or not _database(source)):
+        raise _refused(
+            "restore_beside lays schemas beside the live ones; it goes with no paths, no target, and a database"
+        )
+    if tables and not beside:
+        raise _refused(
+            "restore_tables was given without restore_beside: a schema is replaced as a whole",
+            "Lay the tables beside the live ones with restore_beside=true, and copy from there what is needed",
+        )
     if target:
         target = _target(target, source)
-    if _flag("restore_beside", options.get("beside")):
-        raise _refused(
-            "restore_beside is not part of restore.yml, which replaces schemas",
-            "Lay schemas beside the live ones with the option beside of the module labops.backup.db_load; "
-            "docs/incident.md has the command",
-        )
     return {
         "stage": stage,
         "source": source["name"],
@@ -84,14 +93,17 @@ def restoration(
         "scope": scope,
         "paths": paths,
         "schemas": schemas,
+        "beside": beside,
+        "tables": tables,
         "target": target,
         "exact": _flag("restore_exact", options.get("exact")),
         "safety_copy": _flag("restore_safety_copy", options.get("safety_copy", True)),
+        "staging": _staging(str(options.get("staging") or "")),
         "confirm": confirm,
         "cause": cause,
         "incident": incident,
         # What is laid elsewhere replaces nothing, so nobody has to be kept from writing.
-        "needs_fence": not target,
+        "needs_fence": not target and not beside,
         "entry": dict(source),
         "journals": f"{_JOURNALS}/{source['name']}",
     }
@@ -133,7 +145,8 @@ def incident(wanted: t.Mapping[str, t.Any], asked: t.Sequence[t.Mapping[str, t.A
         "held_on": sorted(there),
         "silent": silent,
         "journal": f"{wanted['journals']}/{name}.json",
-        "work": f"{wanted['entry']['staging']}/restore/{name}",
+        "work": f"{wanted['staging'] or wanted['entry']['staging'] + '/restore'}/{name}",
+        "operations": f"{_OPERATIONS}/{name}",
         "aside": ASIDE + name,
     }
 
@@ -159,7 +172,7 @@ def restore_datasets(wanted: t.Mapping[str, t.Any], point: t.Mapping[str, t.Any]
     found = []
     for dataset in entry["datasets"]:
         name = dataset["name"]
-        if name not in sealed or (wanted["target"] and name not in chosen):
+        if name not in sealed or (not wanted["needs_fence"] and name not in chosen):
             continue
         there = sealed[name]
         destination = posixpath.join(wanted["target"], name) if wanted["target"] else dataset["path"]
@@ -259,11 +272,12 @@ def restore_plan(
     for dataset in datasets:
         name = dataset["name"]
         is_database = dataset["kind"] == "database" and not wanted["target"]
+        replaces = is_database and not wanted["beside"]
         loss = database if is_database else found.get(name, {})
         state = str(loss.get("state", "unknown" if dataset["chosen"] else "-"))
         named = name in wanted["scope"]
         taken = named or (AUTO in wanted["scope"] and state in (DAMAGED, LOST) and not is_database)
-        if is_database and not named and state != INTACT:
+        if replaces and not named and state != INTACT:
             notes.append(
                 f"{name} is {state} and is not part of this restore. Name it if it is to be replaced: "
                 f"restore_scope=auto,{name}"
@@ -376,6 +390,31 @@ def restore_ready(wanted: t.Mapping[str, t.Any], plan: t.Mapping[str, t.Any], fe
     return "; ".join(reasons)
 
 
+def restore_verdict(
+    wanted: t.Mapping[str, t.Any],
+    order: t.Sequence[str],
+    database: t.Mapping[str, t.Any],
+    references: t.Mapping[str, t.Any],
+) -> Document:
+    """What stands against the release, and what was found outside of what was to be restored.
+
+    :param order: the datasets that were restored.
+    :param database: of ``db_verify_info``; empty when the database was not restored.
+    :param references: of ``datajoint_verify_info``; empty for a source without a database.
+    """
+    problems = [str(problem) for problem in database.get("problems", ())]
+    remaining = []
+    for dataset, counts in sorted((references.get("by_dataset") or {}).items()):
+        told = ", ".join(f"{number} {finding.replace('_', ' ')}" for finding, number in counts.items() if number)
+        text = f"files in {dataset or 'no dataset'} that the database refers to: {told}"
+        # Of single paths each was compared with the point by itself.
+        judged = AUTO in wanted["scope"] or dataset in order
+        (problems if judged and not wanted["paths"] else remaining).append(text)
+    if references.get("changed_mirrors"):
+        problems.append("somebody changed the files while they were checked")
+    return {"problems": problems, "remaining": remaining}
+
+
 def fence_state(
     wanted: t.Mapping[str, t.Any],
     writers: t.Mapping[str, t.Any],
@@ -445,6 +484,32 @@ def _flag(name: str, value: object) -> bool:
     return text in ("true", "yes", "1")
 
 
+def _beside(value: object, schemas: t.Sequence[str]) -> dict[str, str]:
+    """The new name of each schema that is to lie beside the live one; nothing when that is not asked for.
+
+    :param value: true for names that end in C(_restored), or the names: a mapping, or C(schema:name) with commas.
+    """
+    if isinstance(value, t.Mapping):
+        named = {str(schema): str(name) for schema, name in value.items()}
+    elif isinstance(value, str) and ":" in value:
+        pairs = [word.partition(":") for word in _words(value)]
+        named = {schema.strip(): name.strip() for schema, _colon, name in pairs}
+    elif _flag("restore_beside", value):
+        if not schemas:
+            raise _refused(
+                "restore_beside says that schemas are to lie beside the live ones, but not which",
+                "Name them with restore_schemas",
+            )
+        named = {schema: f"{schema}_restored" for schema in schemas}
+    else:
+        return {}
+    bad = sorted(schema for schema, name in named.items() if not name or name == schema)
+    left_out = sorted(set(schemas) - set(named))
+    if bad or left_out:
+        raise _refused(f"restore_beside gives no new name for {', '.join(bad or left_out)}")
+    return named
+
+
 def _path(text: str, names: t.Sequence[str]) -> dict[str, str]:
     dataset, _slash, path = text.strip("/").partition("/")
     if dataset not in names or not path or ".." in path.split("/"):
@@ -453,6 +518,13 @@ def _path(text: str, names: t.Sequence[str]) -> dict[str, str]:
             f"as in {names[-1]}/2024/a.tif"
         )
     return {"dataset": dataset, "path": path}
+
+
+def _staging(folder: str) -> str:
+    plain = posixpath.normpath(folder) if folder else ""
+    if plain in ("/", ".") or (plain and not plain.startswith("/")):
+        raise _refused(f"restore_staging is {folder!r}; an absolute folder of the server is meant")
+    return plain
 
 
 def _target(target: str, source: t.Mapping[str, t.Any]) -> str:
@@ -491,6 +563,8 @@ def _seconds(size: int, is_database: bool, rates: t.Mapping[str, float]) -> floa
 
 
 def _replaces(wanted: t.Mapping[str, t.Any], dataset: t.Mapping[str, t.Any], is_database: bool) -> str:
+    if wanted["beside"]:
+        return "beside the live ones: " + ", ".join(f"{old} as {new}" for old, new in sorted(wanted["beside"].items()))
     if is_database:
         which = ", ".join(wanted["schemas"]) or "all schemas of the dump"
         return f"{which} replaced; tables that are not in the dump go; a dump of the old state is kept aside"

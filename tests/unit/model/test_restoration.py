@@ -117,7 +117,13 @@ def planned(request: dict[str, t.Any], *losses: dict[str, t.Any], **changes: t.A
         ({"target": "restored"}, "all", "an absolute directory is meant"),
         ({"target": "/datajoint-data/old"}, "all", "overlaps with the dataset data in /datajoint-data"),
         ({"target": "/datajoint-db"}, "all", "overlaps with the dataset database"),
-        ({"beside": "true", "schemas": "lab_ephys"}, "all", "restore_beside is not part of restore.yml"),
+        ({"beside": "true"}, "all", "Name them with restore_schemas"),
+        ({"beside": "lab_ephys:lab_ephys"}, "all", "gives no new name for lab_ephys"),
+        ({"beside": "lab_ephys:old", "schemas": "lab_ephys,lab_x"}, "all", "gives no new name for lab_x"),
+        ({"beside": "lab_ephys:old", "target": "/srv/x"}, "all", "goes with no paths, no target"),
+        ({"beside": "lab_ephys:old", "paths": "data/a"}, "all", "goes with no paths, no target"),
+        ({"tables": "lab_ephys.unit", "schemas": "lab_ephys"}, "all", "a schema is replaced as a whole"),
+        ({"staging": "tmp"}, "all", "restore_staging is 'tmp'"),
     ],
 )
 def test_what_cannot_be_meant_is_refused(options: dict[str, t.Any], stage: str, said: str) -> None:
@@ -141,6 +147,58 @@ def test_what_replaces_nothing_needs_no_fence() -> None:
     assert wanted()["needs_fence"]
     assert not wanted(target="/srv/looked-at")["needs_fence"]
     assert wanted(schemas="lab_ephys")["needs_fence"]
+
+
+@pytest.mark.parametrize(
+    ("options", "names"),
+    [
+        (
+            {"beside": "true", "schemas": "lab_ephys,lab_x"},
+            {"lab_ephys": "lab_ephys_restored", "lab_x": "lab_x_restored"},
+        ),
+        ({"beside": "lab_ephys:of_monday, lab_x:x"}, {"lab_ephys": "of_monday", "lab_x": "x"}),
+        ({"beside": {"lab_ephys": "of_monday"}}, {"lab_ephys": "of_monday"}),
+        ({"beside": "false", "schemas": "lab_ephys"}, {}),
+    ],
+)
+def test_schemas_beside_the_live_ones_get_names(options: dict[str, t.Any], names: dict[str, str]) -> None:
+    request = wanted(**options)
+    assert request["beside"] == names
+    assert request["needs_fence"] is not bool(names)
+    assert request["scope"] == ["database"]
+
+
+def test_a_schema_beside_replaces_nothing_and_only_the_dump_is_needed() -> None:
+    request = settled(beside="lab_ephys:of_monday", tables="lab_ephys.unit")
+    plan = planned(request)
+    assert [step["dataset"] for step in plan["steps"]] == ["database"]
+    assert plan["order"] == ["database"] and not plan["moving"] and not plan["notes"]
+    assert plan["steps"][0]["replaces"] == "beside the live ones: lab_ephys as of_monday"
+
+
+MISSING = "files in blobs that the database refers to: 3 missing"
+
+
+@pytest.mark.parametrize(
+    ("options", "order", "stands"),
+    [
+        ({}, ["blobs"], True),
+        ({"scope": "blobs"}, ["blobs"], True),
+        ({"scope": "data"}, ["data"], False),
+        ({"paths": "blobs/a"}, ["blobs"], False),
+    ],
+)
+def test_only_what_was_to_be_restored_stands_against_the_release(
+    options: dict[str, t.Any], order: list[str], stands: bool
+) -> None:
+    found = {"by_dataset": {"blobs": {"missing": 3, "wrong_size": 0}}, "changed_mirrors": 0}
+    verdict = _restoration.restore_verdict(settled(**options), order, {"problems": ["a table differs"]}, found)
+    assert verdict["problems"] == ["a table differs", *([MISSING] if stands else [])]
+    assert verdict["remaining"] == ([] if stands else [MISSING])
+
+
+def test_without_findings_nothing_stands_against_the_release() -> None:
+    assert _restoration.restore_verdict(settled(), ["data"], {}, {}) == {"problems": [], "remaining": []}
 
 
 def test_the_incident_is_the_one_that_holds() -> None:
