@@ -6,7 +6,7 @@ from __future__ import annotations
 
 import typing as t
 
-from ansible_collections.labops.backup.plugins.module_utils._model import _incident_report, _restoration
+from ansible_collections.labops.backup.plugins.module_utils._model import _incident_report, _replacement, _restoration
 from ansible_collections.labops.backup.plugins.plugin_utils._filters import filters
 
 
@@ -19,6 +19,8 @@ class FilterModule:
             *(_restoration.restoration, _restoration.incident, _restoration.restore_datasets),
             *(_restoration.fence_state, _restoration.restore_plan, _restoration.restore_plan_lines),
             _incident_report.incident_report,
+            _replacement.names,
+            _replacement.replacement,
             *(
                 _restoration.restore_ready,
                 _restoration.restore_sources,

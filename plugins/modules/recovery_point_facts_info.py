@@ -11,8 +11,8 @@ short_description: Tell what a source said about itself when a recovery point wa
 version_added: "0.1.0"
 author: labops.backup contributors (@labops)
 description:
-  - Reads C(source_facts.json) of the dump set of a recovery point, from the mirror when it is still there, otherwise out
-    of the archive. Its SHA-256 has to be the sealed one.
+  - Reads C(source_facts.json) of the dump set of a recovery point, from the mirror when it is still there, otherwise
+    out of the archive. Its SHA-256 has to be the sealed one.
   - With that, new hardware can be made as the lost host was.
 extends_documentation_fragment: [labops.backup._attributes.INFO_MODULE, labops.backup._borg]
 options:

@@ -85,6 +85,8 @@ def gather(
         "mounts": _mounts(),
         "users": {entry.pw_name: [entry.pw_uid, entry.pw_gid] for entry in sorted(pwd.getpwall())},
         "groups": {entry.gr_name: entry.gr_gid for entry in sorted(grp.getgrall())},
+        "logins": {entry.pw_name: {"home": entry.pw_dir, "shell": entry.pw_shell} for entry in sorted(pwd.getpwall())},
+        "members": {entry.gr_name: sorted(entry.gr_mem) for entry in sorted(grp.getgrall()) if entry.gr_mem},
         "units": _enabled_units(),
         "crontabs": _hashes(_CRON),
         "deployed": deployed(),

@@ -127,3 +127,9 @@ def _matters(point: str, datasets: t.Sequence[str]) -> bool:
     return point != "/" and any(
         posixpath.commonpath([point, dataset]) in (point.rstrip("/"), dataset) for dataset in datasets
     )
+
+
+def names(lines: t.Sequence[str]) -> dict[str, list[str]]:
+    """What C(getent passwd) or C(getent group) prints, by the name."""
+    rows = [line.split(":") for line in lines if ":" in line]
+    return {row[0]: row[1:] for row in rows}
