@@ -403,7 +403,7 @@ def restore_verdict(
     :param references: of ``datajoint_verify_info``; empty for a source without a database.
     """
     problems = [str(problem) for problem in database.get("problems", ())]
-    remaining = []
+    remaining: list[str] = []
     for dataset, counts in sorted((references.get("by_dataset") or {}).items()):
         told = ", ".join(f"{number} {finding.replace('_', ' ')}" for finding, number in counts.items() if number)
         text = f"files in {dataset or 'no dataset'} that the database refers to: {told}"
