@@ -81,6 +81,14 @@ LAYERS: dict[str, tuple[tuple[str, ...], tuple[str, ...]]] = {
         ("ansible.module_utils",),
     ),
     "module_utils/_arguments.py": ((), ()),
+    # Goes through seals and takes archives out again, as those two do.
+    "module_utils/_check.py": (
+        (
+            *("module_utils/_tools", "module_utils/_host", "module_utils/_model", "module_utils/_errors"),
+            *("module_utils/_extract", "module_utils/_recovery_points"),
+        ),
+        (),
+    ),
     "module_utils/": (
         ("module_utils/_tools", "module_utils/_host", "module_utils/_model", "module_utils/_errors"),
         (),

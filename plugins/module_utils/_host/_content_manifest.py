@@ -29,11 +29,15 @@ class Reader:
 
     :param sha256: of the whole file.
     :param totals: what the trailer counts.
+    :param generation: of the mirror, 0 without a stream.
     """
 
-    def __init__(self, stream: t.BinaryIO | None, sha256: str, totals: t.Mapping[str, int]) -> None:
+    def __init__(
+        self, stream: t.BinaryIO | None, sha256: str, totals: t.Mapping[str, int], generation: int = 0
+    ) -> None:
         self.sha256 = sha256
         self.totals = totals
+        self.generation = generation
         self._stream = stream
         self._start = stream.tell() if stream is not None else 0
 
@@ -60,7 +64,7 @@ def opened(path: str) -> t.Iterator[Reader]:
         header = _document.decode(stream.readline(), path)
         if header.get("format") != _FORMAT or type(header.get("generation")) is not int:
             raise BackupError(f"{path} is no content manifest")
-        yield Reader(stream, digest, totals)
+        yield Reader(stream, digest, totals, header["generation"])
 
 
 @contextlib.contextmanager

@@ -201,6 +201,12 @@ def _source(
         "retention": _rules(name, {rule: of(name, f"backup_{rule}") for rule in _retention.RULES}),
         "retention_journal": f"{_STATE}/retention/{name}.json",
         "ledger": f"{_STATE}/ledger",
+        "checks": {
+            "evidence": f"{_STATE}/checks/{name}.json",
+            "lock": f"{_LOCKS}/{name}.check.lock",
+            "scratch": f"{root}/staging/.check/{name}",
+        },
+        "drills": {"evidence": f"{_STATE}/drills/{name}.json", "scratch": f"{root}/staging/.drill/{name}"},
         "staging": f"{root}/staging/{name}",
         "hold": f"{_STATE}/hold/{name}.json",
         "incident": {  # on the source itself

@@ -12,7 +12,7 @@ from __future__ import annotations
 import typing as t
 
 from ansible_collections.labops.backup.plugins.module_utils._errors import BackupError
-from ansible_collections.labops.backup.plugins.module_utils._model import _guard, _run, _text
+from ansible_collections.labops.backup.plugins.module_utils._model import _checks, _guard, _run, _text
 from ansible_collections.labops.backup.plugins.module_utils._model._inventory import Host
 
 Document = dict[str, t.Any]
@@ -226,17 +226,23 @@ def retention_failure(step: str, result: t.Mapping[str, t.Any]) -> Document:
     return {"problem": f"{step}: {'; '.join(messages)}"}
 
 
-def retention_stop(hosts: t.Mapping[str, Host], source: Document) -> list[str]:
+def retention_stop(hosts: t.Mapping[str, Host], source: Document, read: t.Mapping[str, t.Any]) -> list[str]:
     """Why nothing of this source may be removed in this run; empty when something may.
 
     A dataset whose outcome says ``stop_retention`` stops it, also when all else is well: its content was not as it
-    must be, and older archives may be the only good ones.
+    must be, and older archives may be the only good ones. So does what a check has found.
+
+    :param read: the result of C(slurp) of the evidence of its checks.
     """
     point = hosts[source["night"]].get("backup_point") or {}
     reasons = [] if point.get("state") == "complete" else ["this run sealed no complete recovery point"]
     for entry in outcomes(hosts, source):
         if entry.get("stop_retention"):
             reasons.append(f"{entry['dataset']}: {entry.get('message') or 'its content did not pass'}")
+    try:
+        reasons += _checks.findings(_checks.check_evidence_of(read))
+    except BackupError as error:
+        reasons.append(f"{source['checks']['evidence']}: {error.what}")
     return reasons
 
 

@@ -30,6 +30,8 @@ MINIMUM_VERSION = (1, 2)
 BEYOND_VERSION = (2,)
 ENCRYPTIONS = ("repokey-blake2", "repokey")
 ARCHIVE_NAME = re.compile(r"[A-Za-z0-9][A-Za-z0-9._-]{0,199}\Z")
+# The kind of an error when Borg was ended in favour of something else.
+GAVE_WAY = "gave_way"
 CHECKS = {"repository": "--repository-only", "archives": "--archives-only", "data": "--verify-data"}
 
 _CHECKPOINT = re.compile(r"\.checkpoint(\.\d+)?\Z")
@@ -159,10 +161,16 @@ CAUSES: dict[str, Cause] = {
     "TAMUnsupportedSuiteError": _SPOOFED,
 }
 
+# Errors that tell of the repository's content; the others tell that nobody could look at it.
+DAMAGE = frozenset(
+    {"Archive.DoesNotExist", *(msgid for msgid, cause in CAUSES.items() if cause in (_DAMAGED, _SPOOFED))}
+)
+
 _STALLED = Cause(
     "it stood still",
     "Look at the disks of the repository and of what is archived (a hanging mount, a dying disk), then run again",
 )
+_GAVE_WAY = Cause("it gave way to something that must not wait", "Run again later")
 _ENDED = Cause("a signal ended it", "Run again; create reuses what it had stored by its last checkpoint")
 _WARNED = Cause(
     "it warned, and over a quiet folder there is nothing to warn of",
@@ -234,10 +242,12 @@ class BorgError(ToolError):
     """Borg ended badly.
 
     :param msgid: the cause in Borg's words, a key of :data:`CAUSES` if it is known.
+    :param found: whether it tells of the repository's content, and not that nobody could look at it.
     """
 
-    def __init__(self, what: str, *, msgid: str, **keywords: t.Any) -> None:
+    def __init__(self, what: str, *, msgid: str, found: bool = False, **keywords: t.Any) -> None:
         self.msgid = msgid
+        self.found = found
         super().__init__(what, msgid=msgid, **keywords)
 
 
@@ -512,10 +522,19 @@ class Repository:
         cron, a person and AWX, or each of them reads every file again.
     :param executable: a name, looked up in the fixed search path, or an absolute path.
     :param lock_wait: seconds to wait for Borg's own lock.
+    :param give_way: asked while Borg works; what it answers is why it is ended in favour of something else. The
+        error then has the kind :data:`GAVE_WAY`.
     """
 
     def __init__(
-        self, *, repository: str, passphrase_file: str, base_dir: str, executable: str = "borg", lock_wait: int = 60
+        self,
+        *,
+        repository: str,
+        passphrase_file: str,
+        base_dir: str,
+        executable: str = "borg",
+        lock_wait: int = 60,
+        give_way: t.Callable[[], str] | None = None,
     ) -> None:
         for what, path in (("repository", repository), ("base_dir", base_dir), ("passphrase_file", passphrase_file)):
             if not path.startswith("/"):
@@ -531,6 +550,7 @@ class Repository:
         self._passphrase = read_passphrase(passphrase_file)
         self._executable = _program(executable)
         self._lock_wait = lock_wait
+        self._give_way = give_way
         self._environment = _command.environment(
             BORG_BASE_DIR=base_dir,
             BORG_HOST_ID=host_id(),
@@ -541,10 +561,10 @@ class Repository:
         os.makedirs(base_dir, mode=0o700, exist_ok=True)
 
     @classmethod
-    def of(cls, options: t.Mapping[str, t.Any]) -> Repository:
+    def of(cls, options: t.Mapping[str, t.Any], give_way: t.Callable[[], str] | None = None) -> Repository:
         """The repository that a module's options name."""
         names = ("repository", "passphrase_file", "base_dir", "executable", "lock_wait")
-        return cls(**{name: options[name] for name in names})
+        return cls(**{name: options[name] for name in names}, give_way=give_way)
 
     def is_absent(self) -> bool:
         """Nothing is at the path, or an empty folder; anything else is for Borg to judge."""
@@ -934,6 +954,18 @@ class Repository:
             pass_fds=pass_fds,
         )
 
+    def read(self, archive: str, *, stall_seconds: float | None, pass_fds: t.Sequence[int] = ()) -> None:
+        """Read an archive to its end, so that every chunk of it is found, decrypted and authenticated; write nothing.
+
+        :raises BorgError: when something of it is damaged or gone.
+        """
+        words = ("--progress", "extract", "--dry-run", f"{self.path}::{check_archive_name(archive)}")
+        self._run(*words, stall_seconds=stall_seconds, pass_fds=pass_fds)
+
+    def bytes_on_disk(self) -> int:
+        """What the repository takes on its file system."""
+        return self._size()
+
     def _expect_the_known_one(self, memory: str) -> None:
         """Refuse a repository that took the place of the one that was opened here before.
 
@@ -982,6 +1014,7 @@ class Repository:
             env=self._environment,
             secrets={"BORG_PASSPHRASE_FD": self._passphrase},
             on_stderr_line=log.take,
+            give_way=self._give_way,
             **keywords,
         )
         if outcome.rc != 0:
@@ -993,7 +1026,10 @@ class Repository:
         cause = CAUSES.get(msgid, Cause("", "Mend what Borg names"))
         said = list(log.errors)
         untouched = _UNTOUCHED.get(verb, "")
-        if outcome.stalled:
+        facts: dict[str, t.Any] = {"progress": log.progress} if log.progress else {}
+        if outcome.gave_way:
+            cause, said, facts = _GAVE_WAY, [outcome.gave_way], {**facts, "kind": GAVE_WAY}
+        elif outcome.stalled:
             cause, said = _STALLED, [outcome.stderr.rpartition("\n")[2]]
         elif kind(outcome.rc) == "signal":
             cause = _ENDED
@@ -1006,10 +1042,10 @@ class Repository:
             elif verb == "check":
                 cause = _FOUND
         where = f" into {self._passphrase_file}" if msgid == "PassphraseWrong" else ""
-        facts = {"progress": log.progress} if log.progress else {}
         return BorgError(
             f"borg {verb} on {self.path} failed" + (f": {cause.name}" if cause.name else ""),
             msgid=msgid,
+            found=msgid in DAMAGE or cause in (_FOUND, _NO_SUCH_PATH),
             rc=outcome.rc,
             stderr=" | ".join(said),
             untouched=untouched,

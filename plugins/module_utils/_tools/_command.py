@@ -29,6 +29,7 @@ _STDERR_LINES = 40
 _STDERR_LINE_CHARACTERS = 2000
 _PIPE_BYTES = 4096
 _PROCESSES = "/proc"
+_ASK_SECONDS = 2.0
 # How a program is ended, each signal with the seconds it gets. SIGINT first: Borg then writes a checkpoint and frees
 # its lock; SIGKILL is the last word.
 ENDING = ((signal.SIGINT, 30.0), (signal.SIGTERM, 10.0), (signal.SIGKILL, None))
@@ -44,6 +45,7 @@ class Outcome:
     :param stderr: its last lines (at most 40).
     :param seconds: wall time.
     :param stalled: it was ended because it showed no progress; the last line of ``stderr`` says so too.
+    :param gave_way: why it was ended in favour of something else, if it was.
     """
 
     argv: tuple[str, ...]
@@ -52,6 +54,7 @@ class Outcome:
     stderr: str
     seconds: float
     stalled: bool = False
+    gave_way: str = ""
 
     @property
     def program(self) -> str:
@@ -95,6 +98,7 @@ def run(
     cwd: str = "/",
     stall_seconds: float | None = None,
     stall_by: t.Literal["output", "work"] = "output",
+    give_way: t.Callable[[], str] | None = None,
 ) -> Outcome:
     """Run ``argv`` to its end.
 
@@ -110,6 +114,8 @@ def run(
         of progress, so it suits only programs that report progress. A program ended so never counts as good.
     :param stall_by: ``work`` suits programs that report no progress: in such a silence they are ended only when
         :func:`work_done` was the same at both of its ends.
+    :param give_way: asked every other second; what it answers is why the program is to be ended at once. A program
+        ended so never counts as good.
     :raises BackupError: when the program cannot be started.
     """
     whole_env = dict(env)
@@ -159,7 +165,8 @@ def run(
             on_stderr_line(line)
 
     try:
-        stalled = _pump(process, stdin, on_stdout or collected.append, take_line, stall_seconds, stall_by == "work")
+        pump = _Pump(process, stall_seconds, stall_by == "work", give_way)
+        pump.move(stdin, on_stdout or collected.append, take_line)
         rc = process.wait()
     except BaseException:
         _end(process)
@@ -168,62 +175,99 @@ def run(
         for stream in (process.stdin, process.stdout, process.stderr):
             if stream is not None:
                 stream.close()
-    if stalled:
+    if pump.stalled:
         tail.append(f"ended: no sign of progress for {stall_seconds:g} s")
+    if pump.gave_way:
+        tail.append(f"ended: {pump.gave_way}")
+    if pump.stalled or pump.gave_way:
         rc = rc or -signal.SIGINT
-    return Outcome(words, rc, b"".join(collected), "\n".join(tail), time.monotonic() - started, stalled)
+    seconds = time.monotonic() - started
+    return Outcome(words, rc, b"".join(collected), "\n".join(tail), seconds, pump.stalled, pump.gave_way)
 
 
-def _pump(
-    process: subprocess.Popen[bytes],
-    stdin: bytes | t.Iterator[bytes] | None,
-    take_stdout: t.Callable[[bytes], None],
-    take_line: t.Callable[[bytes], None],
-    stall_seconds: float | None,
-    by_work: bool,
-) -> bool:
-    """Move bytes until both streams end; whether the program was ended because it stalled."""
-    assert process.stdout is not None and process.stderr is not None
-    rest = b""
-    stalled = False
-    pieces = iter((stdin or b"",)) if stdin is None or isinstance(stdin, bytes) else stdin
-    to_write = memoryview(b"")
-    done = work_done(process.pid) if by_work and stall_seconds else ()
-    with selectors.DefaultSelector() as selector:
-        selector.register(process.stdout, selectors.EVENT_READ)
-        selector.register(process.stderr, selectors.EVENT_READ)
-        if process.stdin is not None:
-            os.set_blocking(process.stdin.fileno(), False)
-            selector.register(process.stdin, selectors.EVENT_WRITE)
-        while selector.get_map():
-            events = selector.select(0 if stalled else stall_seconds)
-            if not events:
-                if stalled:  # its last words are read; somebody else holds the stream open
+class _Pump:
+    """Moves the bytes of a program, and ends it when it stands still or has to give way."""
+
+    def __init__(
+        self,
+        process: subprocess.Popen[bytes],
+        stall_seconds: float | None,
+        by_work: bool,
+        give_way: t.Callable[[], str] | None,
+    ) -> None:
+        self.stalled = False
+        self.gave_way = ""
+        self._process = process
+        self._stall_seconds = stall_seconds
+        self._give_way = give_way
+        self._asked = self._heard = time.monotonic()
+        self._by_work = by_work
+        self._done = work_done(process.pid) if by_work and stall_seconds else ()
+
+    def move(
+        self,
+        stdin: bytes | t.Iterator[bytes] | None,
+        take_stdout: t.Callable[[bytes], None],
+        take_line: t.Callable[[bytes], None],
+    ) -> None:
+        """Move bytes until both streams end."""
+        process = self._process
+        assert process.stdout is not None and process.stderr is not None
+        rest = b""
+        pieces = iter((stdin or b"",)) if stdin is None or isinstance(stdin, bytes) else stdin
+        to_write = memoryview(b"")
+        with selectors.DefaultSelector() as selector:
+            selector.register(process.stdout, selectors.EVENT_READ)
+            selector.register(process.stderr, selectors.EVENT_READ)
+            if process.stdin is not None:
+                os.set_blocking(process.stdin.fileno(), False)
+                selector.register(process.stdin, selectors.EVENT_WRITE)
+            while selector.get_map():
+                ended = self.stalled or bool(self.gave_way)
+                events = selector.select(0 if ended else self._patience())
+                if not events and ended:  # its last words are read; somebody else holds the stream open
                     break
-                before, done = done, work_done(process.pid) if by_work else ()
-                if before != done:
-                    continue
-                stalled = True
-                _end(process)
-            for key, _mask in events:
-                if key.fileobj is process.stdin:
-                    left = _feed(process, to_write, pieces)
-                    to_write = left or memoryview(b"")
-                    if left is None:
-                        selector.unregister(process.stdin)
-                        process.stdin.close()
-                    continue
-                chunk = os.read(key.fd, _READ_BYTES)
-                if not chunk:
-                    selector.unregister(key.fileobj)
-                elif key.fileobj is process.stdout:
-                    take_stdout(chunk)
-                else:
-                    *lines, rest = (rest + chunk).replace(b"\r", b"\n").split(b"\n")
-                    for line in lines:
-                        take_line(line)
-    take_line(rest)
-    return stalled
+                if events:
+                    self._heard = time.monotonic()
+                if not ended:
+                    self._look(silent=not events)
+                for key, _mask in events:
+                    if key.fileobj is process.stdin:
+                        left = _feed(process, to_write, pieces)
+                        to_write = left or memoryview(b"")
+                        if left is None:
+                            selector.unregister(process.stdin)
+                            process.stdin.close()
+                        continue
+                    chunk = os.read(key.fd, _READ_BYTES)
+                    if not chunk:
+                        selector.unregister(key.fileobj)
+                    elif key.fileobj is process.stdout:
+                        take_stdout(chunk)
+                    else:
+                        *lines, rest = (rest + chunk).replace(b"\r", b"\n").split(b"\n")
+                        for line in lines:
+                            take_line(line)
+        take_line(rest)
+
+    def _patience(self) -> float | None:
+        """How long to wait for a byte until the next look."""
+        now = time.monotonic()
+        waits = [self._heard + self._stall_seconds - now] if self._stall_seconds else []
+        waits += [self._asked + _ASK_SECONDS - now] if self._give_way else []
+        return max(0.0, min(waits)) if waits else None
+
+    def _look(self, *, silent: bool) -> None:
+        now = time.monotonic()
+        if self._give_way is not None and now - self._asked >= _ASK_SECONDS:
+            self._asked = now
+            self.gave_way = self._give_way()
+        if silent and self._stall_seconds and now - self._heard >= self._stall_seconds:
+            before, self._done = self._done, work_done(self._process.pid) if self._by_work else ()
+            self._heard = now
+            self.stalled = before == self._done
+        if self.stalled or self.gave_way:
+            _end(self._process)
 
 
 def _feed(process: subprocess.Popen[bytes], to_write: memoryview, pieces: t.Iterator[bytes]) -> memoryview | None:

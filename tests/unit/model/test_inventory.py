@@ -94,6 +94,15 @@ def test_every_path_of_the_documented_default() -> None:
         },
         "retention_journal": "/var/lib/labops-backup/retention/tatchu.json",
         "ledger": "/var/lib/labops-backup/ledger",
+        "checks": {
+            "evidence": "/var/lib/labops-backup/checks/tatchu.json",
+            "lock": "/run/labops-backup/tatchu.check.lock",
+            "scratch": "/srv/backup/staging/.check/tatchu",
+        },
+        "drills": {
+            "evidence": "/var/lib/labops-backup/drills/tatchu.json",
+            "scratch": "/srv/backup/staging/.drill/tatchu",
+        },
         "staging": "/srv/backup/staging/tatchu",
         "hold": "/var/lib/labops-backup/hold/tatchu.json",
         "incident": {

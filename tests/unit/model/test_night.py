@@ -2,8 +2,10 @@
 # SPDX-License-Identifier: GPL-3.0-or-later
 from __future__ import annotations
 
+import base64
 import copy
 import fnmatch
+import json
 import pathlib
 import typing as t
 
@@ -527,19 +529,37 @@ def test_a_server_is_judged_by_its_own_sources() -> None:
 
 def test_something_may_be_removed_behind_a_complete_point_of_this_run_only() -> None:
     hosts, source = good_hosts(), make_plan()[0]
-    assert _night.retention_stop(hosts, source) == []
+    assert _night.retention_stop(hosts, source, {}) == []
     points: list[t.Any] = [{"point": RUN, "state": "partial"}, {"problem": "no dataset"}, None]
     for point in points:
         hosts["tatchu.points"]["backup_point"] = point
-        assert _night.retention_stop(hosts, source) == ["this run sealed no complete recovery point"]
+        assert _night.retention_stop(hosts, source, {}) == ["this run sealed no complete recovery point"]
 
 
 def test_a_dataset_can_stop_the_retention_of_its_source() -> None:
     hosts = good_hosts()
     hosts["tatchu.blobs"]["backup_outcome"] |= {"stop_retention": True, "message": "3 blobs do not match their names"}
     stopped, other = make_plan()[:2]
-    assert _night.retention_stop(hosts, stopped) == ["blobs: 3 blobs do not match their names"]
-    assert _night.retention_stop(hosts, other) == []
+    assert _night.retention_stop(hosts, stopped, {}) == ["blobs: 3 blobs do not match their names"]
+    assert _night.retention_stop(hosts, other, {}) == []
+
+
+def test_what_a_check_found_stops_the_retention_until_it_is_cleared() -> None:
+    hosts, source = good_hosts(), make_plan()[0]
+    state = {"ok": False, "finding": "segment 4 is damaged", "found_at": "2026-11-23T10:00:00Z"}
+    evidence = {"schema_version": 1, "source": "tatchu", "datasets": {"blobs": {"repository": state}}}
+
+    def stop(document: t.Any) -> list[str]:
+        read = {"content": base64.b64encode(json.dumps(document).encode()).decode(), "source": "/checks/tatchu.json"}
+        return _night.retention_stop(hosts, source, read)
+
+    assert stop(evidence) == [
+        "blobs: the check of repository found at 2026-11-23T10:00:00Z: segment 4 is damaged",
+    ]
+    state["ok"] = True
+    assert stop(evidence) == []
+    (unreadable,) = stop({"schema_version": 2})
+    assert "/checks/tatchu.json does not hold the evidence of checks" in unreadable
 
 
 def test_a_stopped_retention_is_said_and_is_no_failure_of_its_own() -> None:
