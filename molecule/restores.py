@@ -3,7 +3,9 @@
 """What the tests of restores share; a conftest.py of a scenario takes all of it."""
 
 import json
+import os
 import pathlib
+import posixpath
 import shlex
 import subprocess
 import time
@@ -11,6 +13,29 @@ import time
 import pytest
 
 PROJECT = pathlib.Path(__file__).resolve().parents[1]
+DAMAGE = r"""
+import os, sys
+root = sys.argv[1]
+files = sorted(
+    os.path.join(folder, name)
+    for folder, _folders, names in os.walk(root)
+    for name in names
+    if not os.path.islink(os.path.join(folder, name)) and os.path.getsize(os.path.join(folder, name))
+    and not name.startswith(".labops")
+)
+for number, path in enumerate(files):
+    if sys.argv[2] == "half" and number % 2:
+        os.unlink(path)
+    elif sys.argv[2] == "half" and number % 10 == 0 or sys.argv[2] == "garbage" and number % 3 == 0:
+        status = os.stat(path)
+        with open(path, "r+b") as stream:
+            stream.seek(status.st_size // 2)
+            byte = stream.read(1)
+            stream.seek(status.st_size // 2)
+            stream.write(bytes([byte[0] ^ 1]))
+        os.utime(path, ns=(status.st_atime_ns, status.st_mtime_ns))
+print(len(files))
+"""
 DATASETS = {"blobs": "/datajoint-db/blobs", "data": "/datajoint-data"}
 
 
@@ -107,19 +132,56 @@ def plan(restore, tmp_path_factory):
 
 
 @pytest.fixture(scope="session")
-def recover(restore, plan):
-    """The whole way: fence, plan, confirm, release; gives the plan that was confirmed."""
+def recover(restore, plan, noted):
+    """The whole way: fence, plan, confirm, release; gives the plan that was confirmed.
 
-    def run(point, *, release=True, **variables):
-        restore(stage="fence")
-        offer = plan(point=point["point"], **variables)
+    :param case: under this name the case is noted, with what it took.
+    """
+
+    def run(point, *, case, release=True, **variables):
+        seconds = {}
+
+        def timed(name, call, *words, **given):
+            began = time.monotonic()
+            result = call(*words, **given)
+            seconds[name] = round(time.monotonic() - began, 1)
+            return result
+
+        timed("fence", restore, stage="fence")
+        offer = timed("plan", plan, point=point["point"], **variables)
         assert not offer["moving"], offer["said"]
-        restore(point=point["point"], confirm=point["point"], **variables)
+        timed("restore", restore, point=point["point"], confirm=point["point"], **variables)
         if release:
-            restore(stage="release")
+            timed("release", restore, stage="release")
+        steps = [step for step in offer["steps"] if step["taken"]]
+        noted(
+            case,
+            seconds=seconds,
+            order=offer["order"],
+            states={step["dataset"]: step["state"] for step in steps},
+            sources={step["dataset"]: step["from"] for step in steps},
+            bytes=offer["bytes"],
+            files={
+                step["dataset"]: {name: one.get("files", 0) for name, one in step["counts"].items()} for step in steps
+            },
+        )
         return offer
 
     return run
+
+
+@pytest.fixture(scope="session")
+def noted():
+    """Note about a case what the table in docs/incident.md tells; the files wait in .cache/incidents."""
+
+    def note(case, **facts):
+        folder = PROJECT / ".cache/incidents"
+        folder.mkdir(parents=True, exist_ok=True)
+        path = folder / f"{case}.json"
+        known = json.loads(path.read_text()) if path.exists() else {}
+        path.write_text(json.dumps(known | {"case": case} | facts, indent=2) + "\n")
+
+    return note
 
 
 @pytest.fixture(scope="session")
@@ -145,13 +207,28 @@ def assert_restored(tatchu, archived, tree, kept_by_borg):
         wanted = archived(point, dataset)
         found = kept_by_borg(tree(tatchu, where or DATASETS[dataset]))
         aside = {path for path in found if path.startswith("./.labops-aside-")}
+        extras = set(found) - set(wanted)
+        # A folder in which something was made since has another time, and so it should.
+        touched = {posixpath.dirname(path) or "." for path in extras}
         for path, entry in wanted.items():
             there = found.get(path)
-            # A folder in which something new was made since has another time, and so it should.
-            if entry["kind"] == "dir" and there:
+            if path in touched and there:
                 entry, there = ({**one, "mtime_ns": 0} for one in (entry, there))
             assert there == entry, path
-        return set(found) - set(wanted) - aside
+        return extras - aside
+
+    return check
+
+
+@pytest.fixture(scope="session")
+def assert_extras():
+    """What is there beside the point is exactly what the plan listed as newer."""
+
+    def check(offer, dataset, extras, found):
+        newer = next(step for step in offer["steps"] if step["dataset"] == dataset)["counts"]["newer"]
+        folders = {path for path in extras if found[path]["kind"] == "dir"}
+        assert (len(extras - folders), len(folders)) == (newer["files"], newer["folders"]), sorted(extras)[:20]
+        assert {f"./{path}" for path in newer["examples"]} <= extras
 
     return check
 
@@ -200,6 +277,40 @@ def digests(tatchu):
 
 
 @pytest.fixture(scope="session")
+def checksums(tatchu):
+    """What CHECKSUM TABLE says of every table of these schemas, but those that change with every job."""
+
+    def read(pattern="lab\\_%"):
+        tables = tatchu.check_output(
+            "mariadb -NBe %s",
+            "SELECT CONCAT('`', table_schema, '`.`', table_name, '`') FROM information_schema.tables"
+            f" WHERE table_type = 'BASE TABLE' AND table_schema LIKE '{pattern}' AND table_name <> '~jobs'",
+        )
+        lines = tatchu.check_output("mariadb -NBe %s", f"CHECKSUM TABLE {', '.join(tables.split())}")
+        return dict(line.split("\t") for line in lines.splitlines())
+
+    return read
+
+
+@pytest.fixture(scope="session")
+def dumped(loki, extract, point_archives, program):
+    """The dump of a point in an engine of its own on loki, by plain borg and the client: CHECKSUM TABLE by table."""
+
+    def read(point, pattern="lab_"):
+        folder = extract("database", point_archives(point)["database"])
+        loki.check_output(
+            "command -v mariadbd >/dev/null || { DEBIAN_FRONTEND=noninteractive apt-get install -y -qq mariadb-server"
+            " >/dev/null; systemctl disable --now mariadb; }"
+        )
+        stores = json.dumps({name: ["/", []] for name in ("ephys", "imaging", "notes", "raw")})
+        told = json.loads(program(loki, "ask_engine.py", f"{folder}/{point['dump_set']['id']}", stores))
+        found = {name: value for name, value in told["checksums"].items() if not name.endswith(".~jobs")}
+        return {name: value for name, value in found.items() if name.startswith(pattern)}
+
+    return read
+
+
+@pytest.fixture(scope="session")
 def fetch_all():
     """DataJoint's own client on tatchu fetches everything; rows by table."""
 
@@ -237,5 +348,49 @@ def run_local():
     def run(line):
         done = subprocess.run(["bash", "-o", "pipefail", "-c", line], cwd=PROJECT, capture_output=True, text=True)
         assert done.returncode == 0, done.stderr
+
+    return run
+
+
+@pytest.fixture(scope="session")
+def ad_hoc():
+    """One module of the collection on a host, as an operator runs it by hand; gives its result."""
+
+    def run(host, module, **options):
+        ansible = [PROJECT / ".venv/bin/ansible", "-i", PROJECT / ".lab/inventory", "--one-line"]
+        done = subprocess.run(
+            [*ansible, host, "-m", module, "-a", json.dumps(options)],
+            cwd=PROJECT,
+            env={**os.environ, "ANSIBLE_CONFIG": str(PROJECT / "ansible.cfg")},
+            stdin=subprocess.DEVNULL,
+            capture_output=True,
+            text=True,
+        )
+        assert "=>" in done.stdout, done.stdout + done.stderr
+        return {"failed": False, **json.loads(done.stdout.split("=>", 1)[1])}
+
+    return run
+
+
+@pytest.fixture(scope="session")
+def strike_files(tatchu):
+    """Lose files of a tree without a trace in size and time.
+
+    C(half) deletes every second file and flips a bit in one of ten, C(garbage) flips one in a third of them.
+    """
+    return lambda root, kind: tatchu.check_output("python3 -c %s %s %s", DAMAGE, root, kind)
+
+
+@pytest.fixture(scope="session")
+def job_says(hosts):
+    """Run the line of a job in cron.d as cron would; gives the message that people get."""
+
+    def run(host, job):
+        line = hosts(host).check_output(f"grep -v -e '^#' -e '^[A-Z]' /etc/cron.d/labops-backup-{job}")
+        command = line.split(None, 6)[6]  # what stands behind the times and the user
+        environment = "env -i SHELL=/bin/sh HOME=/root LOGNAME=root PATH=/usr/bin:/bin"
+        assert hosts(host).run(f"{environment} /bin/sh -c %s", command).rc != 0
+        folder = hosts(host).check_output(f"ls -d /var/log/labops-backup/{job}/* | tail -n 1")
+        return hosts(host).file(f"{folder}/message").content_string
 
     return run

@@ -22,7 +22,6 @@ from ansible_collections.labops.backup.plugins.module_utils._tools import (
 
 Name = _database_fence.Name
 _ROOT = ("root", "localhost")
-_UNITS = ("mariadb.service", "mysql.service", "mysqld.service")
 _FILE = "zz-labops-fence.cnf"
 _FOLDERS = {
     "mariadbd": ("/etc/mysql/mariadb.conf.d", "/etc/my.cnf.d", "/etc/mysql/conf.d"),
@@ -392,7 +391,7 @@ def _network_back(request: Request, record: t.Mapping[str, t.Any], drop_in: str)
     state = _database_fence.look(request.connection)
     if state.variables["skip_networking"].upper() not in ("ON", "1") and record["variables"] is not None:
         return False
-    unit = request.unit or next((name for name in _UNITS if _systemd.look(name).active == "active"), None)
+    unit = request.unit or next((name for name in _database.UNITS if _systemd.look(name).active == "active"), None)
     if unit is None:
         raise BackupError(
             "the database server was started without network, and no systemd unit of it runs",
@@ -400,15 +399,12 @@ def _network_back(request: Request, record: t.Mapping[str, t.Any], drop_in: str)
             remedy="Restart the database server and release again, or name its unit",
         )
     _systemd.restart(unit)
-    until = time.monotonic() + _START_SECONDS
-    while not _database.answers(request.connection):
-        if time.monotonic() >= until:
-            raise BackupError(
-                f"{unit} was restarted and the server does not answer after {_START_SECONDS:.0f} s",
-                untouched="The accounts are locked still",
-                remedy=f"Look at: journalctl -u {unit}; then release again",
-            )
-        time.sleep(_POLL_SECONDS)
+    if not _database.answers_soon(request.connection, seconds=_START_SECONDS):
+        raise BackupError(
+            f"{unit} was restarted and the server does not answer after {_START_SECONDS:.0f} s",
+            untouched="The accounts are locked still",
+            remedy=f"Look at: journalctl -u {unit}; then release again",
+        )
     return True
 
 

@@ -104,6 +104,7 @@ def _see_that_it_is_whole(request: Request, paths: list[bytes] | None) -> tuple[
                 f"{source} does not hold what its content manifest says: {found.text}",
                 untouched="Nothing was sent",
                 remedy="Extract these files from the archive and push that",
+                kind="content",
                 problems=found.problems,
                 problem_count=found.problem_count,
             )
@@ -120,6 +121,7 @@ def _see_that_it_is_whole(request: Request, paths: list[bytes] | None) -> tuple[
                 f"{source} does not hold {_content.shown(path)}, which is listed",
                 untouched="Nothing was sent",
                 remedy="Extract what is listed from the archive and push that",
+                kind="content",
             ) from error
         files += not stat.S_ISDIR(status.st_mode)
         if stat.S_ISREG(status.st_mode):

@@ -118,7 +118,8 @@ def history(
             steps[name] = {
                 dataset: (one["before"], _history.Step(**one["counts"])) for dataset, one in known["steps"].items()
             }
-            last |= dict.fromkeys(known["facts"]["datasets"], point)
+            if _history.is_base(point):
+                last |= dict.fromkeys(known["facts"]["datasets"], point)
             seals.keep_only({str(one["point"]) for one in last.values()})
         if keep:
             _forget(os.path.join(cache_dir, FOLDER), set(facts))

@@ -17,6 +17,9 @@ description:
   - A step is suspicious when many files were removed or changed, when a table is gone, or when a key table has fewer
     rows. Whether that was meant, only people know. A file whose content is there under another name was moved and is no
     loss.
+  - A point that is C(suspect) is known to hold a loss. It is no alarm any more, and the points after it are compared
+    with the one before it, so that what a restore did not bring back is still found. A loss that people meant is
+    settled by the mark C(cleared) of the point that has it first; see M(labops.backup.recovery_point_mark).
   - The files of the dataset that holds the dumps are others every night and are not judged, its tables are.
   - What came of each comparison is kept in C(history) below O(cache_dir); a point is compared once. That counts as no
     change. Check mode leaves the cache alone. Seals are taken out into O(cache_dir), two or three at a time, so there

@@ -31,7 +31,8 @@ RETURN = r"""
 spaces:
   description:
     - In the order of O(paths) the C(path), whether it is C(present), the folder C(existing) that was looked at, the
-      C(device) of its file system, C(total_bytes), C(free_bytes), C(free_inodes), and whether it is C(writable).
+      C(device) of its file system, where that is mounted (C(mount)),
+      C(total_bytes), C(free_bytes), C(free_inodes), and whether it is C(writable).
   returned: success
   type: list
   elements: dict

@@ -4,7 +4,8 @@
 
 usage: ask_engine.py DUMP_SET STORES    STORES: {"store": ["folder of its files", [2, 2]]} as JSON
 
-Prints {"rows": {schema: {table: rows}}, "files": number, "wrong": [what is not where DataJoint would look for it]}.
+Prints {"rows": {schema: {table: rows}}, "checksums": {schema.table: what CHECKSUM TABLE says}, "files": number,
+"wrong": [what is not where DataJoint would look for it]}.
 """
 
 import json
@@ -58,6 +59,8 @@ try:
     rows = {}
     for schema, table in tables:
         rows.setdefault(schema, {})[table] = int(ask(f"SELECT COUNT(*) FROM `{schema}`.`{table}`")[0][0])
+    names = ", ".join(f"`{schema}`.`{table}`" for schema, table in tables)
+    checksums = dict(ask(f"CHECKSUM TABLE {names}"))
     files, wrong = 0, []
     for schema, table in tables:
         if not table.startswith("~external_"):
@@ -80,4 +83,4 @@ try:
 finally:
     engine.terminate()
     engine.wait()
-print(json.dumps({"rows": rows, "files": files, "wrong": wrong}))
+print(json.dumps({"rows": rows, "checksums": checksums, "files": files, "wrong": wrong}))

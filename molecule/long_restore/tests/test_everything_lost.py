@@ -1,6 +1,11 @@
 # Copyright: (c) 2026, the labops.backup contributors
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""All three tiers are destroyed under a working worker; one confirmed restore brings everything back."""
+"""All three tiers are destroyed under a working worker; one confirmed restore brings everything back.
+
+Cron fires meanwhile on both hosts.
+"""
+
+import json
 
 import pytest
 
@@ -45,7 +50,7 @@ def test_without_the_fence_nothing_is_begun(looked, restore, point, tatchu):
 
 @pytest.fixture(scope="module")
 def recovered(looked, recover, point):
-    return recover(point, scope="auto,database", release=False)
+    return recover(point, case="a", scope="auto,database", release=False)
 
 
 def test_the_files_are_those_of_the_point(recovered, point, assert_restored):
@@ -53,23 +58,28 @@ def test_the_files_are_those_of_the_point(recovered, point, assert_restored):
     assert assert_restored(point, "data") == set()
 
 
-def test_the_database_is_that_of_the_point(recovered, point, loki, database_rows, borg):
+def test_the_database_is_that_of_the_point(recovered, point, borg, database_rows, checksums, dumped):
     manifest = borg("extract --stdout", f"points::point-{point['point']}", "pp:manifest.json")
     assert manifest.rc == 0
-    import json
-
-    tables = json.loads(manifest.stdout)["tables"]
     expected = {
         f"{schema}.{table}": rows
-        for schema, by_table in tables.items()
-        for table, rows in by_table.items()
+        for schema, tables in json.loads(manifest.stdout)["tables"].items()
+        for table, rows in tables.items()
         if schema.startswith("lab_")
     }
     found = database_rows()
-    assert {name: found.get(name) for name in expected if not name.endswith("~jobs")} == {
-        name: rows for name, rows in expected.items() if not name.endswith("~jobs")
-    }
     assert set(found) == set(expected)
+    assert {name: rows for name, rows in found.items() if not name.endswith(".~jobs")} == {
+        name: rows for name, rows in expected.items() if not name.endswith(".~jobs")
+    }
+    assert checksums() == dumped(point)
+
+
+@pytest.mark.parametrize(("host", "job"), [("tatchu", "dump"), ("loki", "backup")])
+def test_cron_fires_meanwhile_and_is_told_why_nothing_is_done(recovered, job_says, newest, point, host, job):
+    said = job_says(host, job)
+    assert recovered["incident"] in said and "held" in said, said
+    assert newest()["point"] == point["point"], "nothing was sealed"
 
 
 def test_nobody_but_the_restore_could_write(recovered, tatchu):
@@ -90,6 +100,11 @@ def test_release_brings_the_lab_back(recovered, restore, fetch_all, worker_goes_
 
 def test_the_next_night_is_complete(recovered, night):
     assert night()["state"] == "complete"
+
+
+def test_the_night_after_is_not_stopped_by_what_the_restore_changed(recovered, loki):
+    """The release told the census once what to expect; it is used up."""
+    assert loki.run("ls /var/lib/labops-backup/expected/").stdout == ""
 
 
 def test_accept_removes_what_was_kept_aside(recovered, restore, tatchu):

@@ -117,6 +117,7 @@ def _dataset(path: str) -> dict[str, t.Any]:
         "path": path,
         "present": True,
         "device": owner.st_dev,
+        "mount": mount_of(path),
         "uid": owner.st_uid,
         "gid": owner.st_gid,
         "mode": f"{owner.st_mode & 0o7777:04o}",
@@ -136,6 +137,13 @@ def _is_writable(path: str) -> bool:
     except OSError:
         return False
     return True
+
+
+def mount_of(path: str) -> str:
+    """Where the file system that holds ``path`` is mounted; links are followed."""
+    real = os.path.realpath(path)
+    points = [mount["point"] for mount in _mounts()]
+    return max((point for point in points if f"{real}/".startswith(point.rstrip("/") + "/")), key=len, default="/")
 
 
 def _mounts() -> list[dict[str, str]]:

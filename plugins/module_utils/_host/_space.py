@@ -8,6 +8,8 @@ from __future__ import annotations
 import os
 import typing as t
 
+from ansible_collections.labops.backup.plugins.module_utils._host import _facts
+
 
 def look(path: str) -> dict[str, t.Any]:
     """The file system that holds ``path``, or would hold it if it were made."""
@@ -20,6 +22,7 @@ def look(path: str) -> dict[str, t.Any]:
         "present": os.path.isdir(path),
         "existing": existing,
         "device": os.stat(existing).st_dev,
+        "mount": _facts.mount_of(existing),
         "total_bytes": status.f_blocks * status.f_frsize,
         "free_bytes": status.f_bavail * status.f_frsize,
         "free_inodes": status.f_favail,

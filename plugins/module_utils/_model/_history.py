@@ -174,6 +174,16 @@ def _is_volatile(name: str) -> bool:
 # --------------------------------------------------------------------------------------------------- newest intact
 
 
+def is_base(point: t.Mapping[str, t.Any]) -> bool:
+    """Whether later points are compared with this one: not with one of which is known that it holds a loss."""
+    return bool(point["state"] != _point.SUSPECT)
+
+
+def _is_cleared(point: t.Mapping[str, t.Any]) -> bool:
+    """Whether people have looked at what became of the data up to this point, and meant it."""
+    return any(one["mark"] == _point.CLEARED for one in point.get("marks", ()))
+
+
 def newest_intact(series: t.Sequence[t.Mapping[str, t.Any]], before: str | None) -> str | None:
     """The newest complete point of a series, or that before something looked wrong; None when there is none.
 
@@ -183,7 +193,7 @@ def newest_intact(series: t.Sequence[t.Mapping[str, t.Any]], before: str | None)
     complete = [
         one["point"]
         for one in series
-        if one["state"] == _point.COMPLETE and (before is None or str(one["point"]) <= before)
+        if one["state"] in _point.GOOD and (before is None or str(one["point"]) <= before)
     ]
     return str(complete[-1]) if complete else None
 
@@ -289,7 +299,8 @@ def tell(
     alarms: list[Document] = []
     derived = dict.fromkeys(name for one in reversed(points) for name in facts[one["point"]]["key_tables"])
     key_tables = list(key_tables) or list(derived)
-    with_tables = [one for one in points if facts[one["point"]]["tables"] is not None]
+    with_tables = [one for one in points if facts[one["point"]]["tables"] is not None and is_base(one)]
+    settled = {str(one["point"]) for one in points if not is_base(one) or _is_cleared(one)}
     for one in points:
         point = str(one["point"])
         for dataset, (before, found) in sorted(steps.get(point, {}).items()):
@@ -305,6 +316,7 @@ def tell(
         told_tables.append({**ends, **changed, "suspicious": [f"{one['table']}: {one['reason']}" for one in reasons_]})
         dataset = facts[ends["after"]]["database"] or facts[ends["before"]]["database"]
         alarms += [{**ends, "dataset": dataset, **reason} for reason in reasons_]
+    alarms = [alarm for alarm in alarms if alarm["after"] not in settled]
     alarms.sort(key=lambda alarm: str(alarm["after"]), reverse=True)
     last_tables = facts[with_tables[-1]["point"]]["tables"] if with_tables else {}
     known = {name for one in with_tables for name in facts[one["point"]]["tables"]}

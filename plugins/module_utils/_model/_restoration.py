@@ -97,6 +97,7 @@ def restoration(
         "tables": tables,
         "target": target,
         "exact": _flag("restore_exact", options.get("exact")),
+        "other_file_system": _flag("restore_other_file_system", options.get("other_file_system")),
         "safety_copy": _flag("restore_safety_copy", options.get("safety_copy", True)),
         "staging": _staging(str(options.get("staging") or "")),
         "confirm": confirm,
@@ -254,14 +255,17 @@ def restore_plan(
     fence: t.Mapping[str, t.Any],
     rates: t.Mapping[str, float],
     now: str,
+    facts: t.Mapping[str, t.Any],
 ) -> Document:
     """What would be done, what it needs, and what stands in its way. Changes and decides nothing by itself.
 
-    :param losses: of ``loss_scope_info``: C(files) and C(database); and C(history) of ``recovery_history_info``.
+    :param losses: of ``loss_scope_info``: C(files) and C(database); C(history) of ``recovery_history_info``; C(load) of
+        ``db_load`` in check mode.
     :param space: of ``space_info`` for the destinations.
     :param fence: C(holds) and C(reasons).
     :param rates: bytes a second by kind of work, as measured by earlier restores and drills.
     :param now: UTC.
+    :param facts: the newest source facts that the server has; empty when it has none.
     """
     found = {one["dataset"]: one for one in losses.get("files", ())}
     database = losses.get("database") or {}
@@ -283,12 +287,15 @@ def restore_plan(
                 f"restore_scope=auto,{name}"
             )
         size = int(dataset["bytes"] or 0) if dataset["kind"] == "database" else int(loss.get("transfer_bytes", 0))
+        room = rooms.get(dataset["destination"], {})
         step = {
             "dataset": name,
             "kind": dataset["kind"],
             "state": state,
             "taken": taken,
             "destination": dataset["destination"],
+            "present": bool(room.get("present", True)),
+            "existing": str(room.get("existing", dataset["destination"])),
             "from": "mirror" if dataset.get("from_mirror") else "archive",
             "reason": str(loss.get("reason", "")),
             "counts": _database_counts(loss) if is_database else {key: loss.get(key, {}) for key in CLASSES},
@@ -299,15 +306,20 @@ def restore_plan(
         steps.append(step)
         if dataset["paths"] and not loss.get("expected", {}).get("files"):
             refusals.append(f"the point holds nothing of {', '.join(dataset['paths'])} in {name}")
-        room = rooms.get(dataset["destination"])
-        if taken and room is not None:
+        if taken and room:
             if not room["writable"]:
                 refusals.append(f"{dataset['destination']} on {wanted['source']} cannot be written")
+            other = _other_file_system(wanted, dataset, room, facts)
+            refusals += [other] if other else []
             if room["free_bytes"] < size:
                 refusals.append(
                     f"{dataset['destination']} has {_size(room['free_bytes'])} free and {_size(size)} would come"
                 )
     steps = _share_of_a_file_system(steps, rooms, refusals)
+    refusals += [
+        f"the database server of {wanted['source']} cannot take the dump set: {one['text']}"
+        for one in losses.get("load", {}).get("refusals", ())
+    ]
     if point["state"] not in _point.GOOD and wanted["point"] != point["point"]:
         refusals.append(
             f"{point['point']} is {point['state']}; such a point has to be named: restore_point={point['point']}"
@@ -337,7 +349,23 @@ def restore_plan(
         "notes": notes,
         "refusals": refusals,
         "history": losses.get("history") or {},
+        "proposed": _proposed(losses.get("history") or {}, datasets, str(point["point"])),
     }
+
+
+def _proposed(history: t.Mapping[str, t.Any], datasets: t.Sequence[t.Mapping[str, t.Any]], point: str) -> str:
+    """The newest point from before anything looked like a loss in what was asked for; empty when this one is it.
+
+    One point for all of them: database, blobs and data belong together.
+    """
+    chosen = {one["name"]: one for one in datasets if one["chosen"]}
+    found = [known for name, known in (history.get("newest_intact") or {}).items() if name in chosen]
+    if any(one["kind"] == "database" for one in chosen.values()):
+        found += [one["newest_intact"] for one in (history.get("key_tables") or {}).values()]
+    if not history.get("suspicious") or None in found:
+        return ""
+    oldest = min(map(str, found), default=point)
+    return oldest if oldest < point else ""
 
 
 def restore_plan_lines(plan: t.Mapping[str, t.Any]) -> list[str]:
@@ -372,7 +400,7 @@ def restore_plan_lines(plan: t.Mapping[str, t.Any]) -> list[str]:
         )
     else:
         lines.append("Nothing of the scope is missing or damaged; there is nothing to restore.")
-    lines += _history_lines(plan["history"])
+    lines += _history_lines(plan)
     lines += [f"Note: {note}" for note in plan["notes"]]
     lines += [f"REFUSED: {refusal}" for refusal in plan["refusals"]]
     return lines
@@ -574,6 +602,22 @@ def _replaces(wanted: t.Mapping[str, t.Any], dataset: t.Mapping[str, t.Any], is_
     return f"damaged files moved aside into {ASIDE}{wanted['incident']}; what is newer {extra}"
 
 
+def _other_file_system(
+    wanted: t.Mapping[str, t.Any],
+    dataset: t.Mapping[str, t.Any],
+    room: t.Mapping[str, t.Any],
+    facts: t.Mapping[str, t.Any],
+) -> str:
+    """Why a dataset would come onto another file system than its own, which is perhaps only not mounted."""
+    known = str((facts.get("datasets") or {}).get(dataset["name"], {}).get("mount", ""))
+    if not known or known == room["mount"] or wanted["target"] or wanted["other_file_system"]:
+        return ""
+    return (
+        f"{dataset['destination']} lies on the file system mounted at {room['mount']}; on {facts['time']} it lay on "
+        f"the one at {known}. Mount that, or say that it is another one now: restore_other_file_system=true"
+    )
+
+
 def _share_of_a_file_system(
     steps: list[Document], rooms: t.Mapping[str, t.Mapping[str, t.Any]], refusals: list[str]
 ) -> list[Document]:
@@ -591,15 +635,16 @@ def _share_of_a_file_system(
     return steps
 
 
-def _history_lines(history: t.Mapping[str, t.Any]) -> list[str]:
+def _history_lines(plan: t.Mapping[str, t.Any]) -> list[str]:
     lines = []
-    for one in history.get("suspicious", ()):
+    for one in plan["history"].get("suspicious", ()):
         where = one["dataset"] + (f" {one['table']}" if one.get("table") else "")
         lines.append(f"Suspicious: {where}, from {one['before']} to {one['after']}: {one['reason']}")
-    newest = history.get("newest_intact") or {}
-    if history.get("suspicious"):
-        told = ", ".join(f"{name}: {point}" for name, point in sorted(newest.items()))
-        lines.append(f"Newest point before that, by dataset: {told}. Name it with restore_point to restore from there.")
+    if plan["proposed"]:
+        lines.append(
+            f"PROPOSED: restore_point={plan['proposed']}, the newest point from before that. If it was meant, mark the "
+            "point after it as cleared (recovery_point_mark)."
+        )
     return lines
 
 

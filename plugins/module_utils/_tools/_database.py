@@ -14,12 +14,14 @@ import json
 import os
 import re
 import tempfile
+import time
 import typing as t
 from dataclasses import asdict, dataclass
 
 from ansible_collections.labops.backup.plugins.module_utils._errors import BackupError
 from ansible_collections.labops.backup.plugins.module_utils._tools import _command
 
+UNITS = ("mariadb.service", "mysql.service", "mysqld.service")
 SYSTEM_SCHEMAS = ("information_schema", "mysql", "performance_schema", "sys")
 DUMP_PRIVILEGES = ("EVENT", "LOCK TABLES", "PROCESS", "RELOAD", "SELECT", "SHOW VIEW", "TRIGGER")
 # MariaDB asks for EXECUTE when SHOW FIELDS meets a view that calls a stored function, whatever the view's SQL
@@ -27,6 +29,8 @@ DUMP_PRIVILEGES = ("EVENT", "LOCK TABLES", "PROCESS", "RELOAD", "SELECT", "SHOW 
 _MARIADB_VIEW_PRIVILEGE = "EXECUTE"
 _MYSQL_ROUTINE_PRIVILEGE = "SHOW_ROUTINE"
 _ROUTINE_PRIVILEGE_SINCE = (8, 0, 20)  # MySQL 8.0 reference manual, "SHOW_ROUTINE"
+
+_POLL_SECONDS = 0.2
 
 # Rows ordered by primary key and no date: the text of an unchanged server is the same, byte by byte.
 DUMP_OPTIONS = (
@@ -202,6 +206,16 @@ def answers(connection: Connection) -> bool:
         untouched="Nothing was changed",
         remedy=_remedy(outcome.stderr),
     )
+
+
+def answers_soon(connection: Connection, *, seconds: float) -> bool:
+    """Whether a server that was just started takes connections within so many seconds."""
+    until = time.monotonic() + seconds
+    while not answers(connection):
+        if time.monotonic() >= until:
+            return False
+        time.sleep(_POLL_SECONDS)
+    return True
 
 
 def server(connection: Connection) -> Server:

@@ -1,10 +1,11 @@
 # Copyright: (c) 2026, the labops.backup contributors
 # SPDX-License-Identifier: GPL-3.0-or-later
 # PRIVATE to labops.backup: no stable interface.
-"""The database server itself, as a private instance that is thrown away: the only file that starts one.
+"""The database server itself: an empty data directory for the host's own, and a private instance that is thrown away.
 
-It has its own folder, which root alone may enter, and is reached through a socket there; it has no network, no binary
-log and no event scheduler, and reads no options file. What it holds does not survive a crash of the host.
+The private instance has its own folder, which root alone may enter, and is reached through a socket there; it has no
+network, no binary log and no event scheduler, and reads no options file. What it holds does not survive a crash of the
+host. The host's own server is started by its unit.
 """
 
 from __future__ import annotations
@@ -25,6 +26,32 @@ _LONGEST_SOCKET = 107  # unix(7): sun_path holds 108 bytes with its end
 _START_SECONDS = 120.0
 _STOP_SECONDS = 60.0
 _WAIT = 0.1
+
+
+def initialise(folder: str, user: str) -> None:
+    """Make the empty system tables of MariaDB in ``folder``, by the options files of the host's own server.
+
+    root logs in over the socket as the system user of that name, and nobody else at all.
+
+    :param user: the system user that the server runs as.
+    """
+    tool = "mariadb-install-db"
+    outcome = _command.run(
+        [
+            _command.find(tool),
+            f"--datadir={folder}",
+            f"--user={user}",
+            "--auth-root-authentication-method=socket",
+            "--skip-test-db",
+        ],
+        env=_command.environment(),
+    )
+    if outcome.rc != 0:
+        raise outcome.error(
+            f"the data directory {folder} of the database server could not be made: {tool} failed",
+            untouched="No server was started",
+            remedy=f"Mend the cause, empty {folder} and run again",
+        )
 
 
 @dataclass(frozen=True)

@@ -96,6 +96,15 @@ def start(name: str) -> _command.Outcome:
     return _systemctl("start", "--", name)
 
 
+def forgive(name: str) -> None:
+    """Let a unit be started again that failed so often that systemd gave up."""
+    outcome = _systemctl("reset-failed", "--", name)
+    if outcome.rc != 0:
+        raise outcome.error(
+            f"systemctl could not forget that {name} failed", remedy=f"Look at: systemctl status {name}"
+        )
+
+
 def restart(name: str) -> None:
     """Restart a unit."""
     outcome = _systemctl("restart", "--", name)

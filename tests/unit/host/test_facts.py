@@ -17,6 +17,7 @@ def test_facts_are_plain_and_leave_no_trace(tmp_path: pathlib.Path) -> None:
     json.dumps(facts)
     assert facts["datasets"]["data"]["writable"] is True
     assert facts["datasets"]["data"]["free_bytes"] > 0
+    assert tmp_path.is_relative_to(facts["datasets"]["data"]["mount"])
     assert facts["datasets"]["gone"]["present"] is False
     assert facts["users"]["root"] == [0, 0]
     assert any(mount["point"] == "/" for mount in facts["mounts"])
@@ -78,3 +79,15 @@ def test_what_is_left_of_the_past_is_counted_only_for_those_who_say_what_is_know
     found = _facts.gather({}, "2026-11-23T02:15:00Z", past)["legacy"]
     assert (found["found"], found["named"], found["not_looked_at"]) == (1, True, 1)
     assert found["first"][0].startswith("/usr/local/bin/old.sh:1 ")
+
+
+def test_the_innermost_mount_counts_and_links_are_followed(
+    tmp_path: pathlib.Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    disk, inner = str(tmp_path / "disk"), str(tmp_path / "disk" / "inner")
+    os.makedirs(inner + "-beside")
+    os.symlink(disk, tmp_path / "data")
+    monkeypatch.setattr(_facts, "_mounts", lambda: [{"point": point} for point in ("/", disk, inner)])
+    assert _facts.mount_of(str(tmp_path / "data" / "inner" / "x")) == inner
+    assert _facts.mount_of(str(tmp_path / "data" / "inner-beside")) == disk
+    assert _facts.mount_of(str(tmp_path)) == "/"

@@ -81,7 +81,7 @@ LOST_STEP = {"before": "A", "after": "B", "dataset": "blobs", "reason": "4000 of
 CLASSES = ("missing", "damaged", "metadata", "newer")
 FENCED = {"holds": True, "reasons": []}
 SPACES = [
-    {"path": one["path"], "device": 1, "free_bytes": 10**9, "writable": True, "present": True}
+    {"path": one["path"], "device": 1, "mount": "/", "free_bytes": 10**9, "writable": True, "present": True}
     for one in PLAN[0]["datasets"]
 ]
 
@@ -95,6 +95,7 @@ def planned(request: dict[str, t.Any], *losses: dict[str, t.Any], **changes: t.A
         "space": SPACES,
         "fence": FENCED,
         "rates": {},
+        "facts": {},
         **changes,
     }
     return _restoration.restore_plan(request, point, _restoration.restore_sources(parts, read), now=NOW, **given)
@@ -343,11 +344,56 @@ def test_the_plan_can_be_read() -> None:
         "Order: database -> blobs",
         "assumed rates for check, extract, load, push",
         "Suspicious: blobs, from A to B: 4000 of 9000 files removed",
-        f"Newest point before that, by dataset: blobs: {OLDER}",
+        f"PROPOSED: restore_point={OLDER}",
         f"damaged files moved aside into .labops-aside-{INCIDENT}; what is newer stays",
     ):
         assert text in lines, lines
     assert offer["moving"] and offer["order"] == ["database", "blobs"]
+
+
+def test_a_dump_set_that_the_server_cannot_take_is_refused() -> None:
+    load = {"failed": True, "refusals": [{"rule": "engine", "text": "it is of mysql, this server is mariadb"}]}
+    losses = {"files": [loss("blobs"), loss("data")], "database": {"state": "damaged"}, "load": load}
+    assert planned(settled(scope="database"), losses=losses)["refusals"] == [
+        "the database server of tatchu cannot take the dump set: it is of mysql, this server is mariadb"
+    ]
+
+
+def test_a_dataset_on_another_file_system_than_its_own_is_refused() -> None:
+    facts = {"time": "2026-11-23T01:30:00Z", "datasets": {"data": {"mount": "/datajoint-data"}, "blobs": {}}}
+    lost = {"files": [loss("blobs", "lost", missing=1), loss("data", "lost", missing=1)], "database": {}}
+    (refusal,) = planned(settled(), losses=lost, facts=facts)["refusals"]
+    assert refusal.startswith("/datajoint-data lies on the file system mounted at /; on 2026-11-23T01:30:00Z it lay on")
+    assert "restore_other_file_system=true" in refusal
+    assert planned(settled(other_file_system="true"), losses=lost, facts=facts)["refusals"] == []
+    assert planned(settled(scope="blobs"), losses=lost, facts=facts)["refusals"] == []
+    mounted = [one | {"mount": "/datajoint-data"} for one in SPACES]
+    assert planned(settled(), losses=lost, facts=facts, space=mounted)["refusals"] == []
+
+
+@pytest.mark.parametrize(
+    ("options", "intact", "table", "proposed"),
+    [
+        ({"scope": "auto"}, {"blobs": OLDER, "data": POINT, "database": POINT}, POINT, OLDER),
+        ({"scope": "auto,database"}, {"blobs": POINT, "data": POINT, "database": POINT}, OLDER, OLDER),
+        ({"scope": "data"}, {"blobs": OLDER, "data": POINT, "database": OLDER}, OLDER, ""),
+        ({"scope": "auto"}, {"blobs": POINT, "data": POINT, "database": POINT}, POINT, ""),
+        ({"scope": "auto"}, {"blobs": None, "data": POINT, "database": POINT}, POINT, ""),
+    ],
+)
+def test_the_newest_point_from_before_anything_suspicious_is_proposed(
+    options: dict[str, t.Any], intact: dict[str, t.Any], table: str, proposed: str
+) -> None:
+    history = {
+        "suspicious": [LOST_STEP],
+        "newest_intact": intact,
+        "key_tables": {"lab.subject": {"rows": 3, "newest_intact": table}},
+    }
+    losses = {"files": [loss("blobs"), loss("data")], "database": {"state": "intact"}, "history": history}
+    offer = planned(settled(**options), losses=losses)
+    assert offer["proposed"] == proposed
+    said = "\n".join(_restoration.restore_plan_lines(offer))
+    assert ("PROPOSED: restore_point=" + OLDER in said) is bool(proposed)
 
 
 def test_rates_that_were_measured_are_used() -> None:

@@ -81,6 +81,10 @@ class History:
         _verify_content.verify(request)
         return manifest.read_bytes()
 
+    def mark(self, mark: str, point: str) -> None:
+        """Say of a point what became of it."""
+        self.seals.archives["/borg/points"][f"mark-{mark}-{point}-20261130T120000Z-00000{len(mark) % 10}"] = {}
+
     def tell(self, *, check_mode: bool = False, **options: t.Any) -> dict[str, t.Any]:
         self.seals.reads.clear()
         result = self._run(recovery_history_info, {**self.connection, **options}, check_mode=check_mode)
@@ -152,6 +156,50 @@ def test_a_dataset_that_a_night_lacks_is_compared_with_the_last_one_that_has_it(
     assert [(one["before"], one["after"]) for one in told["steps"] if one["dataset"] == "blobs"] == [(first, last)]
     assert told["newest_intact"] == {"blobs": first, "data": last}
     assert len([read for read in history.seals.reads if read == f"point-{first}"]) == 2  # its document, and its files
+
+
+@pytest.mark.parametrize("mark", ["checked", "proven"])
+def test_a_point_of_which_more_was_shown_counts_as_well(history: History, mark: str) -> None:
+    point = history.night(20, data=tree(40), tables={"lab.subject": 5})
+    history.mark(mark, point)
+    told = history.tell()
+    assert told["newest_intact"] == {"data": point, "database": point}
+    assert told["key_tables"]["lab.subject"]["newest_intact"] == point
+
+
+def test_a_loss_that_was_restored_is_no_loss_any_more(history: History) -> None:
+    good = history.night(20, data=tree(40), tables={"lab.subject": 5})
+    bad = history.night(21, data=tree(40, b"y"), tables={"lab.subject": 4})
+    history.tell()
+    history.mark("suspect", bad)
+    after = history.night(22, data=tree(41), tables={"lab.subject": 6})
+    told = history.tell()
+    assert told["suspicious"] == []
+    assert told["newest_intact"] == {"data": after, "database": after}
+    assert told["key_tables"]["lab.subject"]["newest_intact"] == after
+    step = next(one for one in told["steps"] if (one["after"], one["dataset"]) == (after, "data"))
+    assert (step["before"], step["added"], step["changed"]) == (good, 1, 0)
+
+
+def test_what_a_restore_did_not_bring_back_is_still_found(history: History) -> None:
+    good = history.night(20, data=tree(40), tables={"lab.subject": 5})
+    history.mark("suspect", history.night(21, data=tree(4), tables={"lab.subject": 1}))
+    after = history.night(22, data=tree(10), tables={"lab.subject": 3})
+    told = history.tell()
+    assert [(one["before"], one["after"], one["dataset"]) for one in told["suspicious"]] == [
+        (good, after, "data"),
+        (good, after, "database"),
+    ]
+    assert told["newest_intact"] == {"data": good, "database": good}
+
+
+def test_a_step_that_was_meant_is_cleared_by_people(history: History) -> None:
+    history.night(20, data=tree(40), tables={"lab.subject": 5})
+    meant = history.night(21, data=tree(4), tables={"lab.subject": 4})
+    history.mark("cleared", meant)
+    told = history.tell()
+    assert told["suspicious"] == []
+    assert told["newest_intact"] == {"data": meant, "database": meant}
 
 
 def test_points_are_compared_once(history: History) -> None:

@@ -141,6 +141,7 @@ def test_a_list_that_cannot_be_meant_is_refused(
     result = run_module_main(rsync_push, options)
     assert result["failed"]
     assert reason in result["msg"]
+    assert (result.get("kind") == "content") is ("which is listed" in reason)
     assert not os.listdir(tmp_path / "live")
 
 

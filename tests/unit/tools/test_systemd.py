@@ -72,13 +72,19 @@ def test_units_are_stopped_side_by_side_and_what_stays_is_killed(systemctl: Syst
 
 
 def test_start_restart_and_reload(systemctl: Systemctl) -> None:
-    systemctl.answers = [(1, ""), (0, ""), (0, ""), (1, "")]
+    systemctl.answers = [(1, ""), (0, ""), (0, ""), (0, ""), (1, "")]
     assert _systemd.start("a.service").rc == 1
     _systemd.restart("a.service")
+    _systemd.forgive("a.service")
     _systemd.reload()
     with pytest.raises(BackupError, match="could not be restarted"):
         _systemd.restart("a.service")
-    assert systemctl.calls[:3] == [["start", "--", "a.service"], ["restart", "--", "a.service"], ["daemon-reload"]]
+    assert systemctl.calls[:4] == [
+        ["start", "--", "a.service"],
+        ["restart", "--", "a.service"],
+        ["reset-failed", "--", "a.service"],
+        ["daemon-reload"],
+    ]
 
 
 @pytest.mark.parametrize("name", ["", "worker", "a b.service", "--now.service/", "a.service\n", "x.conf"])

@@ -1,0 +1,97 @@
+# Copyright: (c) 2026, the labops.backup contributors
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""The database server is dead and its data directory gone, and so is everything beside it, folders included."""
+
+import json
+
+import pytest
+
+testinfra_hosts = ["ansible://loki"]
+
+
+@pytest.fixture(scope="module")
+def point(night):
+    return night()
+
+
+@pytest.fixture(scope="module")
+def before(point, tatchu):
+    """What only a person would miss: how the folders were, and who could log in."""
+    return {
+        "folders": tatchu.check_output("stat -c '%n %a %U %G' /datajoint-db /datajoint-db/blobs /datajoint-db/dumps"),
+        "accounts": accounts(tatchu),
+        "schemas": set(tatchu.check_output("mariadb -NBe 'SHOW DATABASES'").split()),
+    }
+
+
+def accounts(tatchu):
+    """Who can log in to the database and how, as the server itself says it."""
+    names = "SELECT CONCAT(QUOTE(User), '@', QUOTE(Host)) FROM mysql.user WHERE User <> 'mariadb.sys' ORDER BY 1"
+    found = {}
+    for name in tatchu.check_output("mariadb -NBe %s", names).splitlines():
+        user = tatchu.check_output("mariadb -NBe %s", f"SHOW CREATE USER {name}")
+        grants = tatchu.check_output("mariadb -NBe %s", f"SHOW GRANTS FOR {name}")
+        found[name] = (user, sorted(grants.splitlines()))
+    return found
+
+
+@pytest.fixture(scope="module")
+def dead(before, tatchu):
+    tatchu.check_output("systemctl kill --signal=KILL mariadb && rm -rf /var/lib/mysql /datajoint-db")
+
+
+@pytest.fixture(scope="module")
+def fenced(dead, restore, tatchu):
+    said = restore(stage="fence")
+    return said, tatchu.run("systemctl is-active mariadb").stdout.strip()
+
+
+def test_the_fence_is_up_before_the_server_is_ever_started(fenced, tatchu):
+    said, state = fenced
+    assert "is fenced" in said and state != "active"
+    settings = tatchu.file("/etc/mysql/mariadb.conf.d/zz-labops-fence.cnf").content_string
+    assert "read_only = 1" in settings and "skip_networking = 1" in settings
+
+
+@pytest.fixture(scope="module")
+def recovered(fenced, recover, point):
+    return recover(point, case="e", scope="auto,database", release=False)
+
+
+def test_the_plan_knows_what_is_lost_without_the_server_and_without_the_tree(recovered):
+    states = {step["dataset"]: step["state"] for step in recovered["steps"]}
+    assert states == {"database": "lost", "blobs": "lost", "data": "intact"}
+    assert recovered["order"] == ["database", "blobs"]
+
+
+def test_the_server_runs_behind_its_fence(recovered, tatchu):
+    assert tatchu.service("mariadb").is_running
+    told = tatchu.check_output("mariadb -NBe 'SELECT @@read_only, @@skip_networking, @@event_scheduler'").split()
+    assert told[0] != "0" and told[1:] == ["1", "OFF"]
+    worker = json.loads(tatchu.file("/etc/lab-pipeline/worker.json").content_string)
+    command = f"MYSQL_PWD='{worker['database.password']}' mariadb -u lab_worker -e 'SELECT 1'"
+    refused = tatchu.run("bash -c %s", command)
+    assert refused.rc != 0 and "locked" in refused.stderr
+
+
+def test_the_database_is_that_of_the_point(recovered, point, before, checksums, dumped, tatchu):
+    assert checksums() == dumped(point)
+    assert set(tatchu.check_output("mariadb -NBe 'SHOW DATABASES'").split()) == before["schemas"]
+
+
+def test_the_trees_are_those_of_the_point(recovered, point, before, assert_restored, tatchu):
+    assert assert_restored(point, "blobs") == set()
+    folders = tatchu.check_output("stat -c '%n %a %U %G' /datajoint-db /datajoint-db/blobs /datajoint-db/dumps")
+    assert folders == before["folders"]
+
+
+def test_release_brings_network_accounts_and_worker_back(recovered, restore, fetch_all, worker_goes_on, tatchu, before):
+    restore(stage="release")
+    assert tatchu.check_output("mariadb -NBe 'SELECT @@read_only, @@skip_networking'").split() == ["0", "0"]
+    assert accounts(tatchu) == before["accounts"]
+    worker_goes_on()
+    assert sum(fetch_all()["rows"].values()) > 100
+
+
+def test_the_next_night_is_complete(recovered, night):
+    assert night()["state"] == "complete"
