@@ -56,7 +56,7 @@ def test_parts_were_bounded(journal, loki):
     done = journal()
     assert done["steps"]["data.push"]["result"]["batches"] > 3
     assert done["state"] == "released"
-    assert loki.run("ls -A /srv/backup/staging/tatchu/restore/*").stdout.split() == []
+    assert not loki.file(f"/srv/backup/staging/tatchu/restore/{done['incident']}").exists
 
 
 def test_what_did_not_fit_at_all_is_refused_before_anything_is_written(first, second, restore, loki, tatchu):

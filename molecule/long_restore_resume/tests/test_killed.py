@@ -13,8 +13,8 @@ import pytest
 
 testinfra_hosts = ["ansible://loki"]
 SCHEMAS = ("lab_ephys", "lab_imaging", "lab_session", "lab_subject")
-SAFETY = r"mariadb-dump .*--single-transaction"
-LOAD = r"^\S*mariadb .*--binary-mode"
+SAFETY = r"mariadb-dump .*/etc/labops-backup/database\.cnf"
+LOAD = r"^\S*mariadb .*--max-allowed-packet=1G"
 EXTRACT = r"borg .* extract "
 PUSH = r"^\S*rsync .*labops-restore@"
 
@@ -188,7 +188,7 @@ def test_it_ends_as_if_nothing_had_happened(finished, point, rows, digests, asse
     assert {schema: digests(schema) for schema in SCHEMAS} == rows
     for dataset in ("blobs", "data"):
         assert assert_restored(point, dataset) == set()
-    assert loki.run("ls -A /srv/backup/staging/tatchu/restore/*").stdout.split() == []
+    assert not loki.file(f"/srv/backup/staging/tatchu/restore/{finished['incident']}").exists
     for host in (loki, tatchu):
         assert host.run("pgrep -af 'borg .* extract|labops-restore@'").stdout == ""
     assert not tatchu.user("labops-restore").exists
