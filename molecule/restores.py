@@ -52,7 +52,13 @@ def newest(loki):
 
 
 @pytest.fixture(scope="session")
-def night(loki, tatchu, newest):
+def sealed():
+    """The points that this session has sealed since its last restore, oldest first."""
+    return []
+
+
+@pytest.fixture(scope="session")
+def night(loki, tatchu, newest, sealed):
     """A dump and a night, with the worker going on; gives the sealed point."""
 
     def run():
@@ -61,9 +67,16 @@ def night(loki, tatchu, newest):
         loki.check_output("/usr/local/sbin/backup_and_notify_on_loki.sh")
         point = newest()
         assert point["state"] == "complete", point["problems"]
+        sealed.append(point)
         return point
 
     return run
+
+
+@pytest.fixture(scope="session")
+def fresh(night, sealed):
+    """The point that the session has just sealed, or that of another night."""
+    return lambda: sealed[-1] if sealed else night()
 
 
 @pytest.fixture(scope="session")
@@ -82,10 +95,12 @@ def still_night(loki, tatchu, newest):
 
 
 @pytest.fixture(scope="session")
-def restore(playbook):
+def restore(playbook, sealed):
     """restore.yml with variables, as an operator types it; gives the finished process."""
 
     def run(*words, stage="", good=True, **variables):
+        if "confirm" in variables and good:
+            sealed.clear()
         given = {f"restore_{name}": value for name, value in variables.items()}
         done = playbook("restore", *(["--tags", stage] if stage else []), "-e", json.dumps(given), *words)
         said = done.stdout + done.stderr

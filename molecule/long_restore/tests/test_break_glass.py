@@ -15,8 +15,8 @@ SCHEMAS = ("lab_ephys", "lab_imaging", "lab_session", "lab_subject")
 
 
 @pytest.fixture(scope="module")
-def point(night):
-    return night()
+def point(fresh):
+    return fresh()
 
 
 def test_the_page_restores_everything(point, loki, tatchu, assert_restored, fetch_all, run_local):

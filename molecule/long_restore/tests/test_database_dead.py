@@ -10,8 +10,8 @@ testinfra_hosts = ["ansible://loki"]
 
 
 @pytest.fixture(scope="module")
-def point(night):
-    return night()
+def point(fresh):
+    return fresh()
 
 
 @pytest.fixture(scope="module")

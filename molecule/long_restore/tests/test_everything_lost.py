@@ -14,8 +14,8 @@ SCHEMAS = ("lab_ephys", "lab_imaging", "lab_session", "lab_subject")
 
 
 @pytest.fixture(scope="module")
-def point(night):
-    return night()
+def point(fresh):
+    return fresh()
 
 
 @pytest.fixture(scope="module")

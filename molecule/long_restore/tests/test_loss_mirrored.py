@@ -24,8 +24,8 @@ print(len(gone))
 
 
 @pytest.fixture(scope="module")
-def good(night):
-    return night()
+def good(fresh):
+    return fresh()
 
 
 @pytest.fixture(scope="module")

@@ -11,8 +11,8 @@ OTHER = "20200101T000000Z-abcdef"
 
 
 @pytest.fixture(scope="module")
-def point(night):
-    return night()
+def point(fresh):
+    return fresh()
 
 
 @pytest.fixture(scope="module")

@@ -9,8 +9,8 @@ OTHERS = ("lab_imaging", "lab_session", "lab_subject")
 
 
 @pytest.fixture(scope="module")
-def point(night):
-    return night()
+def point(fresh):
+    return fresh()
 
 
 @pytest.fixture(scope="module")

@@ -9,8 +9,8 @@ DATASETS = {"blobs": "/datajoint-db/blobs", "data": "/datajoint-data"}
 
 
 @pytest.fixture(scope="module")
-def point(night):
-    return night()
+def point(fresh):
+    return fresh()
 
 
 @pytest.fixture(scope="module")

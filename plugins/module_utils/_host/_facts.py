@@ -118,6 +118,7 @@ def _dataset(path: str) -> dict[str, t.Any]:
         "present": True,
         "device": owner.st_dev,
         "mount": mount_of(path),
+        "above": _above(path),
         "uid": owner.st_uid,
         "gid": owner.st_gid,
         "mode": f"{owner.st_mode & 0o7777:04o}",
@@ -137,6 +138,17 @@ def _is_writable(path: str) -> bool:
     except OSError:
         return False
     return True
+
+
+def _above(path: str) -> list[dict[str, t.Any]]:
+    """The folders that lead to a dataset, from above: no dataset has their owners and modes."""
+    folders = []
+    while (path := os.path.dirname(os.path.normpath(path))) != "/":
+        status = os.stat(path)
+        folders.append(
+            {"path": path, "uid": status.st_uid, "gid": status.st_gid, "mode": f"{status.st_mode & 0o7777:04o}"}
+        )
+    return folders[::-1]
 
 
 def mount_of(path: str) -> str:

@@ -13,13 +13,17 @@ from ansible_collections.labops.backup.plugins.module_utils._host import _facts
 
 def look(path: str) -> dict[str, t.Any]:
     """The file system that holds ``path``, or would hold it if it were made."""
+    missing: list[str] = []
+    while not os.path.isdir(place := os.path.dirname(missing[0]) if missing else path):
+        missing.insert(0, place)
     existing = os.path.realpath(path)
     while not os.path.isdir(existing):
         existing = os.path.dirname(existing)
     status = os.statvfs(existing)
     return {
         "path": path,
-        "present": os.path.isdir(path),
+        "present": not missing,
+        "missing": missing,
         "existing": existing,
         "device": os.stat(existing).st_dev,
         "mount": _facts.mount_of(existing),

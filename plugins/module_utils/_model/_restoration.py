@@ -294,8 +294,7 @@ def restore_plan(
             "state": state,
             "taken": taken,
             "destination": dataset["destination"],
-            "present": bool(room.get("present", True)),
-            "existing": str(room.get("existing", dataset["destination"])),
+            "folders": _folders(wanted, dataset, room, facts),
             "from": "mirror" if dataset.get("from_mirror") else "archive",
             "reason": str(loss.get("reason", "")),
             "counts": _database_counts(loss) if is_database else {key: loss.get(key, {}) for key in CLASSES},
@@ -600,6 +599,26 @@ def _replaces(wanted: t.Mapping[str, t.Any], dataset: t.Mapping[str, t.Any], is_
         return f"laid into {dataset['destination']}"
     extra = "moved aside, too" if wanted["exact"] else "stays"
     return f"damaged files moved aside into {ASIDE}{wanted['incident']}; what is newer {extra}"
+
+
+def _folders(
+    wanted: t.Mapping[str, t.Any],
+    dataset: t.Mapping[str, t.Any],
+    room: t.Mapping[str, t.Any],
+    facts: t.Mapping[str, t.Any],
+) -> list[Document]:
+    """The folders to make before anything can be brought, from above.
+
+    The dataset's own gets its owner and mode with what is brought; those above have them from the source facts.
+    """
+    known = {} if wanted["target"] else (facts.get("datasets") or {}).get(dataset["name"], {})
+    above = {one["path"]: one for one in known.get("above", ())}
+    closed = {"uid": 0, "gid": 0, "mode": "0700"}
+    usual = closed if wanted["target"] else {**closed, "mode": "0755"}
+    return [
+        {"path": path, **(closed if path == dataset["destination"] else {**usual, **above.get(path, {})})}
+        for path in room.get("missing", ())
+    ]
 
 
 def _other_file_system(

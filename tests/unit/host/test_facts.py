@@ -18,6 +18,8 @@ def test_facts_are_plain_and_leave_no_trace(tmp_path: pathlib.Path) -> None:
     assert facts["datasets"]["data"]["writable"] is True
     assert facts["datasets"]["data"]["free_bytes"] > 0
     assert tmp_path.is_relative_to(facts["datasets"]["data"]["mount"])
+    above = facts["datasets"]["data"]["above"]
+    assert [one["path"] for one in above] == [str(path) for path in list(tmp_path.parents)[-2::-1]]
     assert facts["datasets"]["gone"]["present"] is False
     assert facts["users"]["root"] == [0, 0]
     assert any(mount["point"] == "/" for mount in facts["mounts"])

@@ -81,7 +81,7 @@ LOST_STEP = {"before": "A", "after": "B", "dataset": "blobs", "reason": "4000 of
 CLASSES = ("missing", "damaged", "metadata", "newer")
 FENCED = {"holds": True, "reasons": []}
 SPACES = [
-    {"path": one["path"], "device": 1, "mount": "/", "free_bytes": 10**9, "writable": True, "present": True}
+    {"path": one["path"], "device": 1, "mount": "/", "free_bytes": 10**9, "writable": True, "missing": []}
     for one in PLAN[0]["datasets"]
 ]
 
@@ -349,6 +349,28 @@ def test_the_plan_can_be_read() -> None:
     ):
         assert text in lines, lines
     assert offer["moving"] and offer["order"] == ["database", "blobs"]
+
+
+def test_directories_that_are_gone_are_made_with_what_is_known_of_those_above() -> None:
+    above = [{"path": "/datajoint-db", "uid": 0, "gid": 3000, "mode": "0750"}]
+    facts = {"time": "2026-11-23T01:30:00Z", "datasets": {"blobs": {"mount": "/", "above": above}}}
+    gone = [
+        one | {"missing": [path for path in ("/datajoint-db", one["path"]) if one["path"].startswith(path)]}
+        for one in SPACES
+    ]
+    lost = {"files": [loss("blobs", "lost", missing=1), loss("data")], "database": {"state": "lost"}}
+    steps = {
+        one["dataset"]: one["folders"] for one in planned(settled(), losses=lost, facts=facts, space=gone)["steps"]
+    }
+    blobs = next(one["path"] for one in SPACES if "blobs" in one["path"])
+    assert steps["blobs"] == [above[0], {"path": blobs, "uid": 0, "gid": 0, "mode": "0700"}]
+    assert steps["database"][0] == {"path": "/datajoint-db", "uid": 0, "gid": 0, "mode": "0755"}
+    target = [
+        {**one, "path": "/srv/looked-at/blobs", "missing": ["/srv/looked-at", "/srv/looked-at/blobs"]}
+        for one in gone[:1]
+    ]
+    offer = planned(settled(target="/srv/looked-at", scope="blobs"), losses=lost, facts=facts, space=target)
+    assert {one["mode"] for one in offer["steps"][0]["folders"]} == {"0700"}
 
 
 def test_a_dump_set_that_the_server_cannot_take_is_refused() -> None:

@@ -17,6 +17,7 @@ def test_a_path_that_is_not_there_is_judged_by_its_nearest_folder_in_check_mode_
     there, absent = run_module_main(space_info, asked, check_mode=True)["spaces"]
     assert there["present"] and not absent["present"]
     assert absent["existing"] == str(tmp_path) and absent["device"] == tmp_path.stat().st_dev == there["device"]
+    assert (there["missing"], absent["missing"]) == ([], [str(tmp_path / "a"), str(tmp_path / "a" / "b")])
     assert tmp_path.is_relative_to(absent["mount"]) and absent["mount"] == there["mount"]
     assert 0 < absent["free_bytes"] <= absent["total_bytes"] and absent["writable"]
     assert list(tmp_path.iterdir()) == []
