@@ -18,7 +18,7 @@ from ansible_collections.labops.backup.plugins.module_utils._model._inventory im
 
 _SECRET_NAME = re.compile(
     r"(\A|_)(vault|passwords?|passphrases?|passwd|pass|secrets?|tokens?|credentials?|private_key|api_key)(_|\Z)"
-    r"|\Anotification_urls\Z|_index_url\Z"
+    r"|\Anotification_urls\Z|_(index|ping)_url\Z"
 )
 # A path to a secret is none.
 _POINTER = re.compile(r"_(file|path|directory|dir)\Z")

@@ -2,7 +2,8 @@
 # SPDX-License-Identifier: GPL-3.0-or-later
 """The rendered shell scripts: clean, and honest about how a job ended.
 
-Only systemd-run, systemctl, logger and Apprise are replaced; folders of the system are moved below a temporary one.
+Only systemd-run, systemctl, logger, sendmail and Apprise are replaced; folders of the system are moved below a
+temporary one.
 """
 
 from __future__ import annotations
@@ -22,6 +23,12 @@ from ansible_collections.labops.backup.plugins.module_utils._model import _inven
 
 REPOSITORY = pathlib.Path(__file__).parents[3]
 ROLE = REPOSITORY / "roles" / "runner"
+TELL = REPOSITORY / "roles/notification/files/tell.py"
+SEARCH_PATH = "/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin"
+FOLDERS = (
+    *("/opt/labops-backup", "/etc/labops-backup", "/run/labops-backup"),
+    *("/var/log/labops-backup", "/var/lib/labops-backup", "/usr/local/libexec"),
+)
 STAMP = "labops.backup 0.1.0 from inventory 0123456789ab"
 RUN = "20261123T023000Z-77b0aa"
 
@@ -46,7 +53,6 @@ def scripts() -> list[dict[str, t.Any]]:
 
 RENDERED = {
     "run-job": render("run-job.j2"),
-    "tell": render("tell.j2"),
     **{script["name"]: render("script.sh.j2", item=script) for script in scripts()},
 }
 
@@ -91,13 +97,15 @@ class Machine:
             f"exit $(cat {root}/apprise_ends 2>/dev/null || echo 0)",
         )
         self.program(self.bin / "logger", f'printf "%s\\n" "$*" >>{root}/logged')
+        self.program(self.bin / "sendmail", f"cat >>{root}/mailed")
         self.program(self.bin / "id", "echo 0")
         self.program(self.bin / "systemctl", f'[ "$1" = show ] && cat {root}/active 2>/dev/null; exit 0')
         self.unit("exit 1")
         helpers = root / "usr/local/libexec/labops-backup"
         helpers.mkdir(parents=True)
         self.install("run-job", helpers / "run-job", "run-job.j2")
-        self.install("tell", helpers / "tell", "tell.j2")
+        self.write(helpers / "tell", TELL.read_text().replace(SEARCH_PATH, f"{self.bin}:/usr/bin:/bin"))
+        self.channels("failure", "recovery", "info")
         self.script = root / "backup.sh"
         (night,) = [script for script in _job_inventory.job_scripts(plan(), "loki") if script["job"] == "backup"]
         self.install("night", self.script, "script.sh.j2", item=night)
@@ -110,11 +118,20 @@ class Machine:
         path.chmod(0o755)
 
     def install(self, name: str, path: pathlib.Path, template: str, **variables: t.Any) -> None:
-        text = render(template, f"{self.bin}:/usr/bin:/bin", **variables)
-        for folder in ("/opt/labops-backup", "/var/log/labops-backup", "/var/lib/labops-backup", "/usr/local/libexec"):
+        self.write(path, render(template, f"{self.bin}:/usr/bin:/bin", **variables))
+
+    def write(self, path: pathlib.Path, text: str) -> None:
+        for folder in FOLDERS:
             text = text.replace(folder, f"{self.root}{folder}")
         path.write_text(text)
         path.chmod(0o755)
+
+    def channels(self, *severities: str) -> None:
+        """Who is told: one channel for each of these."""
+        known = [{"severity": severity, "tag": f"{severity}-1", "scheme": "json"} for severity in severities]
+        settings = self.root / "etc/labops-backup/tell.json"
+        settings.parent.mkdir(parents=True, exist_ok=True)
+        settings.write_text(json.dumps({"host": "loki", "channels": known, "seconds": 5}))
 
     def unit(self, *lines: str) -> None:
         """What happens instead of the unit; ``$log`` is the folder of the run."""
@@ -128,7 +145,8 @@ class Machine:
     def told(self) -> tuple[str, str, str]:
         """Tag, title and body that Apprise got."""
         words = (self.root / "arguments").read_text().splitlines()
-        return words[words.index("--tag") + 1], words[words.index("--title") + 1], (self.root / "body").read_text()
+        given = dict(word.split("=", 1) for word in words if "=" in word)
+        return given["--tag"].removesuffix("-1"), given["--title"], (self.root / "body").read_text()
 
 
 @pytest.fixture
@@ -141,7 +159,7 @@ def test_a_good_night_is_told_in_the_words_of_the_play_and_says_nothing_else(mac
     done = machine.night()
     assert (done.returncode, done.stdout, done.stderr) == (0, "", "")
     tag, title, body = machine.told
-    assert (tag, title) == ("success", "all good")
+    assert (tag, title) == ("info", "all good")
     assert body.startswith("line\n")
 
 
@@ -234,8 +252,9 @@ def test_a_good_night_of_which_nobody_hears_is_not_good(machine: Machine) -> Non
 
 def test_no_address_for_success_is_a_choice(machine: Machine) -> None:
     machine.unit('mkdir -p "$log"; echo 0 >"$log/rc"; echo fine >"$log/message"')
-    (machine.root / "apprise_ends").write_text("3")
+    machine.channels("failure")
     assert machine.night().returncode == 0
+    assert not (machine.root / "arguments").exists()
 
 
 def test_a_failure_keeps_its_code_when_nobody_hears_and_nothing_is_left_to_tell_with(machine: Machine) -> None:
@@ -244,6 +263,26 @@ def test_a_failure_keeps_its_code_when_nobody_hears_and_nothing_is_left_to_tell_
     done = machine.night()
     assert done.returncode == 127
     assert "code 127" in (machine.root / "logged").read_text()
+    assert "Subject: [labops-backup] backup_and_notify_on_loki.sh: run " in (machine.root / "mailed").read_text()
+
+
+def test_what_no_channel_takes_goes_to_the_local_mail_and_to_the_log_once(machine: Machine) -> None:
+    machine.unit('mkdir -p "$log"; echo 2 >"$log/rc"; printf "blobs failed\\nwhy\\n" >"$log/message"; exit 2')
+    (machine.root / "apprise_ends").write_text("1")
+    assert machine.night().returncode == 2
+    assert (machine.root / "mailed").read_text().count("Subject: [labops-backup] blobs failed") == 1
+    assert (machine.root / "logged").read_text().count("nobody could be told: blobs failed | why") == 1
+
+
+def test_a_tell_that_hangs_does_not_keep_the_script(machine: Machine) -> None:
+    machine.unit('mkdir -p "$log"; echo 0 >"$log/rc"; echo fine >"$log/message"')
+    tell = machine.root / "usr/local/libexec/labops-backup/tell"
+    machine.program(tell, "exec sleep 600")
+    script = machine.script.read_text()
+    assert "timeout --kill-after=5 30 " in script and "timeout --kill-after=5 300 " in script
+    machine.script.write_text(script.replace(" 30 ", " 0.2 ").replace(" 300 ", " 0.2 "))
+    assert machine.night().returncode == 3
+    assert "(tell: 124)" in (machine.root / "logged").read_text()
 
 
 def test_what_runs_inside_the_unit(machine: Machine) -> None:

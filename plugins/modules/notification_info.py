@@ -1,0 +1,91 @@
+#!/usr/bin/python
+# Copyright: (c) 2026, the labops.backup contributors
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""Tell whether a host could speak to people."""
+
+from __future__ import annotations
+
+DOCUMENTATION = r"""
+module: notification_info
+short_description: Tell whether a host could speak to people
+version_added: "0.1.0"
+author: labops.backup contributors (@labops)
+description:
+  - Has Apprise read every URL that the role C(notification) wrote down, and tells how each went when it was last used.
+    Nothing is sent, so a URL that is well formed and leads nowhere is found only when it was used; C(site.yml --tags
+    notify_test) uses all of them.
+  - The URLs themselves are not returned, because they hold credentials.
+extends_documentation_fragment: [labops.backup._attributes.INFO_MODULE]
+options:
+  program:
+    description: The program by which the host speaks to people.
+    type: path
+    default: /usr/local/libexec/labops-backup/tell
+"""
+
+EXAMPLES = r"""
+- name: Look whether an alarm would be heard
+  labops.backup.notification_info:
+  register: told
+
+- name: Show what is wrong
+  ansible.builtin.debug:
+    var: told.problems
+"""
+
+RETURN = r"""
+problems:
+  description: One line for each thing that is wrong; empty when all is well.
+  returned: success
+  type: list
+  elements: str
+  sample: ["failure-2 (jsn): Apprise does not understand this URL"]
+channels:
+  description:
+    - One entry a severity and URL, with its C(tag), C(severity), C(scheme), whether it is C(understood), the C(problem),
+      and when it last took a message and failed to, C(last_success) and C(last_failure), in UTC or none.
+  returned: success
+  type: list
+  elements: dict
+apprise:
+  description: Whether an Apprise works on the host.
+  returned: success
+  type: bool
+mail:
+  description: Whether local mail is there for the case that no channel works.
+  returned: success
+  type: bool
+ping:
+  description: Whether a dead-man's switch is fed.
+  returned: success
+  type: bool
+untold:
+  description: What nobody could be told yet, each with C(at) and C(title).
+  returned: success
+  type: list
+  elements: dict
+"""
+
+import typing as t
+
+from ansible.module_utils.basic import AnsibleModule
+from ansible_collections.labops.backup.plugins.module_utils._model import _channels
+from ansible_collections.labops.backup.plugins.module_utils._module import run_module
+from ansible_collections.labops.backup.plugins.module_utils._tools import _tell
+
+ARGUMENT_SPEC: dict[str, t.Any] = {
+    "program": {"type": "path", "default": "/usr/local/libexec/labops-backup/tell"},
+}
+
+
+def _look(module: AnsibleModule) -> dict[str, t.Any]:
+    found = _tell.check(module.params["program"])
+    return {**found, "problems": _channels.problems(found)}
+
+
+def main() -> None:
+    run_module(ARGUMENT_SPEC, _look)
+
+
+if __name__ == "__main__":
+    main()
