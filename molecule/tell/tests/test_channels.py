@@ -84,7 +84,11 @@ def test_what_is_malformed_is_known_without_sending(loki, heard, channel):
 @pytest.mark.parametrize(
     ("variable", "value", "said"),
     [
-        ("notification_urls", {"failure": ["nosuchservice://x"]}, "failure-1 (nosuchservice)"),
+        (
+            "notification_urls",
+            {"failure": ["nosuchservice://x"]},
+            "loki cannot use failure-1 (the list and the place in it): Apprise does not understand this URL",
+        ),
         ("notification_urls", {"failure": ["not a url"]}, "every entry is a URL"),
         ("notification_urls", {"failure": ["json://x"], "sucess": []}, "warning, recovery and success"),
         ("notification_ping_url", "file:///etc/shadow", "notification_ping_url is neither empty nor a URL"),

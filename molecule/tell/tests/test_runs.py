@@ -68,7 +68,7 @@ def test_a_job_that_still_runs_is_told(tatchu, heard, background, until):
     assert tatchu.run(DUMP).rc == 75
     assert ("failure", "tatchu: the job dump ended with code 75 without a verdict") in heard(tatchu).titles
     until(lambda: tatchu.run(running).rc != 0)
-    until(lambda: len(heard(tatchu).titles) == 2)
+    until(lambda: len(heard(tatchu).titles) == 3)
 
 
 def test_a_job_that_is_stopped_is_told(tatchu, heard, background, until):
@@ -128,7 +128,7 @@ def test_a_wrapper_that_is_killed_is_noticed_by_the_watch(tatchu, heard, backgro
     until(lambda: set(dumps(tatchu, ledger)) - before)
     tatchu.check_output("pkill -KILL -f '^/bin/sh /usr/local/sbin/backup_and_notify_on_tatchu.sh'")
     (run,) = set(dumps(tatchu, ledger)) - before
-    until(lambda: tatchu.run(f"pgrep -f {run}").rc != 0)
+    until(lambda: tatchu.run(f"pgrep -f [{run[0]}]{run[1:]}").rc != 0)
     assert heard(tatchu).messages == []
     watch(tatchu)
     ((severity, title, _body),) = heard(tatchu).messages
@@ -147,7 +147,7 @@ def test_a_run_that_dies_with_its_wrapper_is_told_as_died(tatchu, heard, backgro
     )
     tatchu.check_output("systemctl kill --signal=KILL labops-backup-dump.service")
     (run,) = set(dumps(tatchu, ledger)) - before
-    until(lambda: tatchu.run(f"pgrep -f {run}").rc != 0)
+    until(lambda: tatchu.run(f"pgrep -f [{run[0]}]{run[1:]}").rc != 0)
     watch(tatchu)
     assert heard(tatchu).titles[0][1].startswith(f"watch: the dump run {run} died and its wrapper told nobody")
 

@@ -66,7 +66,7 @@ DEFAULTS: Document = {
     "seconds": 60,
     "mail_to": "root",
 }
-# A person who restores waits for each word.
+# A person who restores waits for each word; one step after another is no recovery.
 ALWAYS = ("restore",)
 BODY_CHARACTERS = 20000
 LINE_CHARACTERS = 1000
@@ -359,6 +359,8 @@ def decide(
 
     :param quiet: nobody is told when this job goes well; its state stands in the digest of another one.
     """
+    if job in ALWAYS:
+        return message
     known = state["jobs"].setdefault(job, {})
     causes = known.setdefault("causes", {})
     if message.severity == INFO:
@@ -385,7 +387,7 @@ def decide(
     if known.get("failures", 0) > 1:
         body += f"\n\nfailing since {known['since']}: {_times(known['failures'])} in a row"
     told = moment_of(cause["told"]) if cause["told"] else None
-    if told is not None and job not in ALWAYS:
+    if told is not None:
         if 0 <= now - told < repeat_hours * 3600:
             return None
         body += f"\nthe same cause, {_times(cause['count'])} since {cause['first']}"

@@ -31,7 +31,8 @@ import typing as t
 CONFIGURATION = "/etc/labops-backup/watch.json"
 STATE = "/var/lib/labops-backup"
 VOLATILE = "/run/labops-backup"
-TELL = "/usr/local/libexec/labops-backup/tell"
+HELPERS = "/usr/local/libexec/labops-backup/"
+TELL = f"{HELPERS}tell"
 RELEASE = "/opt/labops-backup/current"
 SCHEDULES = "/etc/cron.d/labops-backup-*"
 ENDPOINT_LOG = "/var/log/labops-backup/rsyncd.log"
@@ -263,10 +264,11 @@ def _silent(watch: Watch) -> dict[str, Document]:
 
 
 def _somebody_is_at(identifier: str) -> bool:
-    """Whether a process has this run among its arguments, as the wrapper's helpers do until it is told."""
+    """Whether a helper of the wrapper is at work on this run, as they are until it is told."""
     for path in glob.glob("/proc/[0-9]*/cmdline"):
         with contextlib.suppress(OSError), open(path, "rb") as stream:
-            if identifier.encode() in stream.read():
+            words = stream.read().decode("utf-8", "replace").split("\0")
+            if identifier in words and any(word.startswith(HELPERS) for word in words):
                 return True
     return False
 

@@ -121,9 +121,12 @@ def test_jobs_do_not_silence_each_other(tell: t.Any) -> None:
     assert backup.ends(1, "failure") is None
 
 
-def test_a_restore_is_always_told(tell: t.Any) -> None:
+def test_a_restore_is_always_told_and_its_next_step_is_no_recovery(tell: t.Any) -> None:
     job = Job(tell, "restore")
-    assert all(job.ends(hour, "failure") for hour in range(5))
+    said = [job.ends(hour, how) for hour, how in enumerate(["failure", "failure", "info", "failure"])]
+    assert [message.title.split(":")[0] for message in said] == [
+        f"backup {severity}" for severity in ("failure", "failure", "info", "failure")
+    ]
 
 
 def test_a_clock_that_was_ahead_silences_nothing(tell: t.Any) -> None:

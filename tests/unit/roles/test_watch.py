@@ -230,11 +230,11 @@ def test_a_run_that_ended_with_nobody_told_is_found_once_told_it_is_not(program:
     ]
 
 
-def test_a_run_that_a_process_still_names_is_left_alone(program: t.Any) -> None:
+def test_a_run_of_which_somebody_is_just_telling_is_left_alone(program: t.Any) -> None:
     run = entry(program, 2, "failure")
     looking = watch(program)
     looking.since["watch"] = NOW - 50 * HOUR
-    wrapper = subprocess.Popen([sys.executable, "-c", "import time; time.sleep(60)", run])
+    wrapper = subprocess.Popen([sys.executable, "-c", "import time; time.sleep(60)", program.TELL, run])
     try:
         program.runs(looking)
         assert looking.findings == []
