@@ -4,6 +4,8 @@
 
 import base64
 
+import pytest
+
 testinfra_hosts = ["ansible://loki"]
 DUMP = "/usr/local/sbin/backup_and_notify_on_tatchu.sh"
 NIGHT = "/usr/local/sbin/backup_and_notify_on_loki.sh"
@@ -228,3 +230,29 @@ def test_a_failing_night_is_told_and_the_switch_hears_it_and_the_next_recovers(l
     assert title.startswith("RECOVERED: backup good: recovery point of tatchu")
     assert "It had failed once since 2" in body
     assert [path for path, *_rest in heard(loki).messages] == ["failure", "recovery", "success"]
+
+
+@pytest.fixture
+def sendmail(tatchu):
+    """A real mail transport, which hands local mail to the catcher; gone after the test."""
+    settings = "account default\\nhost 127.0.0.1\\nport 8026\\nfrom backup@lab.test\\n"
+    tatchu.check_output("apt-get update -qq && DEBIAN_FRONTEND=noninteractive apt-get install -y -qq msmtp-mta")
+    tatchu.check_output(f"printf '{settings}' >/etc/msmtprc")
+    yield
+    tatchu.check_output("DEBIAN_FRONTEND=noninteractive apt-get purge -y -qq msmtp-mta msmtp; rm -f /etc/msmtprc")
+
+
+@pytest.mark.long
+@pytest.mark.usefixtures("sendmail")
+def test_local_mail_goes_out_when_no_channel_works_and_when_not_even_tell_does(tatchu, heard, away):
+    away(tatchu, "/opt/labops-backup")
+    assert tatchu.run(DUMP).rc == 69
+    (mail,) = heard(tatchu).mails
+    assert mail["to"] == ["<root>"]
+    assert mail["subject"] == "[labops-backup] tatchu: the job dump ended with code 69 without a verdict"
+    assert "Run site.yml for this host." in mail["bodies"]["text/plain"]
+    away(tatchu, "/usr/local/libexec/labops-backup/tell")
+    assert tatchu.run(DUMP).rc == 69
+    mail = heard(tatchu).mails[-1]
+    assert mail["subject"].startswith("[labops-backup] backup_and_notify_on_tatchu.sh: run 2")
+    assert mail["subject"].endswith("ended with code 69, and nobody could be told (tell: 127)")

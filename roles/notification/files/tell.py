@@ -62,7 +62,7 @@ DEFAULTS: Document = {
     "channels": [],
     "ping_url": "",
     "quiet_jobs": [],
-    "repeat_hours": 24,
+    "repeat_hours": 20,
     "seconds": 60,
     "mail_to": "root",
 }
@@ -282,16 +282,17 @@ def _reason(job: str, code: int, began: bool) -> str:
 
 def log_tail(job: str, run: str) -> str:
     """The last lines of a run's log, without empty ones."""
-    lines = [line for line in _text(f"{LOGS}/{job}/{run}/stdout").replace("\r", "").splitlines() if line.strip()]
-    return "\n".join(line[:500] for line in lines[-LOG_LINES:])
+    text = _text(f"{LOGS}/{job}/{run}/stdout", end=True).replace("\r", "")
+    return "\n".join([line[:500] for line in text.splitlines() if line.strip()][-LOG_LINES:])
 
 
-def _text(path: str) -> str:
-    """The end of a file, as much as a message may have."""
+def _text(path: str, *, end: bool = False) -> str:
+    """The beginning or the end of a file, as much as a message may have."""
     try:
         with open(path, "rb") as stream:
-            stream.seek(max(0, os.fstat(stream.fileno()).st_size - BODY_CHARACTERS))
-            return stream.read().decode("utf-8", "surrogateescape")
+            if end:
+                stream.seek(max(0, os.fstat(stream.fileno()).st_size - BODY_CHARACTERS))
+            return stream.read(BODY_CHARACTERS).decode("utf-8", "surrogateescape")
     except OSError:
         return ""
 

@@ -223,6 +223,12 @@ def test_a_title_says_nothing_that_a_reader_would_obey(tell: t.Any) -> None:
     assert title == r"a\x1b[31mb\x0d\u202ec\u2028Bcc: x\xff <b>&amp;"
 
 
+def test_of_a_long_message_the_beginning_is_told_and_of_a_long_log_the_end(tell: t.Any) -> None:
+    log_of(tell, message="title\n" + "x\n" * 50_000, stdout="x\n" * 50_000 + "the end\n")
+    assert tell.about_run(configure(tell), RUN, "backup", 2).title == "title"
+    assert tell.about_run(configure(tell), RUN, "backup", 4).body.endswith("\nthe end")
+
+
 def test_a_message_ends_with_the_last_good_point_and_where_to_look(tell: t.Any) -> None:
     folder = pathlib.Path(tell.STATE, "recovery_points/tatchu")
     folder.mkdir(parents=True)
