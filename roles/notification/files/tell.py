@@ -695,28 +695,35 @@ def check(configuration: Document) -> Document:
     """Which channels Apprise understands, and when each was last used."""
     program = apprise()
     state = load_state()
-    channels = configuration["channels"]
-    understood = (
-        _apprise(program, channels, ["--storage-mode=memory", "--dry-run", "--body=x"], "", configuration["seconds"])
-        if program
-        else [Delivery(channel, False, f"no Apprise works below {RELEASES}", 0.0) for channel in channels]
-    )
+    known = _understood(program, configuration) if program else set()
+    problem = "Apprise does not understand this URL" if program else f"no Apprise works below {RELEASES}"
+    channels = []
+    for channel in configuration["channels"]:
+        used = state["channels"].get(channel["tag"], {})
+        understood = channel["tag"] in known
+        last = {"last_success": used.get("success"), "last_failure": used.get("failure")}
+        channels.append(
+            {**_public(channel), "understood": understood, "problem": "" if understood else problem, **last}
+        )
     return {
         "apprise": bool(program),
         "mail": bool(configuration["mail_to"] and shutil.which("sendmail", path=SEARCH_PATH)),
         "ping": bool(configuration["ping_url"]),
         "untold": state["untold"],
-        "channels": [
-            {
-                **_public(delivery.channel),
-                "understood": delivery.ok,
-                "problem": delivery.why,
-                "last_success": state["channels"].get(delivery.channel["tag"], {}).get("success"),
-                "last_failure": state["channels"].get(delivery.channel["tag"], {}).get("failure"),
-            }
-            for delivery in understood
-        ],
+        "channels": channels,
     }
+
+
+def _understood(program: str, configuration: Document) -> set[str]:
+    """The tags of the channels that Apprise would use, as its dry run lists them."""
+    argv = [program, f"--config={CONFIGURATION}/notify.yml", "--storage-mode=memory", "--dry-run", "--body=x"]
+    argv += [f"--tag={channel['tag']}" for channel in configuration["channels"]]
+    try:
+        done = subprocess.run(argv, env=_environment(), capture_output=True, timeout=configuration["seconds"])
+    except (OSError, subprocess.SubprocessError):
+        return set()
+    lines = re.findall(r"^\s*tags: (.*)$", done.stdout.decode("utf-8", "replace"), re.MULTILINE)
+    return {tag.strip() for line in lines for tag in line.split(",")}
 
 
 def _public(channel: Document) -> Document:
