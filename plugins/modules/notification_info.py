@@ -42,8 +42,8 @@ problems:
   sample: ["failure-2 (jsn): Apprise does not understand this URL"]
 channels:
   description:
-    - One entry a severity and URL, with its C(tag), C(severity), C(scheme), whether it is C(understood), the C(problem),
-      and when it last took a message and failed to, C(last_success) and C(last_failure), in UTC or none.
+    - One entry a severity and URL, with its C(tag), C(severity), C(scheme), whether it is C(understood), the
+      C(problem), and when it last took a message and failed to, C(last_success) and C(last_failure), in UTC or none.
   returned: success
   type: list
   elements: dict
