@@ -15,8 +15,8 @@ options:
     description:
       - A document for the answer, with the name of the work, in a folder for root alone. The work is then done by a
         process of its own, which a lost line or a dead control machine does not end, and the task follows it and
-        shows how far it is. The same task with the same options attaches to work that still runs, and takes the answer
-        of work that ended well; nothing is done twice. Work that failed or was killed is begun anew.
+        shows how far it is. The same task with the same options attaches to work that still runs. Work on the database
+        that ended well is not done again, and its answer is taken; other work is repeated, and finds what is there.
       - Whatever holds O(lock) is waited for, for that may be a program that a killed operation has left behind.
       - Without it, the module itself works, and ends with its result.
     type: path

@@ -24,16 +24,20 @@ def run_module(
     work: Work,
     *,
     supports_check_mode: bool = True,
+    once: bool = False,
     **keywords: t.Any,
 ) -> None:
     """Build the module, call ``work(module)`` and leave through its result; its ``warnings`` become Ansible's own.
 
     A :class:`BackupError` and an :class:`OSError` become a failure with a message that an operator can act
     on; anything else is a bug and keeps its traceback for ansible-core to report.
+
+    :param once: as an operation it is not repeated once it has ended well, for its result stays.
     """
     os.umask(0o077)
     module = AnsibleModule(argument_spec=argument_spec, supports_check_mode=supports_check_mode, **keywords)
-    answer = _follow(module, work) if module.params.get("operation") and not module.check_mode else _ask(module, work)
+    follow = module.params.get("operation") and not module.check_mode
+    answer = _follow(module, work, once) if follow else _ask(module, work)
     if "failure" in answer:
         module.fail_json(**answer["failure"])
     result = answer.get("result", answer)
@@ -55,7 +59,7 @@ def _ask(module: AnsibleModule, work: Work) -> dict[str, t.Any]:
         return {"failure": {"msg": what, "errno": error.errno}}
 
 
-def _follow(module: AnsibleModule, work: Work) -> dict[str, t.Any]:
+def _follow(module: AnsibleModule, work: Work, once: bool) -> dict[str, t.Any]:
     """Begin an operation, or go on following it; C(result), C(failure) or C(unfinished)."""
     options = module.params
     path = options["operation"]
@@ -69,5 +73,5 @@ def _follow(module: AnsibleModule, work: Work) -> dict[str, t.Any]:
         begin=options["operation_begin"],
         wait=options["operation_wait"],
         locks=[options["lock"]] if options.get("lock") else [],
-        reuse=not module._name.endswith("_info"),
+        reuse=once,
     )

@@ -185,7 +185,7 @@ def _work(module: AnsibleModule) -> dict[str, t.Any]:
 
 
 def main() -> None:
-    run_module(ARGUMENT_SPEC, _hold.respecting(_work))
+    run_module(ARGUMENT_SPEC, _hold.respecting(_work), once=True)
 
 
 if __name__ == "__main__":

@@ -242,6 +242,7 @@ def main() -> None:
     run_module(
         ARGUMENT_SPEC,
         _work,
+        once=True,
         required_if=[("state", "loaded", ["directory"]), ("state", "released", ["record"])],
     )
 

@@ -3,12 +3,14 @@
 from __future__ import annotations
 
 import os
+import pathlib
 import shutil
 import types
 import typing as t
 
 import pytest
 from ansible.module_utils.basic import AnsibleModule
+from ansible_collections.labops.backup.plugins.module_utils._arguments import OPERATION
 from ansible_collections.labops.backup.plugins.module_utils._errors import BackupError
 from ansible_collections.labops.backup.plugins.module_utils._module import run_module
 
@@ -25,7 +27,7 @@ def umask() -> t.Iterator[None]:
 
 def module(work: Work, **keywords: t.Any) -> types.ModuleType:
     made = types.ModuleType("made")
-    spec = {"path": {"type": "path", "required": True}}
+    spec = {"path": {"type": "path", "required": True}, **OPERATION}
     made.main = lambda: run_module(spec, work, **keywords)  # type: ignore[attr-defined]
     return made
 
@@ -93,3 +95,34 @@ def test_what_the_system_refuses_is_said_in_words(run_module_main: RunModule, er
 def test_a_bug_is_not_dressed_up_as_a_failure(run_module_main: RunModule) -> None:
     with pytest.raises(ZeroDivisionError):
         run_module_main(raising(ZeroDivisionError()), {"path": "/x"})
+
+
+@pytest.mark.parametrize(("once", "times"), [(False, 2), (True, 1)])
+def test_an_operation_that_ended_well_is_repeated_unless_its_result_stays(
+    run_module_main: RunModule, tmp_path: pathlib.Path, once: bool, times: int
+) -> None:
+    """What an extract has written may have been removed since; what was loaded is in the database."""
+
+    def work(_module: AnsibleModule) -> dict[str, t.Any]:
+        with open(tmp_path / "done", "a") as stream:
+            stream.write("x")
+        return {"changed": True, "warnings": ["slow"]}
+
+    options = {"path": "/x", "operation": str(tmp_path / "operations" / "one")}
+    for _call in range(2):
+        result = run_module_main(module(work, once=once), options)
+        assert result["changed"] and "slow" in str(result["warnings"])
+    assert (tmp_path / "done").read_text() == "x" * times
+
+
+def test_an_operation_fails_with_its_own_message(run_module_main: RunModule, tmp_path: pathlib.Path) -> None:
+    options = {"path": "/x", "operation": str(tmp_path / "one")}
+    failed = run_module_main(raising(BackupError("the disk is full", remedy="Make room", free=3)), options)
+    assert (failed["failed"], failed["free"]) == (True, 3)
+    assert failed["msg"] == "the disk is full. Make room."
+
+
+def test_check_mode_begins_no_operation(run_module_main: RunModule, tmp_path: pathlib.Path) -> None:
+    options = {"path": "/x", "operation": str(tmp_path / "operations" / "one")}
+    assert run_module_main(module(lambda given: {"check": given.check_mode}), options, check_mode=True)["check"]
+    assert not (tmp_path / "operations").exists()

@@ -35,13 +35,12 @@ def attend(
 ) -> Answer:
     """Begin ``work`` in a process of its own unless it runs or is done already, and wait a while for its answer.
 
-    The document ``path`` holds the answer, its lock is held by the process that works. A work that ended well is not
-    repeated for the same identity; one that failed, or was killed, is begun anew.
+    The document ``path`` holds the answer, its lock is held by the process that works.
 
     :param identity: tells this work from another one that has, or had, the same document.
     :param work: gives C(result) or C(failure).
     :param begin: False for the later calls of the one who began it; work that has vanished is then a failure.
-    :param reuse: whether the good answer of a call that somebody else made is taken; not for what only looks.
+    :param reuse: take the good answer that is there from an earlier beginner; otherwise begin anew.
     :param locks: files that somebody may still hold who was left behind by a killed process; they are waited for.
     :returns: the answer of ``work``; or C(unfinished), with C(begun) and C(progress).
     """
