@@ -106,7 +106,7 @@ def test_what_lies_outside_of_the_paths_is_told_and_keeps_nobody_out(exact, jour
 
 def test_the_rest_comes_back_from_the_older_day(exact, first, recover, assert_restored, fetch_all):
     """Blobs and data from the archive of a point that is not the newest, in place."""
-    offer = recover(first, batch_bytes=200_000)
+    offer = recover(first, batch_bytes=5_000_000)
     assert {step["from"] for step in offer["steps"] if step["taken"]} == {"archive"}
     assert_restored(first, "blobs")
     assert_restored(first, "data")

@@ -127,7 +127,9 @@ def incident(wanted: t.Mapping[str, t.Any], asked: t.Sequence[t.Mapping[str, t.A
             "Find out which restore is under way; release the other one with its restore_incident",
         )
     held = next(iter(there.values()), "")
-    if wanted["incident"] and held and wanted["incident"] != held:
+    # What replaces nothing may go on beside an incident, and is none of its steps.
+    aside = wanted["stage"] == "restore" and not wanted["needs_fence"]
+    if wanted["incident"] and held and wanted["incident"] != held and not aside:
         raise _refused(
             f"restore_incident is {wanted['incident']}, but {wanted['source']} is held by the incident {held}; "
             "a second restore beside the first would undo its work",
@@ -138,7 +140,7 @@ def incident(wanted: t.Mapping[str, t.Any], asked: t.Sequence[t.Mapping[str, t.A
             f"no incident holds {wanted['source']}, so there is nothing to {wanted['stage']}",
             "Name one with restore_incident; the journals lie on the server in " + str(wanted["journals"]),
         )
-    name = wanted["incident"] or held or fresh
+    name = wanted["incident"] or ("" if aside else held) or fresh
     return {
         **wanted,
         "incident": name,

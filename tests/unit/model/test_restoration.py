@@ -209,6 +209,16 @@ def test_the_incident_is_the_one_that_holds() -> None:
     assert (fresh["incident"], fresh["held"]) == (INCIDENT, "")
 
 
+def test_what_replaces_nothing_goes_on_beside_an_incident() -> None:
+    held = [{"item": {"host": host}, "holds": [{"incident": INCIDENT}]} for host in ("tatchu", "loki")]
+    other = "20261123T150000Z-000001"
+    beside = _restoration.incident(wanted(beside="lab_ephys:x"), held, other)
+    assert (beside["incident"], beside["held"]) == (other, INCIDENT)
+    again = _restoration.incident(wanted(beside="lab_ephys:x", incident=other), held, "unused")
+    assert again["incident"] == other
+    assert _restoration.incident(wanted("release", beside="lab_ephys:x"), held, other)["incident"] == INCIDENT
+
+
 def test_a_host_that_does_not_answer_is_named() -> None:
     asked = [{"item": {"host": "loki"}, "unreachable": True}, {"item": {"host": "tatchu"}, "holds": []}]
     assert _restoration.incident(wanted("fence"), asked, INCIDENT)["silent"] == ["loki"]
