@@ -106,12 +106,12 @@ def test_an_operation_that_ended_well_is_repeated_unless_its_result_stays(
     def work(_module: AnsibleModule) -> dict[str, t.Any]:
         with open(tmp_path / "done", "a") as stream:
             stream.write("x")
-        return {"changed": True, "warnings": ["slow"]}
+        return {"changed": True}
 
     options = {"path": "/x", "operation": str(tmp_path / "operations" / "one")}
     for _call in range(2):
         result = run_module_main(module(work, once=once), options)
-        assert result["changed"] and "slow" in str(result["warnings"])
+        assert result["changed"]
     assert (tmp_path / "done").read_text() == "x" * times
 
 
