@@ -32,6 +32,13 @@ options:
       - V(false) only opens the repository and lists it.
     type: bool
     default: true
+  open_archives:
+    description:
+      - Whether to open each archive. One that does not open is a failure that names it.
+      - To be asked after another version of Borg was installed, because Borg 1.4 lists archives that it does not open
+        (those which Borg up to 1.2.4 renamed or recreated).
+    type: bool
+    default: false
 seealso:
   - module: labops.backup.borg_repository
   - module: labops.backup.borg_archive_info
@@ -122,6 +129,7 @@ ARGUMENT_SPEC: dict[str, t.Any] = {
     **BORG,
     "repository": {**BORG["repository"], "aliases": ["path"]},
     "sizes": {"type": "bool", "default": True},
+    "open_archives": {"type": "bool", "default": False},
 }
 
 
@@ -129,10 +137,13 @@ def _look(module: AnsibleModule) -> dict[str, t.Any]:
     repository = _borg.Repository.of(module.params)
     if repository.is_absent():
         return {"exists": False, "borg_version": repository.version}
+    found = repository.describe()
+    if module.params["open_archives"]:
+        repository.open_archives()
     return {
         "exists": True,
         "borg_version": repository.version,
-        **repository.describe(),
+        **found,
         **(repository.statistics() if module.params["sizes"] else {}),
         "free_space_reserve": repository.free_space_reserve(),
     }

@@ -27,6 +27,8 @@ _COMPRESSION = re.compile(
     r"(obfuscate,([1-6]|11[0-9]|12[0-3]),)?"
     r"((auto,)?(none|lz4|zstd(,([1-9]|1[0-9]|2[0-2]))?|zlib(,[0-9])?|lzma(,[0-9])?))\Z"
 )
+# Neither a line of a configuration nor somebody's terminal takes these.
+_CONTROL = re.compile(r"[\x00-\x1f\x7f]")
 _BORG_VERSION = re.compile(r"1\.[24]\.[0-9]+\Z")
 _DATASET_FIELDS = {
     "name",
@@ -156,7 +158,13 @@ def _source(
     account = str(of(name, "backup_pull_account"))
     if not _ACCOUNT.match(account):
         raise _bad(f"{name}: backup_pull_account {account!r} is not an account name")
+    if account == "root":
+        raise _bad(
+            f"{name}: backup_pull_account is root, whose keys and shell are not ours; name an account of its own"
+        )
     root = _absolute(f"{server}: backup_root", of(server, "backup_root"))
+    if any(word in root for word in ("::", "{", "}")):
+        raise _bad(f"{server}: backup_root: Borg would misread {root!r}; take a path without '::', '{{' and '}}'")
     version = str(of(server, "borg_version"))
     if version and not _BORG_VERSION.match(version):
         raise _bad(
@@ -176,7 +184,7 @@ def _source(
         "path": root,
         "document": f"{_CONFIGURATION}/backup-root.json",
         "reserve_bytes": int(_number(f"{server}: backup_reserve_bytes", of(server, "backup_reserve_bytes"))),
-        "reserve_percent": _number(f"{server}: backup_reserve_percent", of(server, "backup_reserve_percent")),
+        "reserve_percent": _share(f"{server}: backup_reserve_percent", of(server, "backup_reserve_percent")),
     }
     stores = of(name, "backup_datajoint_stores")
     if not isinstance(stores, t.Mapping):
@@ -403,7 +411,8 @@ def _dataset(source: str, order: int, entry: t.Any, of: t.Callable[[str, str], t
     for limit in _LIMITS:
         value = entry.get(f"limit_{limit}")
         value = of(source, f"backup_limit_{limit}") if value is None else value
-        number = _number(f"{where}: limit_{limit}", value)
+        read = _share if limit.endswith("_percent") else _number
+        number = read(f"{where}: limit_{limit}", value)
         limits[limit] = int(number) if limit.endswith("_files") else number
 
     def quarantined(what: str) -> float:
@@ -441,7 +450,7 @@ def _dataset(source: str, order: int, entry: t.Any, of: t.Callable[[str, str], t
 def _absolute(where: str, path: t.Any) -> str:
     text = str(path)
     plain = "/" + posixpath.normpath(text).lstrip("/")  # normpath keeps two leading slashes
-    if not text.startswith("/") or ".." in text.split("/") or "\n" in text or "\0" in text:
+    if not text.startswith("/") or ".." in text.split("/") or _CONTROL.search(text):
         raise _bad(f"{where}: {text!r} is not an absolute path")
     if plain == "/":
         raise _bad(f"{where}: the whole file system cannot be meant")

@@ -588,6 +588,39 @@ class Repository:
             ],
         }
 
+    def open_archives(self) -> None:
+        """See that this Borg opens each archive, which a mere list does not show.
+
+        Borg 1.4.5 lists an archive that 1.2.4 renamed or recreated; it opens neither that one nor, where its cache has
+        to be built, any other of the repository.
+
+        :raises BackupError: that names those which do not open.
+        """
+        try:
+            self._look_into("*")
+        except BorgError as error:
+            closed = [entry["name"] for entry in self.describe()["archives"] if not self._opens(entry["name"])]
+            if not closed:
+                raise
+            raise BackupError(
+                f"Borg {self.version} does not open {', '.join(closed)} in {self.path} ({error.msgid or error.what})",
+                untouched="The repository was not changed",
+                remedy="Put the former borg_version back and run site.yml again. If these archives are yours, borg "
+                "upgrade --help of the new version says under --archives-tam how to sign them; never run borg check "
+                "--repair before that",
+            ) from None
+
+    def _opens(self, archive: str) -> bool:
+        try:
+            self._look_into(archive)
+        except BorgError:
+            return False
+        return True
+
+    def _look_into(self, glob: str) -> None:
+        """The comment is inside of an archive, unlike what a list tells by itself."""
+        self._run("list", "--format", "{comment}{NL}", "--glob-archives", glob, self.path)
+
     def statistics(self) -> dict[str, t.Any]:
         """Sizes over all archives; may have to build Borg's cache first."""
         found = self._json("info", "--json", self.path)

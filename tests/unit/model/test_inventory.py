@@ -375,6 +375,19 @@ def test_a_backup_root_that_is_no_absolute_path_is_refused(root: str) -> None:
     assert refusal(server={"backup_root": root}) == f"loki: backup_root: {root!r} is not an absolute path"
 
 
+@pytest.mark.parametrize("root", ["/srv/{now}", "/srv/a::b", "/srv/}"])
+def test_a_backup_root_that_borg_would_read_otherwise_is_refused(root: str) -> None:
+    assert refusal(server={"backup_root": root}) == (
+        f"loki: backup_root: Borg would misread {root!r}; take a path without '::', '{{' and '}}'"
+    )
+
+
+def test_the_account_of_the_pull_is_one_of_its_own() -> None:
+    assert refusal({"backup_pull_account": "root"}) == (
+        "tatchu: backup_pull_account is root, whose keys and shell are not ours; name an account of its own"
+    )
+
+
 # ------------------------------------------------------------------------------------------------- refused datasets
 
 
@@ -459,7 +472,7 @@ def test_an_unknown_kind_is_refused() -> None:
     )
 
 
-@pytest.mark.parametrize("path", ["a", "", None, "/a/../b", "./a", "/a\0b", "/a\nb", "~/a"])
+@pytest.mark.parametrize("path", ["a", "", None, "/a/../b", "./a", "/a\0b", "/a\nb", "/a\x1b[31m", "~/a"])
 def test_a_path_that_is_not_absolute_is_refused(path: t.Any) -> None:
     assert dataset_refusal({"name": "a", "path": path}) == f"tatchu: dataset a: {str(path)!r} is not an absolute path"
 
@@ -512,6 +525,18 @@ def test_a_negative_limit_is_refused() -> None:
     assert dataset_refusal({"name": "a", "path": "/a", "limit_deleted_files": -1}) == (
         "tatchu: dataset a: limit_deleted_files is negative"
     )
+
+
+@pytest.mark.parametrize("limit", ["limit_deleted_percent", "limit_changed_percent"])
+def test_a_share_of_more_than_everything_is_no_limit(limit: str) -> None:
+    assert dataset_refusal({"name": "a", "path": "/a", limit: 101}) == (
+        f"tatchu: dataset a: {limit} 101 is no share in percent"
+    )
+    assert with_datasets({"name": "a", "path": "/a", limit: 100})[0]["limits"][limit.removeprefix("limit_")] == 100
+
+
+def test_a_reserve_of_more_than_the_disk_is_refused() -> None:
+    assert refusal(server={"backup_reserve_percent": 150}) == "loki: backup_reserve_percent 150 is no share in percent"
 
 
 def test_a_bad_limit_of_the_host_is_refused_too() -> None:

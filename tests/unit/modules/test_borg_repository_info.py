@@ -40,6 +40,28 @@ def test_without_sizes_it_is_only_opened(
     assert [words[0] for words in recorded_borg.verbs] == ["list", "config"]
 
 
+@pytest.mark.parametrize("check_mode", [False, True])
+def test_each_archive_is_opened_when_that_is_asked_for(
+    recorded_borg: t.Any, run_module_main: RunModule, tmp_path: pathlib.Path, check_mode: bool
+) -> None:
+    (tmp_path / "blobs").mkdir()
+    (tmp_path / "blobs/config").write_text("")
+    options = {
+        **recorded_borg.options,
+        "repository": str(tmp_path / "blobs"),
+        "sizes": False,
+        "open_archives": True,
+    }
+    recorded_borg.will("list", "list_opened", "config_get")
+    result = run_module_main(borg_repository_info, options, check_mode=check_mode)
+    assert result["exists"] and not result["changed"] and len(result["archives"]) == 2
+    assert [words[:2] for words in recorded_borg.verbs] == [
+        ["list", "--json"],
+        ["list", "--format"],
+        ["config", options["repository"]],
+    ]
+
+
 @pytest.mark.parametrize("empty_folder", [False, True])
 def test_nothing_there_is_no_failure(
     recorded_borg: t.Any, run_module_main: RunModule, tmp_path: pathlib.Path, empty_folder: bool

@@ -256,6 +256,37 @@ def test_the_other_verbs(recorded_borg: t.Any, repository: _borg.Repository) -> 
     ]
 
 
+def test_each_archive_is_opened(recorded_borg: t.Any, repository: _borg.Repository) -> None:
+    recorded_borg.will("list_opened")
+    repository.open_archives()
+    assert recorded_borg.verbs == [["list", "--format", "{comment}{NL}", "--glob-archives", "*", PATH]]
+
+
+@pytest.mark.parametrize("recorded_borg", ["1.4.5"], indirect=True)
+def test_an_archive_that_a_new_borg_lists_and_does_not_open_is_named(
+    recorded_borg: t.Any, repository: _borg.Repository
+) -> None:
+    """Recorded with an archive that Borg 1.2.4 had renamed."""
+    recorded_borg.will("list_renamed", "list", "list_renamed", "list_opened")
+    with pytest.raises(BackupError) as caught:
+        repository.open_archives()
+    assert caught.value.message == (
+        f"Borg 1.4.5 does not open {SECOND} in {PATH} (ArchiveTAMInvalid). The repository was not changed. Put the"
+        " former borg_version back and run site.yml again. If these archives are yours, borg upgrade --help of the new"
+        " version says under --archives-tam how to sign them; never run borg check --repair before that."
+    )
+    assert [words[-2] for words in recorded_borg.verbs] == ["*", "--json", SECOND, FIRST]
+
+
+def test_a_repository_that_does_not_open_at_all_is_told_as_such(
+    recorded_borg: t.Any, repository: _borg.Repository
+) -> None:
+    recorded_borg.will("wrong_passphrase", "wrong_passphrase")
+    with pytest.raises(_borg.BorgError) as caught:
+        repository.open_archives()
+    assert caught.value.msgid == "PassphraseWrong"
+
+
 @pytest.mark.parametrize("path", ["relative", "ssh://host/./repo", "/a::b", "/a{now}", "/a}b"])
 def test_repositories_that_borg_would_misread(recorded_borg: t.Any, path: str) -> None:
     with pytest.raises(BackupError, match=r"absolute path is needed|would misread"):
