@@ -195,11 +195,43 @@ def test_another_rsync(loki, night, refused):
         loki.check_output(f"rm {fake}")
 
 
-def test_an_option_of_borg_that_does_not_exist(playbook, refused):
-    refused(
-        playbook("site", "--tags", "borg", "--extra-vars", json.dumps({"borg_free_space_reserve": "2Q"})),
+# ------------------------------------------------------------------------------------ what a role of site.yml refuses
+
+
+LATE = {
+    "an option of Borg": (
+        {"borg_free_space_reserve": "2Q"},
         "borg_free_space_reserve is '2Q'. Nothing was changed. Give a size in Borg's notation",
-    )
+    ),
+    "the escrow among what it opens": (
+        {"backup_escrow_directory": "/srv/backup/escrow"},
+        "Name an absolute path on the control node that does not lie below /srv/backup",
+    ),
+    "a name for sshd": (
+        {"backup_pull_addresses": ["loki"]},
+        "sshd compares addresses, not names. Nothing was changed.",
+    ),
+    "a path for rsyncd.conf": (
+        {"backup_datasets": [{"name": "data", "path": "/datajoint-data/100%"}]},
+        "cannot be written into rsyncd.conf. Nothing was changed.",
+    ),
+    "a place for dumps": (
+        {"backup_datasets": [{"name": "database", "kind": "database", "path": "/not/there/dumps"}]},
+        "/not/there is no directory on tatchu. Nothing was changed. Mount the file system",
+    ),
+    "nobody to tell": ({"notification_urls": {"failure": []}}, "failure (at least one URL)"),
+    "a schedule": (
+        {"cron_backup_schedule": "at night"},
+        'cron_backup_schedule is "at night". It needs the five fields',
+    ),
+}
+
+
+@pytest.mark.parametrize("name", LATE)
+def test_site_refuses_it_before_its_first_change(playbook, refused, name):
+    """Another window of retention would change the jobs' inventory, which the first role writes."""
+    variables, said = LATE[name]
+    refused(playbook("site", "--extra-vars", json.dumps({"backup_keep_daily": 13, **variables})), said)
 
 
 # ----------------------------------------------------------------------------------------------------------- releases

@@ -51,6 +51,14 @@ BAD = {
     "unknown Borg": ({"borg_version": "2.0.0"}, "site", "loki: borg_version is '2.0.0'; known are 1.2 and 1.4"),
     "unknown server": ({"backup_server": "odin"}, "site", "tatchu: backup_server is 'odin', which is not in the group"),
     "no host key": ({"backup_source_host_keys": ["SHA256:abc"]}, "site", "'SHA256:abc' in backup_source_host_keys"),
+    "half a host key": (
+        {"backup_source_host_keys": ["ssh-ed25519 AAAAC3NzaC1lZDI1NTE5AAAAIE"]},
+        "site",
+        "is not a whole public key of the form 'type base64'",
+    ),
+    "no limit at all": ({"backup_limit_deleted_percent": 300}, "site", "300 is no share in percent"),
+    "misread by Borg": ({"backup_root": "/srv/{now}"}, "site", "loki: backup_root: Borg would misread '/srv/{now}'"),
+    "root pulls": ({"backup_pull_account": "root"}, "site", "tatchu: backup_pull_account is root"),
     "negative limit": ({"backup_limit_deleted_files": -1}, "site", "limit_deleted_files is negative"),
 }
 # Further options of Borg and of the night, refused with sentences of their own.

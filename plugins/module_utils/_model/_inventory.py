@@ -5,6 +5,7 @@
 
 from __future__ import annotations
 
+import base64
 import hashlib
 import json
 import math
@@ -231,8 +232,10 @@ def _source(
         if not _ADDRESS.match(str(address_from)):
             raise _bad(f"{name}: {address_from!r} in backup_pull_addresses is not an address")
     for key in source["host_keys"]:
-        if not _HOST_KEY.match(str(key).strip()):
-            raise _bad(f"{name}: {str(key)!r} in backup_source_host_keys is not a public key of the form 'type base64'")
+        if not _is_public_key(str(key).strip()):
+            raise _bad(
+                f"{name}: {str(key)!r} in backup_source_host_keys is not a whole public key of the form 'type base64'"
+            )
     for store, location in source["datajoint_stores"].items():
         _absolute(f"{name}: the DataJoint store {store!r}", location)
     accepted = [str(text) for text in listed("backup_accept_content")]
@@ -275,6 +278,25 @@ def _source(
             dataset["quarantine"]["directory"] = f"{root}/quarantine/{name}/{dataset['name']}"
     source["dump_directory"] = next((d["path"] for d in source["datasets"] if d["kind"] == "database"), None)
     return source
+
+
+def _is_public_key(text: str) -> bool:
+    """The data of a key is fields, each with its length before it, and the first is the type; a cut one shows."""
+    if not _HOST_KEY.match(text):
+        return False
+    kind, code = text.split(" ")[:2]
+    try:
+        data = base64.b64decode(code, validate=True)
+    except ValueError:
+        return False
+    fields = []
+    while data:
+        end = 4 + int.from_bytes(data[:4], "big")
+        if len(data) < end:
+            return False
+        fields.append(data[4:end])
+        data = data[end:]
+    return len(fields) > 1 and fields[0] == kind.encode()
 
 
 def _key_tables(source: str, value: t.Any) -> list[str] | None:

@@ -21,7 +21,15 @@ JUNK: list[t.Any] = [
     *(None, True, False, 0, 1, -1, 7, 65536, 10**30, 1.5, float("nan"), float("inf"), -0.0),
     *("", " ", "0", "-1", "1e3", "nan", "yes", "x", "X", "a/b", "/", "//", "/a", "/a/../b", "/a\n", "/\0", "../x"),
     *("\udcff", "ü", "tatchu", "loki", "points", "a:b", "[::1]", "192.0.2.9", "%", "*", "{{ x }}", "a" * 300),
-    *("/srv/backup", "/srv/backup/mirror/tatchu/a", "zstd,22", "zstd,99", "ssh-ed25519 AAAA", "0" * 64 + " a", b"x"),
+    *(
+        "/srv/backup",
+        "/srv/backup/mirror/tatchu/a",
+        "zstd,22",
+        "zstd,99",
+        "ssh-ed25519 AAAAC3NzaC1lZDI1NTE5AAAAIOnRUTOUeXXH08rmMrvruyyUW7SPxGBKfgmoh5r53otb",
+        "0" * 64 + " a",
+        b"x",
+    ),
     *([], [None], [[]], [{}], ["/a"], {}, {"a": 1}, {1: 2}, {None: None}, (), ("x",), [{"name": "a", "path": "/a"}]),
 ]
 

@@ -15,6 +15,8 @@ ROOT = pathlib.Path(__file__).resolve().parents[3]
 DEFAULTS = yaml.safe_load((ROOT / "roles" / "_common" / "defaults" / "main.yml").read_text())
 Variables = dict[str, t.Any]
 
+HOST_KEY = "ssh-ed25519 AAAAC3NzaC1lZDI1NTE5AAAAIOnRUTOUeXXH08rmMrvruyyUW7SPxGBKfgmoh5r53otb"
+
 
 def plan(
     source: Variables | None = None,
@@ -188,7 +190,7 @@ def test_what_a_host_says_goes_before_the_defaults() -> None:
             "backup_source_port": "2222",
             "backup_pull_account": "puller",
             "backup_pull_addresses": ["192.0.2.80", "2001:db8::8"],
-            "backup_source_host_keys": ["ssh-ed25519 AAAA"],
+            "backup_source_host_keys": [HOST_KEY],
             "backup_compression": "lz4",
             "backup_limit_deleted_files": 5,
             "backup_limit_changed_percent": None,
@@ -202,7 +204,7 @@ def test_what_a_host_says_goes_before_the_defaults() -> None:
     )
     assert (source["port"], source["account"], source["root"]) == (2222, "puller", "/tank/backup")
     assert source["pull_addresses"] == ["192.0.2.80", "2001:db8::8"]
-    assert source["host_keys"] == ["ssh-ed25519 AAAA"]
+    assert source["host_keys"] == [HOST_KEY]
     assert source["datajoint_stores"] == {"raw": "/datajoint-data/"}
     assert source["borg"]["executable"] == "/opt/labops-backup/borg/1.4.5/bin/borg"
     assert source["borg"]["base_dir"] == "/tank/borg"
@@ -586,11 +588,21 @@ def test_a_borg_that_is_not_supported_is_refused(version: str) -> None:
 
 
 @pytest.mark.parametrize(
-    "key", ["AAAA", "ssh-ed25519", "tatchu ssh-ed25519 AAAA", "ssh-ed25519 A A\nssh-rsa B", "ssh-rsa !"]
+    "key",
+    [
+        "AAAA",
+        "ssh-ed25519",
+        "tatchu ssh-ed25519 AAAA",
+        "ssh-ed25519 A A\nssh-rsa B",
+        "ssh-rsa !",
+        "ssh-ed25519 AAAA",
+        HOST_KEY[:-8],
+        HOST_KEY.replace("ssh-ed25519", "ssh-rsa"),
+    ],
 )
 def test_what_is_no_host_key_is_refused(key: str) -> None:
-    assert refusal({"backup_source_host_keys": ["ssh-ed25519 AAAA tatchu", key]}) == (
-        f"tatchu: {key!r} in backup_source_host_keys is not a public key of the form 'type base64'"
+    assert refusal({"backup_source_host_keys": [f"{HOST_KEY} tatchu", key]}) == (
+        f"tatchu: {key!r} in backup_source_host_keys is not a whole public key of the form 'type base64'"
     )
 
 
