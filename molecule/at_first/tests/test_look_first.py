@@ -10,7 +10,7 @@ testinfra_hosts = ["ansible://loki", "ansible://tatchu"]
 # Everything that a role might touch, but for what a look at packages renews, and what lives on by itself.
 LOOK = (
     "dpkg-query --show; getent passwd; getent group;"
-    " systemctl list-unit-files --no-legend | awk '{ print $1, $2 }' | sort;"
+    " systemctl list-unit-files --no-legend | awk '$2 != \"transient\" { print $1, $2 }' | sort;"
     " find /boot /etc /opt /root /srv /usr /var /datajoint-db /datajoint-data -xdev"
     " -path /var/cache -prune -o -path /var/log -prune -o -path /var/tmp -prune -o -path /var/lib/apt -prune"
     " -o -path /var/lib/mysql -prune -o -path /var/lib/systemd -prune -o -path /root/.ansible -prune"
@@ -36,7 +36,7 @@ def test_it_ends_well_and_says_what_it_would_change(looked):
     assert looked.returncode == 0, looked.stdout[-5000:] + looked.stderr
     recap = dict(re.findall(r"^(\w+) .*changed=(\d+)", looked.stdout, re.MULTILINE))
     assert {name: int(changed) > 5 for name, changed in recap.items()} == {"loki": True, "tatchu": True}
-    for said in ("/etc/labops-backup/rsyncd.conf", "/etc/cron.d/labops-backup-", "/usr/local/sbin/backup_"):
+    for said in ("/etc/labops-backup/inventory.json", "/etc/cron.d/labops-backup-", "/usr/local/sbin/backup_"):
         assert said in looked.stdout
 
 
