@@ -21,7 +21,7 @@ export ANSIBLE_CONFIG := $(CURDIR)/ansible.cfg
 export ANSIBLE_COLLECTIONS_PATH := $(CURDIR)/.venv/collections
 export PATH := $(BIN):$(PATH)
 
-.PHONY: help packages venv lint unit lab site demo molecule guards test test-all bench docs pins clean
+.PHONY: help packages browser venv lint unit monitoring lab site demo molecule guards test test-all bench docs pins clean
 
 help: ## show what can be made
 	@grep -hE '^[a-z-]+:.*## ' $(MAKEFILE_LIST) | sed -E 's/^([a-z-]+):.*## /\1\t/' | expand -t 12
@@ -31,6 +31,17 @@ packages: ## Debian packages that the checkout itself needs
 	    python3-venv shellcheck openssh-client rsync borgbackup git 2>&1 || :; } \
 	  | sed -nE 's/^not-installed //p; s/^dpkg-query: no packages found matching //p'); \
 	if [ -n "$$missing" ]; then apt-get update -qq && DEBIAN_FRONTEND=noninteractive apt-get install -y -qq $$missing >/dev/null; fi
+
+# What the tests of monitoring need: a browser, and promtool without the server that its package would start.
+browser: .cache/promtool/usr/bin/promtool
+	@[ -x /usr/bin/chromium ] || { apt-get update -qq && \
+	  DEBIAN_FRONTEND=noninteractive apt-get install -y -qq --no-install-recommends chromium fonts-dejavu-core >/dev/null; }
+
+.cache/promtool/usr/bin/promtool:
+	rm -rf .cache/promtool && mkdir -p .cache/promtool
+	apt-get update -qq
+	cd .cache/promtool && apt-get download -qq prometheus && dpkg-deb --extract prometheus_*.deb . && rm prometheus_*.deb
+	touch $@
 
 .venv/.done: requirements/dev.txt | packages
 	$(PYTHON) -m venv .venv
@@ -52,6 +63,9 @@ lint: venv ## every linter
 unit: venv ## unit tests, under a minute
 	PYTHONPATH=$(CURDIR)/.venv/collections $(BIN)/pytest -n 2 --dist loadfile -m "not long" tests/unit
 
+monitoring: venv browser ## the report in a real browser, the alert rules by promtool
+	PYTHONPATH=$(CURDIR)/.venv/collections $(BIN)/pytest -n 2 tests/monitoring
+
 lab: venv ## the hosts loki and tatchu, with a live DataJoint pipeline on tatchu
 	$(PLAYBOOK) tests/lab/create.yml
 	$(PLAYBOOK) $(LAB) tests/lab/prepare.yml
@@ -71,7 +85,7 @@ guards: venv ## the scenario of the guards, and their table in docs/operate.md a
 	  --ansible-inventory=$(CURDIR)/.lab/inventory tests
 	$(PYTHON) tests/guards_table.py
 
-test: lint unit molecule ## everything that CI runs
+test: lint unit monitoring molecule ## everything that CI runs
 
 test-all: test ## and what takes long: unit tests marked so, scenarios named long_*
 	PYTHONPATH=$(CURDIR)/.venv/collections $(BIN)/pytest -m long tests/unit

@@ -207,7 +207,7 @@ def _datasets(found: _Samples, facts: _overview.Facts, source: t.Mapping[str, t.
             if newest is not None:
                 found.add(key, _overview.time_of(newest[0]), *labels)
                 for name, field in families.items():
-                    found.add(name, newest[1].get(field), *labels)
+                    found.add(name, _evidence.number(newest[1].get(field)), *labels)
         for stage in _overview.STAGES:
             took = (_overview.stage_seconds(outcome).get(stage) for _run, outcome in good)
             found.add("stage_duration_seconds", next((one for one in took if one is not None), None), *labels, stage)

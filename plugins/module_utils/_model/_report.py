@@ -95,7 +95,8 @@ def ticks(highest: float, text: t.Callable[[float], str], base: int) -> list[tup
     rough = highest / unit / _TICKS
     magnitude = 10.0 ** math.floor(math.log10(rough))
     step = next(factor * magnitude for factor in (1, 2, 2.5, 5, 10) if factor * magnitude >= rough - 1e-9) * unit
-    return [(step * number, text(step * number)) for number in range(math.ceil(highest / step - 1e-9) + 1)]
+    count = math.ceil(highest / step - 1e-9)
+    return [(0.0, "0"), *((step * number, text(step * number)) for number in range(1, count + 1))]
 
 
 # ------------------------------------------------------------------------------------------------------- verdict
@@ -215,18 +216,20 @@ def _source_findings(
         if point["state"] == _point.SUSPECT:
             text = f"The point {point['point']} of {name} is suspect; a restore takes another one unless it is named."
             found.append(_finding(WARN, text, anchor))
+    by_finding: dict[tuple[str, str], list[str]] = {}
     for check in source["checks"]:
         if not check["ok"]:
-            what = f"the check of {check['dataset']} ({check['check']})"
-            text = f"{name}: {what} found: {check['finding'] or 'no reason given'}."
-            found.append(_finding(FAIL, text, anchor))
+            by_finding.setdefault((check["dataset"], check["finding"]), []).append(check["check"])
+    for (dataset, finding), kinds in by_finding.items():
+        text = f"{name}: the check of {dataset} ({', '.join(kinds)}) found: {finding or 'no reason given'}."
+        found.append(_finding(FAIL, text, anchor))
     drill = next(iter(source["drills"]["drills"] if source["drills"] else ()), None)
     if drill is not None and not drill["ok"]:
         found.append(_finding(FAIL, f"{name}: the last drill failed: {drill['finding'] or 'no reason given'}.", anchor))
-    for dataset in source["datasets"]:
-        if dataset["quarantine"] and dataset["quarantine"]["unproven"]:
-            count = dataset["quarantine"]["unproven"]
-            text = f"{name}/{dataset['name']}: {count} runs in the quarantine wait for an archive."
+    for entry in source["datasets"]:
+        if entry["quarantine"] and entry["quarantine"]["unproven"]:
+            count = entry["quarantine"]["unproven"]
+            text = f"{name}/{entry['name']}: {count} runs in the quarantine wait for an archive."
             found.append(_finding(WARN, text, anchor))
     return found
 

@@ -19,10 +19,12 @@ try:
 except ImportError:  # the modules of this collection are also loaded where the job environment is not
     pygal = None
 
-_WIDTH, _HEIGHT = 720, 260
+_WIDTH, _HEIGHT = 560, 230
+# pygal leaves as much room for labels as text of this size takes; the style sheet uses the same.
+_FONT_SIZE = 14
 # Left out of a plot: what the page says better (title, legend), and what only a script would use.
 _DROPPED = ("script", "style", "title", "desc")
-_SHOWN_LABELS = 8
+_SHOWN_LABELS = 7
 
 
 def svg(plot: t.Mapping[str, t.Any]) -> str:
@@ -39,6 +41,7 @@ def svg(plot: t.Mapping[str, t.Any]) -> str:
             remedy="Run site.yml for this host, which builds the job environment",
         )
     chart = (pygal.StackedBar if plot["kind"] == "bars" else pygal.Line)(
+        style=pygal.style.Style(label_font_size=_FONT_SIZE, major_label_font_size=_FONT_SIZE),
         width=_WIDTH,
         height=_HEIGHT,
         js=(),

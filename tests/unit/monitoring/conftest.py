@@ -1,6 +1,6 @@
 # Copyright: (c) 2026, the labops.backup contributors
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""The states of tests/monitoring_states.py, each made once."""
+"""The states of tests/monitoring/states.py, each made once."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ import typing as t
 
 import pytest
 
-_PATH = pathlib.Path(__file__).parents[2] / "monitoring_states.py"
+_PATH = pathlib.Path(__file__).parents[2] / "monitoring" / "states.py"
 
 
 @functools.cache
