@@ -61,7 +61,7 @@ options:
   point_max_age_hours:
     description: From how many hours on the newest complete recovery point, and a pull, are too old in the report.
     type: float
-    default: 30
+    default: 36
   check_max_age_days:
     description: From how many days on the last whole check of a dataset is too old in the report.
     type: float
@@ -73,7 +73,7 @@ options:
   readiness_max_age_hours:
     description: From how many hours on the last verdict on readiness is too old in the report.
     type: float
-    default: 30
+    default: 50
 requirements:
   - prometheus_client
   - pygal
@@ -132,10 +132,10 @@ ARGUMENT_SPEC: dict[str, t.Any] = {
     "metrics_file": {"type": "path", "required": True},
     "report_file": {"type": "path", "required": True},
     "template": {"type": "path", "required": True},
-    "point_max_age_hours": {"type": "float", "default": 30},
+    "point_max_age_hours": {"type": "float", "default": 36},
     "check_max_age_days": {"type": "float", "default": 35},
     "drill_max_age_days": {"type": "float", "default": 40},
-    "readiness_max_age_hours": {"type": "float", "default": 30},
+    "readiness_max_age_hours": {"type": "float", "default": 50},
 }
 
 

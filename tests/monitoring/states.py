@@ -18,7 +18,7 @@ HOSTILE = "<img src=x onerror=alert(1)>\x1b[31m\u202egnp"
 DATASETS = ("database", "blobs", "data")
 GIB = 2**30
 Document = dict[str, t.Any]
-LIMITS = {"point_hours": 30.0, "check_days": 35.0, "drill_days": 40.0, "readiness_hours": 30.0}
+LIMITS = {"point_hours": 36.0, "check_days": 35.0, "drill_days": 40.0, "readiness_hours": 50.0}
 
 
 def identifier(moment: datetime, tail: int = 0) -> str:

@@ -42,13 +42,13 @@ def test_the_sentence_names_who_has_nothing(states: t.Any) -> None:
 
 def test_a_night_that_is_late_is_told(states: t.Any) -> None:
     facts = states.one_run()
-    facts["now"] += timedelta(hours=14)
+    facts["now"] += timedelta(hours=20)
     assert _report.view(facts)["verdict"]["kind"] == "ok"
     facts["now"] += timedelta(hours=3)
     view = _report.view(facts)
     assert view["verdict"]["kind"] == "fail"
     assert any(
-        "newest complete recovery point: 31 h 0 min" in one["text"] or "31 h" in one["text"] for one in view["findings"]
+        "newest complete recovery point: 37 h 0 min" in one["text"] or "31 h" in one["text"] for one in view["findings"]
     )
 
 
