@@ -47,9 +47,7 @@ def test_a_night_that_is_late_is_told(states: t.Any) -> None:
     facts["now"] += timedelta(hours=3)
     view = _report.view(facts)
     assert view["verdict"]["kind"] == "fail"
-    assert any(
-        "newest complete recovery point: 37 h 0 min" in one["text"] or "31 h" in one["text"] for one in view["findings"]
-    )
+    assert any("newest complete recovery point: 37 h" in one["text"] for one in view["findings"])
 
 
 def test_the_calendar_tells_days_apart(states: t.Any) -> None:
