@@ -62,7 +62,7 @@ def test_a_partial_point_is_taken_by_name_only(as_it_was, plan, point, partial):
     [
         ({"point": OTHER}, OTHER),
         ({"point": "2026-11-20T12:00:00"}, "zone"),
-        ({"point": "2020-01-01T00:00:00+01:00"}, "2020-01-01T00:00:00+01:00"),
+        ({"point": "2020-01-01T00:00:00+01:00"}, "dump that began before 2019-12-31T23:00:00Z"),
         ({"incident": OTHER}, "a second restore beside the first would undo its work"),
         ({"scope": "datas"}, "the datasets of tatchu are"),
     ],
