@@ -114,7 +114,7 @@ def test_a_target_that_cannot_be_written_is_refused(other_disk, restore, point, 
 
 def test_a_server_that_cannot_take_the_dump_is_refused(as_it_was, restore, point, tatchu):
     limit = tatchu.check_output("mariadb -NBe 'SELECT @@max_allowed_packet'")
-    tatchu.check_output("mariadb -e 'SET GLOBAL max_allowed_packet = 1024'")
+    tatchu.check_output("mariadb -e 'SET GLOBAL max_allowed_packet = 16384'")
     try:
         said = restore(good=False, confirm=point["point"], scope="auto,database")
     finally:
