@@ -328,3 +328,12 @@ def test_collations_come_from_wherever_the_server_has_them(programs: Programs) -
 def test_whose_rights_objects_run_with(programs: Programs) -> None:
     programs.answers = [(0, '["a@b", "TRIGGER", "s", "t"]\n["a@b", "VIEW", "s", "v"]\n', "")]
     assert _database.definers(CONNECTION, ["s"]) == {"a@b": ["trigger s.t", "view s.v"]}
+
+
+def test_a_server_that_was_just_started_is_waited_for(monkeypatch: pytest.MonkeyPatch) -> None:
+    answers = iter([False, False, True, False])
+    monkeypatch.setattr(_database, "answers", lambda _connection: next(answers))
+    monkeypatch.setattr(_database, "_POLL_SECONDS", 0)
+    connection = _database.Connection(None, None)
+    assert _database.answers_soon(connection, seconds=60)
+    assert not _database.answers_soon(connection, seconds=0)
