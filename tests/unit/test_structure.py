@@ -742,3 +742,14 @@ def test_the_version_is_the_same_wherever_it_stands() -> None:
                 if said != version:
                     violations.append(f"{relative(path)} speaks of {said}")
     assert not violations, f"galaxy.yml says {version}" + told(violations)
+
+
+def test_what_site_reads_for_one_role_bears_the_tag_of_that_role() -> None:
+    """With another tag, on a new host, the run would end at what is not there yet."""
+    violations = []
+    for play in load_yaml(ROOT / "playbooks/site.yml"):
+        for task in play.get("pre_tasks", ()):
+            needed = [role["tags"] for role in play["roles"] if task["register"] in json.dumps(role)]
+            if needed != [task["tags"]]:
+                violations.append(f"{task['name']}: {task['tags']}, needed with {needed}")
+    assert not violations, told(violations)
