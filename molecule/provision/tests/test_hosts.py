@@ -49,7 +49,7 @@ def test_one_cron_file_a_job(host):
 
 def test_secrets_are_readable_by_root_only(host):
     found = host.run("find /etc/labops-backup -not -type d -printf '%m %u %p\\n'").stdout.split("\n")
-    secret = ("passphrase", "database.cnf", "notify.yml", "inventory.json", "ssh/tatchu")
+    secret = ("passphrase", "database.cnf", "notify.yml", "tell.json", "inventory.json", "ssh/tatchu")
     checked = 0
     for line in filter(None, found):
         mode, owner, path = line.split(" ", 2)

@@ -157,7 +157,8 @@ def dead():
         def pause(name):
             which = ["--filter", f"label=labops.backup.checkout={project}", "--filter", f"name=^{name}", "--quiet"]
             (container,) = subprocess.check_output(["podman", "ps", *which], text=True).split()
-            subprocess.run(["podman", "pause", container], check=True, capture_output=True)
+            done = subprocess.run(["podman", "pause", container], capture_output=True, text=True)
+            assert done.returncode == 0, done.stderr
             paused.callback(subprocess.run, ["podman", "unpause", container], check=True, capture_output=True)
 
         yield pause

@@ -83,6 +83,7 @@ def test_a_job_that_is_stopped_is_told(tatchu, heard, background, until):
     assert "It was stopped, or died" in body
 
 
+@pytest.mark.long
 def test_a_job_that_exceeds_its_time_is_told(tatchu, heard):
     helper = "/usr/local/libexec/labops-backup/run-job"
     tatchu.check_output(f"cp -p {helper} /root/run-job && sed -i 's/RuntimeMaxSec=infinity/RuntimeMaxSec=2/' {helper}")
@@ -140,6 +141,7 @@ def test_a_wrapper_that_is_killed_is_noticed_by_the_watch(tatchu, heard, backgro
     assert len(heard(tatchu).messages) == 1
 
 
+@pytest.mark.long
 def test_a_run_that_dies_with_its_wrapper_is_told_as_died(tatchu, heard, background, until, watch, ledger):
     before = set(dumps(tatchu, ledger))
     background(tatchu, DUMP)
@@ -256,3 +258,16 @@ def test_local_mail_goes_out_when_no_channel_works_and_when_not_even_tell_does(t
     mail = heard(tatchu).mails[-1]
     assert mail["subject"].startswith("[labops-backup] backup_and_notify_on_tatchu.sh: run 2")
     assert mail["subject"].endswith("ended with code 69, and nobody could be told (tell: 127)")
+
+
+@pytest.mark.long
+@pytest.mark.parametrize("job", ["verify", "drill"])
+def test_a_check_that_cannot_read_a_repository_is_told_as_every_job_is(loki, heard, away, job):
+    away(loki, "/etc/labops-backup/borg/tatchu.passphrase")
+    ended = loki.run(f"/usr/local/sbin/{job}_and_notify_on_loki.sh")
+    assert ended.rc != 0
+    ((severity, title, body),) = heard(loki).messages
+    assert severity == "failure"
+    assert job in title
+    assert f"host loki, job {job}, run 2" in body
+    assert heard(loki).pings == []

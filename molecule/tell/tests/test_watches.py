@@ -5,6 +5,8 @@
 import json
 import time
 
+import pytest
+
 testinfra_hosts = ["ansible://loki"]
 SETTINGS = "/etc/labops-backup/watch.json"
 
@@ -57,6 +59,7 @@ def test_a_dead_server_is_noticed_by_the_source(loki, tatchu, heard, put, watch,
     assert "It is down, or it can tell nobody. Look at loki." in body
 
 
+@pytest.mark.long
 def test_a_dead_source_is_noticed_by_the_server(loki, heard, put, watch, dead):
     watch(loki)
     assert heard(loki).messages == []
@@ -67,6 +70,7 @@ def test_a_dead_source_is_noticed_by_the_server(loki, heard, put, watch, dead):
     assert any("tatchu does not answer" in body for _severity, _title, body in heard(loki).messages)
 
 
+@pytest.mark.long
 def test_a_watch_that_stopped_is_noticed_by_the_other(loki, tatchu, heard, put, watch):
     watch(tatchu)
     time.sleep(4)
@@ -77,6 +81,7 @@ def test_a_watch_that_stopped_is_noticed_by_the_other(loki, tatchu, heard, put, 
     assert title.startswith("watch: the watch of tatchu: last 2")
 
 
+@pytest.mark.long
 def test_a_server_that_can_tell_nobody_is_spoken_for_by_the_source(loki, tatchu, heard, put, watch, away):
     put(tatchu, SETTINGS, lambda watch: watch["limits"].update(look_hours=0.004))
     away(loki, "/opt/labops-backup")
@@ -96,6 +101,7 @@ def test_a_disk_of_the_mirrors_that_is_not_mounted_is_noticed(loki, heard, watch
     assert title == "watch: /srv/backup is not the disk that was provisioned: is it mounted?"
 
 
+@pytest.mark.long
 def test_a_damaged_configuration_is_a_finding(tatchu, heard, watch):
     tatchu.check_output(f"cp -p {SETTINGS} /root/watch.json && echo broken >{SETTINGS}")
     try:

@@ -78,6 +78,8 @@ PING_SECONDS = 15
 LOCAL_SECONDS = 20
 # Control, format, surrogate, private, unassigned; line and paragraph separator: what a reader's program obeys.
 OBEYED = ("Cc", "Cf", "Cs", "Co", "Cn", "Zl", "Zp")
+# Lines of a message that say what is wrong, among those that say what is well.
+_TELLS_OF_FAILURE = re.compile(r"FAIL|FOUND|BUSY|OLDER|fail|could not|problem|missing|damaged|suspect|refused|warn")
 
 
 class Message(t.NamedTuple):
@@ -254,7 +256,7 @@ def about_run(configuration: Document, run: str, job: str, code: int) -> Message
     words = _text(f"{log}/message")
     if words.strip() and code in (0, 2):
         title, _end, body = words.strip().partition("\n")
-        cause = "\n".join([title, *(line for line in body.splitlines() if re.search(r"FAILED|BUSY|OLDER|fail", line))])
+        cause = "\n".join([title, *filter(_TELLS_OF_FAILURE.search, body.splitlines())])
     else:
         title = f"{configuration['host']}: the job {job} ended with code {code} without a verdict"
         body = cause = _reason(job, code, os.path.isdir(log))

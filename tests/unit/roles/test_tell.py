@@ -217,6 +217,23 @@ def test_the_severity_of_a_run(tell: t.Any, code: int, words: str, severity: str
     assert (message.severity, message.title, message.body) == (severity, words, "line")
 
 
+def test_a_failure_in_another_line_is_another_cause_and_what_went_well_is_none(tell: t.Any) -> None:
+    configuration = configure(tell)
+    log_of(tell, message="")
+    words = pathlib.Path(tell.LOGS, "backup", RUN, "message")
+
+    def cause(*lines: str) -> t.Any:
+        words.write_text("\n".join(["verify FAILED: tatchu/blobs archives", *lines]))
+        return tell.about_run(configuration, RUN, "backup", 2).cause
+
+    found = cause("blobs archives FOUND: chunk of tatchu-blobs-20261123T023000Z-77b0aa is gone", "data good, 3 s")
+    assert found == cause(
+        "blobs archives FOUND: chunk of tatchu-blobs-20261123T023000Z-77b0aa is gone", "data good, 1 min"
+    )
+    assert found != cause("blobs archives FOUND: the segment data/0/17 is gone", "data good, 3 s")
+    assert found != cause("blobs archives could not look: connection refused", "data good, 3 s")
+
+
 def test_a_title_says_nothing_that_a_reader_would_obey(tell: t.Any) -> None:
     log_of(tell, message="a\x1b[31mb\r\u202ec\u2028Bcc: x\udcff <b>&amp;\nbody\n")
     title = tell.about_run(configure(tell), RUN, "backup", 2).title
