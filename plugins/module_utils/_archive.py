@@ -11,7 +11,7 @@ import typing as t
 from dataclasses import dataclass
 
 from ansible_collections.labops.backup.plugins.module_utils._errors import BackupError
-from ansible_collections.labops.backup.plugins.module_utils._host import _generation, _lock
+from ansible_collections.labops.backup.plugins.module_utils._host import _generation, _lock, _progress
 from ansible_collections.labops.backup.plugins.module_utils._tools import _borg
 
 
@@ -65,6 +65,7 @@ def archive(
     lock: str | None,
     run_id: str | None,
     dry_run: bool,
+    progress_file: str | None = None,
     **options: t.Any,
 ) -> dict[str, t.Any]:
     """Archive a mirror under a new name and prove the archive.
@@ -93,9 +94,15 @@ def archive(
         }
         if dry_run:
             return {**facts, "repository_id": repository.expect_no_archive(name)}
-        created = repository.create(
-            name, *os.path.split(os.path.realpath(mirror.path)), pass_fds=descriptors, **options
-        )
+        size = before.get("bytes", 0)
+        with _progress.Progress(progress_file, f"archive {name}", size, total_files=before.get("files")) as shown:
+            created = repository.create(
+                name,
+                *os.path.split(os.path.realpath(mirror.path)),
+                pass_fds=descriptors,
+                on_progress=lambda record: shown.reached(record.get("original_size", 0), record.get("nfiles")),
+                **options,
+            )
         if mirror.generation_file is not None and _generation.read(mirror.generation_file) != before:
             raise BackupError(
                 f"the mirror {mirror.path} was written to while it was archived as {name}",

@@ -11,7 +11,7 @@ import typing as t
 from dataclasses import dataclass
 
 from ansible_collections.labops.backup.plugins.module_utils._errors import BackupError
-from ansible_collections.labops.backup.plugins.module_utils._host import _document, _dump_set, _lock
+from ansible_collections.labops.backup.plugins.module_utils._host import _document, _dump_set, _lock, _progress
 from ansible_collections.labops.backup.plugins.module_utils._model import (
     _accounts,
     _compatibility,
@@ -22,7 +22,6 @@ from ansible_collections.labops.backup.plugins.module_utils._model._dump_text im
 from ansible_collections.labops.backup.plugins.module_utils._tools import _database, _engine
 
 _READ_BYTES = 1 << 20
-_PROGRESS_SECONDS = 1.0
 
 
 @dataclass(frozen=True)
@@ -220,7 +219,7 @@ def _fill_scratch(
     connection = _database.Connection(None, scratch.socket)
     path = os.path.join(dump_set.path, _dump_manifest.DATABASES)
     splitter = _dump_split.Splitter(schemas)
-    progress = _Progress(request.progress_file, os.path.getsize(path))
+    progress = _progress.Progress(request.progress_file, "load", os.path.getsize(path))
     _require(_database.load(connection, _pieces(path, splitter, progress), pass_fds=(lock,)), "the scratch instance")
     progress.finish()
     left_out = []
@@ -404,7 +403,7 @@ def _load_schemas(request: Request, work: _Work, lock: int) -> float:
     # Together and first: a table that stays would have to fit those that come.
     before = "\n".join(["SET FOREIGN_KEY_CHECKS=0;", *drop, ""]).encode("utf-8", "surrogateescape")
     splitter = _dump_split.Splitter(work.schemas, before)
-    progress = _Progress(request.progress_file, os.path.getsize(path))
+    progress = _progress.Progress(request.progress_file, "load", os.path.getsize(path))
     loaded = _database.load(request.connection, _pieces(path, splitter, progress), pass_fds=(lock,))
     incomplete = f"The schemas {', '.join(work.schemas)} are not whole; nothing else was touched"
     if loaded.rc != 0:
@@ -428,42 +427,14 @@ def _load_schemas(request: Request, work: _Work, lock: int) -> float:
     return loaded.seconds
 
 
-def _pieces(path: str, splitter: _dump_split.Splitter, progress: _Progress) -> t.Iterator[bytes]:
+def _pieces(path: str, splitter: _dump_split.Splitter, progress: _progress.Progress) -> t.Iterator[bytes]:
     with open(path, "rb") as stream:
         while chunk := stream.read(_READ_BYTES):
             piece = splitter.feed(chunk)
-            progress.tell(stream.tell(), splitter.schema)
+            progress.reached(stream.tell(), what=f"load {splitter.schema}".strip())
             if piece:
                 yield piece
     yield splitter.finish()
-
-
-class _Progress:
-    """Says in a file how far the load is."""
-
-    def __init__(self, path: str | None, total: int) -> None:
-        self._path = path
-        self._total = total
-        self._began = self._told = time.monotonic()
-
-    def tell(self, done: int, schema: str) -> None:
-        """So many bytes of the dump are fed, and this schema is being fed."""
-        now = time.monotonic()
-        if now - self._told >= _PROGRESS_SECONDS:
-            self._told = now
-            self._write(done, schema, now)
-
-    def finish(self) -> None:
-        """All is loaded."""
-        self._write(self._total, "", time.monotonic())
-
-    def _write(self, done: int, schema: str, now: float) -> None:
-        if self._path is None:
-            return
-        seconds = now - self._began
-        left = seconds * (self._total - done) / done if done else None
-        document = {"done_bytes": done, "total_bytes": self._total, "schema": schema}
-        _document.write(self._path, {**document, "seconds": round(seconds, 1), "seconds_left": left and round(left, 1)})
 
 
 # ------------------------------------------------------------------------------------------------------- accounts

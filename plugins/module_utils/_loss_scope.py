@@ -17,6 +17,7 @@ from ansible_collections.labops.backup.plugins.module_utils._host import (
     _content_manifest,
     _document,
     _live_tree,
+    _progress,
     _tree,
 )
 from ansible_collections.labops.backup.plugins.module_utils._model import _content, _dump_manifest, _loss
@@ -29,7 +30,6 @@ _LISTS = (*_loss.KINDS, _RESTORE)
 _NAME = re.compile(r"[A-Za-z0-9_][A-Za-z0-9_-]*")
 _BUFFER = 1 << 18
 _READ_BYTES = 1 << 18
-_PROGRESS_SECONDS = 2.0
 _UNTOUCHED = "Nothing was looked at"
 
 
@@ -91,13 +91,18 @@ def compare(trees: t.Sequence[Tree], *, lists_dir: str | None, progress_file: st
         if lists_dir is not None:
             os.makedirs(lists_dir, mode=0o700, exist_ok=True)
         return [
-            _compare(tree, manifest, lists_dir, _Progress(progress_file, tree, manifest.totals))
+            _compare(tree, manifest, lists_dir, _shown(progress_file, tree, manifest.totals))
             for tree, manifest in zip(trees, manifests, strict=True)
         ]
 
 
+def _shown(path: str | None, tree: Tree, totals: t.Mapping[str, int]) -> _progress.Progress:
+    files = totals.get("files", 0) + totals.get("others", 0)
+    return _progress.Progress(path, f"compare {tree.dataset}", totals.get("bytes", 0), total_files=files)
+
+
 def _compare(
-    tree: Tree, manifest: _content_manifest.Reader, lists_dir: str | None, progress: _Progress
+    tree: Tree, manifest: _content_manifest.Reader, lists_dir: str | None, progress: _progress.Progress
 ) -> dict[str, t.Any]:
     started = time.monotonic()
     links = _live_tree.linked(manifest)
@@ -112,7 +117,7 @@ def _compare(
             links=links,
             take=lists.take,
             needs=lists.needs,
-            news=progress.tell,
+            news=lambda found: progress.reached(found.expected_bytes, found.expected),
         ).run()
         if lists_dir is not None:
             manifest.rewind()
@@ -241,35 +246,6 @@ def _read(stream: t.BinaryIO) -> t.Iterator[bytes]:
     while chunk := stream.read(_READ_BYTES):
         *paths, rest = (rest + chunk).split(b"\0")
         yield from paths
-
-
-class _Progress:
-    """Says now and then in a document how far the comparison of a tree has come."""
-
-    def __init__(self, path: str | None, tree: Tree, totals: t.Mapping[str, int]) -> None:
-        self._path = path
-        self._tree = tree
-        self._totals = totals
-        self._started = self._said = time.monotonic()
-
-    def tell(self, found: _live_tree.Found) -> None:
-        """What was found so far."""
-        now = time.monotonic()
-        if self._path is None or now - self._said < _PROGRESS_SECONDS:
-            return
-        self._said = now
-        _document.write(
-            self._path,
-            {
-                "dataset": self._tree.dataset,
-                "files": found.expected,
-                "files_expected": self._totals.get("files", 0) + self._totals.get("others", 0),
-                "bytes": found.expected_bytes,
-                "bytes_expected": self._totals.get("bytes", 0),
-                "hashed_bytes": found.hashed_bytes,
-                "seconds": round(now - self._started, 3),
-            },
-        )
 
 
 # -------------------------------------------------------------------------------------------------------- databases

@@ -19,6 +19,7 @@ from ansible_collections.labops.backup.plugins.module_utils._host import (
     _document,
     _generation,
     _lock,
+    _progress,
     _quarantine,
     _root,
     _tree,
@@ -83,6 +84,7 @@ class Request:
     retries: int
     retry_wait: float
     checksum_every_days: float
+    progress_file: str | None = None
 
     @property
     def key(self) -> str | None:
@@ -322,7 +324,9 @@ def _attempt(request: Request, progress: _Progress, pass_fds: t.Sequence[int]) -
     if failed:
         return failed, "look at the marker"
     _rsync.keep_partials(transfer)
-    counted = _rsync.census(transfer)
+    what = request.key or transfer.source
+    with _progress.Progress(request.progress_file, f"census of {what}", 0):
+        counted = _rsync.census(transfer)
     if counted.kind not in ("ok", "vanished"):
         return counted, "census"
     census = {**_describe(counted, request.marker), "marker": progress.marker}
@@ -333,13 +337,18 @@ def _attempt(request: Request, progress: _Progress, pass_fds: t.Sequence[int]) -
         os.mkdir(transfer.destination, 0o700)
     if not counted.items.by_content:  # size and time tell the same: nothing has to be read twice
         transfer = request.transfer
-    run = _rsync.pull(
-        transfer,
-        max_delete=census["deleted"],
-        backup_dir=tree,
-        pass_fds=pass_fds,
-        resumable=counted.items.resumable,
-    )
+    files = counted.items.created + counted.items.changed
+    with _progress.Progress(
+        request.progress_file, f"pull of {what}", counted.items.new_bytes, total_files=files
+    ) as shown:
+        run = _rsync.pull(
+            transfer,
+            max_delete=census["deleted"],
+            backup_dir=tree,
+            pass_fds=pass_fds,
+            resumable=counted.items.resumable,
+            on_item=lambda items: shown.reached(items.new_bytes, items.created + items.changed),
+        )
     progress.add(run)
     progress.warnings.extend(run.notes)
     if run.kind == "vanished":

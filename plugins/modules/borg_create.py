@@ -94,6 +94,11 @@ options:
   hold:
     description: The document of a hold, see M(labops.backup.backup_hold). While it exists the module refuses to work.
     type: path
+  progress_file:
+    description:
+      - Where to tell how far it is while it works, a small JSON document that is gone at the end. What
+        cannot be written there stops no work. The playbook C(status.yml) shows it.
+    type: path
 seealso:
   - module: labops.backup.borg_archive_info
   - module: labops.backup.rsync_pull
@@ -214,6 +219,7 @@ ARGUMENT_SPEC: dict[str, t.Any] = {
     "chunker_params": {"type": "str"},
     "stall_seconds": {"type": "int", "default": 3600},
     "hold": {"type": "path"},
+    "progress_file": {"type": "path"},
 }
 
 
@@ -229,6 +235,7 @@ def _create(module: AnsibleModule) -> dict[str, t.Any]:
         lock=options["lock"],
         run_id=options["run_id"],
         dry_run=module.check_mode,
+        progress_file=options["progress_file"],
         stall_seconds=options["stall_seconds"] or None,
         **{name: options[name] for name in PASSED_ON},
     )

@@ -86,8 +86,8 @@ options:
     default: false
   progress_file:
     description:
-      - File that says once a second how far the load is, as JSON with C(done_bytes) and C(total_bytes) of the dump's
-        text, C(schema), C(seconds) and C(seconds_left). Its folder has to exist.
+      - File that says once a second how far the load is, as JSON with C(what), C(bytes) and C(total_bytes) of
+        the dump's text, C(bytes_per_second) and C(seconds_left). Its folder has to exist.
     type: path
   lock:
     description: Path of the lock file, which the client holds too. The same as that of M(labops.backup.db_dump).

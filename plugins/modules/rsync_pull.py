@@ -178,6 +178,11 @@ options:
   hold:
     description: The document of a hold, see M(labops.backup.backup_hold). While it exists the module refuses to work.
     type: path
+  progress_file:
+    description:
+      - Where to tell how far it is while it works, a small JSON document that is gone at the end. What
+        cannot be written there stops no work. The playbook C(status.yml) shows it.
+    type: path
 seealso:
   - module: labops.backup.rsync_census_info
   - module: labops.backup.borg_create
@@ -409,6 +414,7 @@ ARGUMENTS: dict[str, t.Any] = {
     "retries": {"type": "int", "default": 3},
     "retry_wait": {"type": "float", "default": 30.0},
     "hold": {"type": "path"},
+    "progress_file": {"type": "path"},
 }
 
 
@@ -431,6 +437,7 @@ def work(module: AnsibleModule) -> dict[str, t.Any]:
         retries=options["retries"],
         retry_wait=options["retry_wait"],
         checksum_every_days=options["checksum_every_days"],
+        progress_file=options["progress_file"],
     )
     return preview(request) if module.check_mode else pull(request)
 

@@ -5,14 +5,21 @@
 
 from __future__ import annotations
 
+import contextlib
+import os
 import time
 import typing as t
 
 from ansible.errors import AnsibleConnectionFailure
 from ansible.plugins.action import ActionBase
+from ansible_collections.labops.backup.plugins.module_utils._model import _text
 
 # How long one call waits on the host before it tells of the progress, and how that grows.
 _FIRST_SECONDS, _LAST_SECONDS = 2.0, 15.0
+# On a terminal a bar moves at least so often; elsewhere a line comes at most so often.
+_BAR_SECONDS = 3.0
+_SPARSE_SECONDS = 60.0
+_BAR_COLUMNS = 24
 _AGAIN_SECONDS = 5.0
 _PATIENCE_SECONDS = 1800.0
 
@@ -30,7 +37,8 @@ class ActionModule(ActionBase):
         if not (args.get("operation") or args.get("operations")) or self._task.check_mode:
             return self._execute_module(task_vars=task_vars)
         patience = float((task_vars or {}).get("backup_line_patience", _PATIENCE_SECONDS))
-        begun, wait, last = False, _FIRST_SECONDS, ""
+        begun, wait = False, _FIRST_SECONDS
+        shown = _Shown(self._display, self._task.get_name(), alone=_is_alone(task_vars or {}))
         answered = time.monotonic()
         while True:
             try:
@@ -41,6 +49,7 @@ class ActionModule(ActionBase):
             except AnsibleConnectionFailure as error:
                 if time.monotonic() - answered > patience:
                     raise
+                shown.end()
                 self._display.warning(
                     f"The line to {self._connection.get_option('host')} is lost ({error}). "
                     "What was begun there goes on; trying again."
@@ -50,20 +59,58 @@ class ActionModule(ActionBase):
                 continue
             answered = time.monotonic()
             if not answer.get("unfinished"):
+                shown.end()
                 return answer
             begun = begun or bool(answer["begun"])
-            wait = min(wait * 1.5, _LAST_SECONDS)
-            line = _line(answer["progress"]) if begun else "waits for what still runs from an earlier try"
-            if line and line != last:
-                last = line
-                self._display.display(f"  {self._task.get_name()}: {line}")
+            wait = min(wait * 1.5, _BAR_SECONDS if shown.live else _LAST_SECONDS)
+            shown.tell(answer["progress"] if begun else {"what": "waits for what still runs from an earlier try"})
 
 
-def _line(progress: t.Mapping[str, t.Any]) -> str:
-    """How far it is, for people."""
-    done, total = progress.get("bytes", progress.get("done_bytes")), progress.get("total_bytes")
-    if not isinstance(done, int) or not isinstance(total, int):
-        return str(progress.get("what", ""))
-    share = f"{100 * done / total:.0f} %" if total else "0 %"
-    left = progress.get("seconds_left")
-    return f"{share} of {total / 1e6:.1f} MB" + (f", about {left:.0f} s left" if left else "")
+class _Shown:
+    """Shows how far a task is: as a bar that moves where one host is at work on a terminal, otherwise as lines.
+
+    Of several hosts on a terminal each change is a line; where nobody sits, one a minute is enough.
+    """
+
+    def __init__(self, display: t.Any, task: str, *, alone: bool) -> None:
+        self._display, self._task = display, task
+        terminal = _terminal()
+        self.live = terminal and alone
+        self._every = 0.0 if terminal else _SPARSE_SECONDS
+        self._last, self._next, self._width = "", 0.0, 0
+
+    def tell(self, progress: t.Mapping[str, t.Any]) -> None:
+        """How far it is now."""
+        line = _text.plain(_text.progress(progress) or str(progress.get("what", "")))
+        if not line:
+            return
+        if self.live:
+            bar = _text.bar(progress, _BAR_COLUMNS)
+            self._draw(f"  {self._task}: {bar}{' ' if bar else ''}{line}")
+        elif line != self._last and time.monotonic() >= self._next:
+            self._next = time.monotonic() + self._every
+            self._display.display(f"  {self._task}: {line}")
+        self._last = line
+
+    def end(self) -> None:
+        """Nothing moves any more: clear the bar away."""
+        if self._width:
+            self._draw("")
+            self._width = 0
+
+    def _draw(self, text: str) -> None:
+        text = text[: max(self._display.columns - 1, 20)]
+        self._display.display("\r" + text.ljust(self._width) + ("" if text else "\r"), newline=False)
+        self._width = len(text)
+
+
+def _terminal() -> bool:
+    """Whether a person watches: a worker's own output is none, its parent's is that of ansible-playbook."""
+    with contextlib.suppress(OSError):
+        return os.readlink(f"/proc/{os.getppid()}/fd/1").startswith(("/dev/pts/", "/dev/tty"))
+    return os.isatty(1)
+
+
+def _is_alone(task_vars: t.Mapping[str, t.Any]) -> bool:
+    """Whether no other host of this play could show something at the same time."""
+    return len(task_vars.get("ansible_play_batch") or ()) <= 1

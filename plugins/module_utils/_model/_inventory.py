@@ -270,6 +270,7 @@ def _source(
             stall_seconds=stall,
             repository=f"{base}/{dataset['name']}",
             lock=f"{_LOCKS}/{name}.{dataset['name']}.lock",
+            progress_file=f"{_LOCKS}/progress/{name}.{dataset['name']}.json",
             expected_file=f"{_STATE}/expected/{name}.{dataset['name']}.json",
             hold=source["hold"],
             marker={"source": name, "dataset": dataset["name"]},

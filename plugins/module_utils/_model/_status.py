@@ -52,8 +52,8 @@ def document(hosts: t.Mapping[str, Host], servers: t.Sequence[str], now: str) ->
 
     :param hosts: variables by host name: ``backup_plan``, and the results ``status_runs`` (of ``run_record_info``),
         ``status_points`` (of ``recovery_point_info``, one a source), ``status_quarantines`` (of
-        ``quarantine_info``, one a dataset) and ``status_holds`` (of ``backup_hold_info``). A server without them did
-        not answer.
+        ``quarantine_info``, one a dataset), ``status_holds`` (of ``backup_hold_info``) and ``status_working`` (of
+        ``progress_info``). A server without them did not answer.
     :return: ``ok`` (everything could be read), ``problems``, and ``servers``.
     """
     entries = [_server(name, hosts[name]) for name in servers]
@@ -94,6 +94,7 @@ def _server(name: str, variables: Host) -> Document:
         if answered
         else [],
         "holds": held.get("holds") or [],
+        "working": (variables.get("status_working") or {}).get("working") or [],
         "holds_problem": "" if "holds" in held or not answered else _text_of(held),
         "runs": ledger.get("runs") or [],
         "unreadable_runs": ledger.get("unreadable") or [],
@@ -141,6 +142,7 @@ def lines(status: t.Mapping[str, t.Any]) -> list[str]:
             text += [f"{name} could not be asked: {_text.plain(server['problem'])}", ""]
             continue
         text += _hold_lines(server)
+        text += _working_lines(server, name, now)
         for source in server["sources"]:
             text += [*_source_lines(source, name, now), ""]
         text += [*_run_lines(server, name, now), ""]
@@ -154,6 +156,17 @@ def _hold_lines(server: t.Mapping[str, t.Any]) -> list[str]:
         for hold in server["holds"]
     ]
     return [*text, ""] if text else []
+
+
+def _working_lines(server: t.Mapping[str, t.Any], name: str, now: datetime) -> list[str]:
+    if not server["working"]:
+        return []
+    text = [f"At work on {name}"]
+    for one in server["working"]:
+        how_far = _text.progress(one)
+        line = f"{_GAP}{_text.plain(str(one['what']))}, for {_age(one['since'], now)}"
+        text.append(line + (f": {how_far}" if how_far else ""))
+    return [*text, ""]
 
 
 def _reason(hold: t.Mapping[str, t.Any]) -> str:

@@ -5,6 +5,7 @@
 
 from __future__ import annotations
 
+import typing as t
 import unicodedata
 
 # Control, format, surrogate, private, unassigned; line and paragraph separator.
@@ -31,6 +32,39 @@ def duration(seconds: float) -> str:
     if minutes < 48 * 60:
         return f"{minutes // 60} h" + (f" {minutes % 60} min" if minutes % 60 else "")
     return f"{hours // 24} d" + (f" {hours % 24} h" if hours % 24 else "")
+
+
+def progress(told: t.Mapping[str, t.Any]) -> str:
+    """How far some work has come, in one line, from the document that it keeps; empty when that tells nothing."""
+    done, total, files, total_files, rate, left = (_number(told.get(name)) for name in _PROGRESS)
+    words = []
+    if done is not None and total:
+        words.append(f"{min(done / total, 1):.0%} of {size(total)}")
+    elif done:
+        words.append(size(done))
+    if files is not None:
+        words.append(f"{files:.0f} of {total_files:.0f} files" if total_files else f"{files:.0f} files")
+    if rate:
+        words.append(f"{size(rate)}/s")
+    if left:
+        words.append(f"about {duration(left)} left")
+    return ", ".join(words)
+
+
+_PROGRESS = ("bytes", "total_bytes", "files", "total_files", "bytes_per_second", "seconds_left")
+
+
+def bar(told: t.Mapping[str, t.Any], columns: int) -> str:
+    """The share that is done as a bar of so many columns; empty when nobody knows of how much."""
+    done, total = _number(told.get("bytes")), _number(told.get("total_bytes"))
+    if done is None or not total:
+        return ""
+    filled = round(min(max(done / total, 0), 1) * columns)
+    return "[" + "#" * filled + "." * (columns - filled) + "]"
+
+
+def _number(value: object) -> float | None:
+    return value if isinstance(value, (int, float)) and not isinstance(value, bool) else None
 
 
 def plain(text: str) -> str:

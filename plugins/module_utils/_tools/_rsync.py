@@ -708,17 +708,20 @@ def pull(
     backup_dir: str | None = None,
     pass_fds: t.Sequence[int] = (),
     resumable: t.Mapping[bytes, bytes] | None = None,
+    on_item: t.Callable[[Items], None] | None = None,
 ) -> Run:
     """Bring the mirror to the source's state, deleting at most ``max_delete`` entries.
 
     :param backup_dir: an empty directory on the mirror's file system that takes what is deleted or overwritten.
     :param resumable: where files that were cut off belong, as the census found it. What belongs nowhere is removed.
+    :param on_item: takes what was begun so far, at each entry.
     """
     known_new = _offer_partials(transfer, resumable or {})
     words = arguments(
         transfer, dry_run=False, max_delete=max_delete, backup_dir=backup_dir, resume=os.path.isdir(transfer.resume_dir)
     )
-    return _run(words, Items(known_new=known_new), pass_fds, stall_seconds=transfer.stall_seconds)
+    items = Items(known_new=known_new)
+    return _run(words, items, pass_fds, on_item=on_item, stall_seconds=transfer.stall_seconds)
 
 
 def keep_partials(transfer: Transfer) -> None:
@@ -849,6 +852,7 @@ def _run(
     pass_fds: t.Sequence[int] = (),
     *,
     on_progress: t.Callable[[int], None] | None = None,
+    on_item: t.Callable[[Items], None] | None = None,
     stall_seconds: float | None = None,
 ) -> Run:
     statistics = Statistics()
@@ -860,6 +864,8 @@ def _run(
         progress = _PROGRESS.match(line)
         if line.startswith(b"|"):
             items.take(line)
+            if on_item is not None:
+                on_item(items)
         elif progress is not None:
             if on_progress is not None:
                 on_progress(int(progress[1]))

@@ -147,6 +147,7 @@ def test_every_path_of_the_documented_default() -> None:
         "repository": "/srv/backup/borg/tatchu/database",
         "lock": "/run/labops-backup/tatchu.database.lock",
         "expected_file": "/var/lib/labops-backup/expected/tatchu.database.json",
+        "progress_file": "/run/labops-backup/progress/tatchu.database.json",
         "hold": "/var/lib/labops-backup/hold/tatchu.json",
     }
     assert (datasets[1]["marker"], datasets[1]["quarantine"]) == (

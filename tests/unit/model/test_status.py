@@ -46,7 +46,7 @@ def server(points: t.Sequence[t.Any] = (), runs: t.Sequence[t.Any] = (), **more:
         "unreadable": more.pop("unreadable", []),
         "quarantines": more.pop("quarantines", []),
     }
-    rest = {"holds": [], "holds_problem": "", "runs": list(runs), "unreadable_runs": []}
+    rest = {"working": [], "holds": [], "holds_problem": "", "runs": list(runs), "unreadable_runs": []}
     return {"server": "loki", "problem": "", "sources": [source], **rest, **more}
 
 
@@ -289,6 +289,20 @@ def test_what_quarantine_info_said_becomes_part_of_the_status() -> None:
 
 
 # ------------------------------------------------------------------------------------------------------------ holds
+
+
+def test_what_works_is_shown_with_how_far_it_is() -> None:
+    pull = {"what": "pull of tatchu/blobs", "since": "2026-11-23T07:15:02Z", "bytes": 2**30, "total_bytes": 4 * 2**30}
+    pull |= {"files": 12, "total_files": 50, "bytes_per_second": 2**20, "seconds_left": 3072.0}
+    odd = {"what": "load \x1b[2J", "since": "2026-11-23T07:59:58Z", "bytes": 0, "total_bytes": 0}
+    found = variables(status_working={"working": [pull, odd]})
+    status = _status.document({"loki": found}, ["loki"], "2026-11-23T08:00:00Z")
+    assert _status.lines(status)[:4] == [
+        "At work on loki",
+        "  pull of tatchu/blobs, for 45 min: 25% of 4.0 GiB, 12 of 50 files, 1.0 MiB/s, about 51 min left",
+        "  load \\x1b[2J, for 2.0 s",
+        "",
+    ]
 
 
 def test_a_hold_is_said_before_all_else() -> None:

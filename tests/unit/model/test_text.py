@@ -69,3 +69,18 @@ def test_nothing_that_a_terminal_would_obey_is_left(text: str, shown: str) -> No
     assert _text.plain(text) == shown
     assert _text.plain(text).isprintable()
     _text.plain(text).encode()
+
+
+@pytest.mark.parametrize(
+    ("told", "line", "bar"),
+    [
+        ({}, "", ""),
+        ({"what": "census", "bytes": 0, "total_bytes": 0}, "", ""),
+        ({"bytes": 512, "total_bytes": 1024}, "50% of 1.0 KiB", "[#####.....]"),
+        ({"bytes": 4096, "total_bytes": 1024}, "100% of 1.0 KiB", "[##########]"),
+        ({"bytes": 2048, "total_bytes": 0, "files": 7}, "2.0 KiB, 7 files", ""),
+        ({"bytes": "x", "total_bytes": None, "files": True, "seconds_left": []}, "", ""),
+    ],
+)
+def test_progress_is_told_as_far_as_it_is_known(told: dict[str, object], line: str, bar: str) -> None:
+    assert (_text.progress(told), _text.bar(told, 10)) == (line, bar)

@@ -117,7 +117,7 @@ def test_all_schemas_are_dropped_together_and_loaded(
     ]
     assert server.locked
     progress = json.loads(pathlib.Path(options["progress_file"]).read_text())
-    assert progress["done_bytes"] == progress["total_bytes"] == len(recorded.encode())
+    assert progress["bytes"] == progress["total_bytes"] == len(recorded.encode())
 
 
 def test_check_mode_changes_nothing_and_predicts(
