@@ -55,7 +55,7 @@ def test_the_fence_is_up_before_the_server_is_ever_started(fenced, tatchu):
 
 @pytest.fixture(scope="module")
 def recovered(fenced, recover, point):
-    return recover(point, case="e", scope="auto,database", release=False)
+    return recover(point, case="e", fence=False, scope="auto,database", release=False)
 
 
 def test_the_plan_knows_what_is_lost_without_the_server_and_without_the_tree(recovered):

@@ -146,7 +146,7 @@ def test_a_truncated_dump_is_not_loaded(cut, as_it_was, ad_hoc):
 def test_the_restore_takes_the_whole_dump_out_of_the_archive(
     cut, recover, point, assert_restored, checksums, dumped, loki, restore
 ):
-    offer = recover(point, case="refusals", scope="auto,database", release=False)
+    offer = recover(point, case="refusals", fence=False, scope="auto,database", release=False)
     assert offer["order"] == ["database", "data"]
     assert checksums() == dumped(point)
     assert_restored(point, "data")

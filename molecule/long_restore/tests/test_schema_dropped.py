@@ -19,7 +19,7 @@ def recovered(point, tatchu, restore, recover, worker_goes_on, checksums):
     tatchu.check_output("mariadb -e 'SET foreign_key_checks=0; DROP DATABASE lab_ephys'")
     restore(stage="fence")
     before = {schema: checksums(schema) for schema in OTHERS}
-    return recover(point, case="b", schemas="lab_ephys", release=False), before
+    return recover(point, case="b", fence=False, schemas="lab_ephys", release=False), before
 
 
 def test_the_plan_names_the_schema_and_nothing_else(recovered):

@@ -30,7 +30,7 @@ def damaged(point, tatchu, strike_files, restore, tree):
 
 @pytest.fixture(scope="module")
 def recovered(damaged, recover, point):
-    return recover(point, case="representative part", scope="auto,database", release=False)
+    return recover(point, case="representative part", fence=False, scope="auto,database", release=False)
 
 
 def test_the_plan_says_what_is_lost(recovered):
