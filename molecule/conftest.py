@@ -104,7 +104,7 @@ def program():
 def strike(program):
     """Hit a process by its argument list as soon as it appears; gives its number."""
 
-    def hit(host, pattern, action, seconds=300):
+    def hit(host, pattern, action, seconds=900):
         return int(program(host, "strike.py", pattern, str(seconds), action).split()[0])
 
     return hit

@@ -4,6 +4,7 @@
 
 usage: awkward.py make FOLDER ENTRIES    ENTRIES: how many files one directory gets
        awkward.py change FOLDER
+       awkward.py back FOLDER            what changed its kind is again what it was
 """
 
 import os
@@ -139,7 +140,28 @@ def change(root):
     write(at(b"{{ new }}"))
 
 
+def back(root):
+    def at(name):
+        return os.path.join(root, name)
+
+    with open(at(b"grows"), "ab") as stream:
+        stream.write(b"z" * 5000)
+    os.unlink(at(b"was a directory"))
+    os.makedirs(at(b"was a directory"))
+    write(at(b"was a directory/inside"), b"inside again")
+    shutil.rmtree(at(b"was a file"))
+    write(at(b"was a file"), b"a file again")
+    os.rename(at(b"renamed\n\xff"), at(b"to be renamed"))
+    write(at(b"to be removed"))
+    os.unlink(at(b"at/two"))
+    os.link(at(b"at/one"), at(b"at/two"))
+    os.unlink(at(b"at/dangling"))
+    os.makedirs(at(b"at/dangling/now a folder"))
+    os.unlink(at(b"at/fifo"))
+    write(at(b"at/fifo"))
+
+
 if sys.argv[1] == "make":
     make(os.fsencode(sys.argv[2]), int(sys.argv[3]))
 else:
-    change(os.fsencode(sys.argv[2]))
+    {"change": change, "back": back}[sys.argv[1]](os.fsencode(sys.argv[2]))

@@ -80,3 +80,19 @@ def test_what_was_removed_waits_in_the_quarantine(loki, second_night):
 def test_the_first_archive_still_holds_the_first_state(loki, first_night, extract, tree):
     here = tree(loki, extract("data", archived(first_night)))
     assert "./awkward/to be removed" in here and "./awkward/{{ new }}" not in here
+
+
+def test_what_changed_its_kind_changes_back(loki, tatchu, second_night, ledger, program, extract, tree, kept_by_borg):
+    """A file is a folder again, a folder a file, a link a folder, a pipe a file; a file grows from night to night."""
+    program(tatchu, "awkward.py", "back", FOLDER)
+    assert loki.run(NIGHT).rc == 0
+    night = ledger(loki)[-1]
+    assert night["points"][0]["state"] == "complete"
+    here = tree(loki, extract("data", archived(night)))
+    assert_equal(here, kept_by_borg(tree(tatchu, "/datajoint-data")))
+    kinds = {name: here[f"./awkward/{name}"]["kind"] for name in ("was a file", "was a directory", "at/dangling")}
+    assert kinds == {"was a file": "file", "was a directory": "dir", "at/dangling": "dir"}
+    waiting = loki.check_output(f"find /srv/backup/quarantine/tatchu/data/{night['run_id']} -type f -printf '%P\\n'")
+    assert {f"1/awkward/{name}" for name in ("grows", "was a directory", "was a file/deep/inside")} <= {
+        *waiting.splitlines()
+    }

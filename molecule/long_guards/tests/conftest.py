@@ -119,7 +119,8 @@ def watched(loki, tree, ledger):
         began = time.monotonic()
         code, said = start()
         print(f"night {code} took {time.monotonic() - began:.0f} s", file=sys.stderr)
-        return Night(code, said, ledger(loki)[-1], failures()[told:], before, tree(loki, "/srv/backup"))
+        run = [run for run in ledger(loki) if run["job"] == "backup"][-1]
+        return Night(code, said, run, failures()[told:], before, tree(loki, "/srv/backup"))
 
     return watch
 

@@ -71,3 +71,25 @@ def test_killed_while_dumping(tatchu, start, strike, last, failures, recovered, 
     assert last(host=tatchu, job="dump")["state"] == "success"
     assert tatchu.run("find /datajoint-db/dumps -maxdepth 1 -name '.*.partial'").stdout == ""
     recovered()
+
+
+@pytest.mark.long
+def test_the_checkpoint_of_an_interrupted_archive_goes(
+    loki, tatchu, start, strike, grow, last, borg, recovered, nothing_left
+):
+    """What Borg left when it was interrupted is of use for the next archive, and is gone behind it."""
+    tatchu.check_output(f"head -c 100M /dev/urandom >{grow(1)}")
+    night = start(loki)
+    archiving = strike(loki, STAGES["create"], "stop")
+    has_read = f"$(sed -n 's/rchar: //p' /proc/{archiving}/io)"
+    loki.check_output(
+        f"kill -CONT {archiving}; until [ {has_read} -gt 50000000 ]; do sleep 0.05; done; kill -INT {archiving}"
+    )
+    assert night.wait() == 2, night.said
+    (outcome,) = [entry for entry in last()["outcomes"] if not entry["ok"]]
+    assert (outcome["dataset"], outcome["step"]) == ("data", "Archive")
+    assert "a signal ended it" in outcome["message"]
+    nothing_left()
+    names = borg("list --short --consider-checkpoints", "data").stdout.split()
+    assert [name for name in names if name.startswith(f"tatchu-data-{last()['run_id']}.checkpoint")]
+    recovered()

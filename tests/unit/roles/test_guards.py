@@ -59,3 +59,14 @@ def test_nothing_writes_to_the_disk_before_the_pull_that_looks_at_it() -> None:
     pin = list(tasks(yaml.safe_load((ROLES / "_seal_point/tasks/pin.yml").read_text())))
     first = next(number for number, task in enumerate(pin) if "labops.backup.rsync_pull" in task)
     assert [task["name"] for task in pin[:first] if "ansible.builtin.file" in task] == []
+
+
+def test_a_dataset_that_failed_keeps_its_lock_from_nobody() -> None:
+    """It was kept for a next step that did not come, and a run right after that found the dataset busy."""
+    (task,) = yaml.safe_load((ROLES / "_backup_dataset/tasks/main.yml").read_text())
+    (release,) = [entry for entry in task["rescue"] if "labops.backup.lock_release" in entry]
+    assert release["labops.backup.lock_release"] == {
+        "lock": "{{ backup_dataset.lock }}",
+        "run_id": "{{ backup_run.id }}",
+    }
+    assert release["failed_when"] is False

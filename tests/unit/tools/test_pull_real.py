@@ -10,6 +10,8 @@ import os
 import pathlib
 import shutil
 import signal
+import subprocess
+import sys
 import types
 import typing as t
 from datetime import UTC, datetime, timedelta
@@ -28,6 +30,7 @@ from ansible_collections.labops.backup.plugins.modules import (
 
 RunModule = t.Callable[..., dict[str, t.Any]]
 MARKER = ".labops-backup-dataset"
+AWKWARD = str(pathlib.Path(__file__).parents[2] / "lab" / "awkward.py")
 RUNS = [f"2024112{day}T023000Z-00000{day}" for day in range(1, 8)]
 
 
@@ -193,6 +196,18 @@ def test_whatever_is_deleted_or_overwritten_waits_with_all_it_was(lab: Lab) -> N
 
 def stat_mode(path: pathlib.Path) -> int:
     return os.stat(path).st_mode & 0o7777
+
+
+def test_what_changed_its_kind_changes_back(lab: Lab, make_awkward: t.Any) -> None:
+    """Everything that a file system can hold, changed in every way, and what became a folder is a file again."""
+    folder = str(lab.source / "awkward")
+    for run, words in enumerate((["make", folder, "5"], ["change", folder], ["back", folder])):
+        subprocess.run([sys.executable, AWKWARD, *words], check=True)
+        lab.pull(run)
+        assert make_awkward.tree_of(lab.mirror) == make_awkward.tree_of(lab.source)
+    assert (lab.tree(2) / "awkward" / "was a directory").read_text() == "now a file"
+    assert (lab.tree(2) / "awkward" / "was a file" / "deep" / "inside").read_text() == "content\n"
+    assert (lab.mirror / "awkward" / "was a file").read_text() == "a file again"
 
 
 def test_the_census_knows_the_size_of_the_mirror(lab: Lab, run_module_main: RunModule) -> None:
