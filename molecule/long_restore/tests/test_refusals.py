@@ -143,14 +143,37 @@ def test_a_truncated_dump_is_not_loaded(cut, as_it_was, ad_hoc):
     assert "the last line is not" in json.dumps(said["problems"])
 
 
-def test_the_restore_takes_the_whole_dump_out_of_the_archive(
-    cut, recover, point, assert_restored, checksums, dumped, loki, restore
+@pytest.fixture(scope="module")
+def rotten(fenced, loki):
+    """A recording that is needed and whose copy in the mirror has another byte, at the same size and time."""
+    folder = "/srv/backup/mirror/tatchu/data/recordings/m000"
+    file = loki.check_output(f"find {folder} -name '*.bin' | sort | head -n 1")
+    flip = (
+        "import os, sys; path = sys.argv[1]; before = os.stat(path); stream = open(path, 'r+b');"
+        "byte = stream.read(1); stream.seek(0); stream.write(bytes([byte[0] ^ 1])); stream.close();"
+        "os.utime(path, ns=(before.st_atime_ns, before.st_mtime_ns))"
+    )
+    loki.check_output("python3 -c %s %s", flip, file)
+    return file
+
+
+def test_what_mirror_and_source_have_lost_comes_out_of_the_archive(
+    cut, rotten, recover, point, assert_restored, checksums, dumped, loki, restore
 ):
     offer = recover(point, case="refusals", fence=False, scope="auto,database", release=False)
     assert offer["order"] == ["database", "data"]
     assert checksums() == dumped(point)
     assert_restored(point, "data")
+    assert {step["dataset"]: step["from"] for step in offer["steps"] if step["taken"]} == {
+        "database": "mirror",
+        "data": "mirror",
+    }
+    journal = json.loads(loki.file(f"/var/lib/labops-backup/journal/tatchu/{offer['incident']}.json").content_string)
+    assert any("data comes out of the archive" in event["what"] for event in journal["events"])
+    assert journal["steps"]["data.push"]["result"]["from"] == "archive"
     restore(stage="release")
+    # As docs/operate.md has it: the source is sound, so the mirror's copy goes and the next pull brings it again.
+    loki.check_output("rm %s", rotten)
 
 
 def test_the_next_night_is_complete(cut, night):
