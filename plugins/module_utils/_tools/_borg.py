@@ -171,6 +171,8 @@ _STALLED = Cause(
     "Look at the disks of the repository and of what is archived (a hanging mount, a dying disk), then run again",
 )
 _GAVE_WAY = Cause("it gave way to something that must not wait", "Run again later")
+# What Borg says that was told to end and had the time to; its exit code is that of any error then (archiver.py).
+_INTERRUPTED = re.compile(r"\A(Error: )?(Got Ctrl-C / SIGINT|Keyboard interrupt|Received SIG(TERM|HUP))\b")
 _ENDED = Cause("a signal ended it", "Run again; create reuses what it had stored by its last checkpoint")
 _WARNED = Cause(
     "it warned, and over a quiet folder there is nothing to warn of",
@@ -1064,7 +1066,7 @@ class Repository:
             cause, said, facts = _GAVE_WAY, [outcome.gave_way], {**facts, "kind": GAVE_WAY}
         elif outcome.stalled:
             cause, said = _STALLED, [outcome.stderr.rpartition("\n")[2]]
-        elif kind(outcome.rc) == "signal":
+        elif kind(outcome.rc) == "signal" or any(map(_INTERRUPTED.search, said)):
             cause = _ENDED
         elif kind(outcome.rc) == "warning":
             said += log.warnings

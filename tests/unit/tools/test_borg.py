@@ -463,6 +463,14 @@ def test_a_killed_borg(recorded_borg: t.Any, repository: _borg.Repository) -> No
     assert "archive_progress" not in caught.value.message
 
 
+def test_an_interrupted_borg(recorded_borg: t.Any, repository: _borg.Repository) -> None:
+    """It ends with a code of its own when it has time to write a checkpoint; nothing is there to mend."""
+    recorded_borg.will("create_interrupted")
+    with pytest.raises(_borg.BorgError, match=r"a signal ended it \(exit code 2\).*Got Ctrl-C") as caught:
+        repository.create(FIRST, "/mirror", compression="zstd,22")
+    assert "Run again; create reuses what it had stored" in caught.value.message
+
+
 def test_a_borg_that_stood_still(recorded_borg: t.Any, repository: _borg.Repository) -> None:
     note = "ended: no sign of progress for 3600 s"
     recorded_borg.cases["stalled"] = {
