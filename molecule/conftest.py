@@ -101,6 +101,19 @@ def program():
 
 
 @pytest.fixture(scope="session")
+def told_each_time(loki, tatchu):
+    """What fails again is told again at once, whatever was told before."""
+    settings = "/etc/labops-backup/tell.json"
+    for host in (loki, tatchu):
+        host.check_output(
+            rf"cp -p {settings} /root/tell.json && sed -Ei 's/(\"repeat_hours\": ?)[0-9.]+/\10/' {settings}"
+        )
+    yield
+    for host in (loki, tatchu):
+        host.check_output(f"mv /root/tell.json {settings}")
+
+
+@pytest.fixture(scope="session")
 def strike(program):
     """Hit a process by its argument list as soon as it appears; gives its number."""
 

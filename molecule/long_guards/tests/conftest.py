@@ -126,7 +126,7 @@ def watched(loki, tree, ledger):
 
 
 @pytest.fixture(scope="session")
-def by_cron(loki, watched):
+def by_cron(loki, watched, told_each_time):
     """A night through the script that cron starts."""
 
     def start():

@@ -16,18 +16,13 @@ DATASETS = tuple(TREES)
 
 
 @pytest.fixture(scope="session", autouse=True)
-def quiet(loki, tatchu):
+def quiet(loki, tatchu, told_each_time):
     """The worker stands still, one fresh dump set is there, and what fails again is told again."""
     tatchu.check_output("systemctl stop datajoint-worker")
-    told = "/etc/labops-backup/tell.json"
-    for host in (loki, tatchu):
-        host.check_output(rf"cp -p {told} /root/tell.json && sed -Ei 's/(\"repeat_hours\": ?)[0-9.]+/\10/' {told}")
     tatchu.check_output("rm -rf /datajoint-data/nights /datajoint-db/dumps/2*Z-*")
     tatchu.check_output("/usr/local/sbin/backup_and_notify_on_tatchu.sh")
     loki.check_output("install -d -m 0700 /root/nights")
     yield
-    for host in (loki, tatchu):
-        host.check_output(f"mv /root/tell.json {told}")
     tatchu.check_output("rm -rf /datajoint-data/nights && systemctl start datajoint-worker")
 
 
