@@ -74,10 +74,27 @@ def outcomes(facts: Facts, source: str) -> list[tuple[Document, Document]]:
     ]
 
 
+def is_night(run: t.Mapping[str, t.Any], source: str) -> bool:
+    """Whether a run was to seal a point of that source: it says what became of one, or ended badly before it could.
+
+    A run that only pulled, or only archived, and did that well, is no night.
+    """
+    if run["job"] != "backup" or source not in run["sources"]:
+        return False
+    return run["state"] != _run.SUCCESS or any(point_of(run, source))
+
+
+def point_of(run: t.Mapping[str, t.Any], source: str) -> list[Document]:
+    """What a run says became of the source's point."""
+    return [point for point in run["points"] if isinstance(point, dict) and point.get("source") == source]
+
+
 def nights(facts: Facts, source: str) -> list[tuple[Document, dict[str, Document]]]:
-    """The finished backup runs of a source, oldest first, each with the outcomes by dataset."""
+    """The finished nights of a source, oldest first, each with the outcomes by dataset."""
     found: dict[str, tuple[Document, dict[str, Document]]] = {}
     for run, outcome in outcomes(facts, source):
+        if not is_night(run, source):
+            continue
         found.setdefault(str(run["run_id"]), (run, {}))[1][str(outcome["dataset"])] = outcome
     return [found[run_id] for run_id in sorted(found)]
 

@@ -200,8 +200,7 @@ def _source_findings(
             _finding(WARN, text + "; nothing is backed up until restore.yml was run with the tag release.", anchor)
         )
     if not good:
-        nights = [run for run in facts["runs"] if run["job"] == "backup" and name in run["sources"]]
-        finished = _overview.over(nights)
+        finished = _overview.over(run for run in facts["runs"] if _overview.is_night(run, name))
         found.append(
             _finding(FAIL if finished or source["points"] else NONE, f"{name} has no complete recovery point.", anchor)
         )
@@ -362,14 +361,10 @@ def _states_by_day(facts: Facts, source: t.Mapping[str, t.Any]) -> dict[str, str
             last = facts["now"] if journal["state"] in (_journal.OPEN, _journal.RESTORED) else max(known)
             found.update(dict.fromkeys((day.strftime("%Y-%m-%d") for day in _overview.days(min(known), last)), "held"))
     for run in reversed(facts["runs"]):
-        if run["job"] != "backup" or source["name"] not in run["sources"]:
+        if not _overview.is_night(run, source["name"]):
             continue
         key = _run.began(str(run["run_id"])).strftime("%Y-%m-%d")
-        sealed = [
-            point.get("state")
-            for point in run["points"]
-            if isinstance(point, dict) and point.get("source") == source["name"]
-        ]
+        sealed = [point.get("state") for point in _overview.point_of(run, source["name"])]
         if any(state in (_point.COMPLETE, _point.PARTIAL) for state in sealed):
             state = "thinned"  # unless the point is still there, see below
         elif run["state"] == _run.RUNNING:
@@ -464,13 +459,16 @@ def _drawing(
         for moment, column in zip(when, columns, strict=True)
     ]
     latest = ", ".join(f"{one['name']} {cell}" for one, cell in zip(series, rows[-1][1:], strict=True))
-    years = {moment.year for moment in when}
+    long, years = when[-1] - when[0] > timedelta(days=300), {moment.year for moment in when}
     return {
         "kind": kind,
         "title": title,
         "detail": detail,
         "name": f"{title}, {detail}, {rows[0][0]} to {rows[-1][0]}. Latest: {latest}. The table below has all values.",
-        "labels": [f"{moment.day} {moment:%b}" + (f" {moment:%y}" if len(years) > 1 else "") for moment in when],
+        "labels": [
+            f"{moment:%b %Y}" if long else f"{moment.day} {moment:%b}" + (f" {moment:%y}" if len(years) > 1 else "")
+            for moment in when
+        ],
         "series": [dict(one) for one in series],
         "ticks": ticks(highest, text, base),
         "columns": ["day", *(one["name"] for one in series)],

@@ -71,6 +71,19 @@ def test_a_day_of_an_incident_without_a_night_is_held_and_not_missing(states: t.
     assert days(_report.view(facts), 1)["8 November 2026"] == "missing"
 
 
+def test_a_pull_by_hand_is_no_night(states: t.Any) -> None:
+    facts = states.one_run()
+    by_hand = states.night(["tatchu"], states.NOW.replace(hour=12), 9, points=[])
+    by_hand["outcomes"] = by_hand["outcomes"][1:2]
+    earlier = states.night(["tatchu"], states.NOW - timedelta(days=1), 8, points=[])
+    facts["runs"] = [by_hand, *facts["runs"], earlier]
+    view = _report.view(facts)
+    assert [row["dataset"] for row in view["sources"][0]["last_night"]] == ["database", "blobs", "data"]
+    found = days(view)
+    assert (found["29 November 2026"], found["28 November 2026"]) == ("complete", "before")
+    assert view["verdict"]["kind"] == "ok"
+
+
 def test_today_is_not_missing_before_its_night_ran(states: t.Any) -> None:
     facts = states.one_run()
     facts["now"] += timedelta(hours=8)
