@@ -7,7 +7,7 @@ import pathlib
 import typing as t
 
 import pytest
-from ansible_collections.labops.backup.plugins.module_utils._host import _document, _lock
+from ansible_collections.labops.backup.plugins.module_utils._host import _document, _lock, _progress
 from ansible_collections.labops.backup.plugins.modules import borg_create
 
 RunModule = t.Callable[..., dict[str, t.Any]]
@@ -51,6 +51,33 @@ def test_a_mirror_is_archived_and_proven(
         str(pathlib.Path(options["path"]).parent),
         3600,
     )
+
+
+def test_it_tells_how_far_it_is_while_borg_works(
+    recorded_borg: t.Any,
+    run_module_main: RunModule,
+    options: dict[str, t.Any],
+    tmp_path: pathlib.Path,
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    monkeypatch.setattr(_progress, "_EVERY_SECONDS", 0.0)
+    _document.write(
+        options["generation_file"],
+        {"generation": 17, "state": "complete", "dump_set": DUMP, "files": 3, "bytes": 3006},
+    )
+    path = tmp_path / "progress" / "tatchu.blobs.json"
+    told: list[dict[str, t.Any]] = []
+
+    def look() -> None:
+        if path.exists():
+            told.append(_document.read(str(path)))
+
+    recorded_borg.during = look
+    recorded_borg.will("create", "info_archive")
+    assert "failed" not in run_module_main(borg_create, {**options, "progress_file": str(path)})
+    assert (told[0]["what"], told[0]["bytes"], told[0]["total_bytes"]) == (f"archive {NAME}", 0, 3006)
+    assert told[0]["total_files"] == 3
+    assert not path.exists()
 
 
 def test_borg_holds_the_lock(recorded_borg: t.Any, run_module_main: RunModule, options: dict[str, t.Any]) -> None:

@@ -18,7 +18,7 @@ from datetime import UTC, datetime, timedelta
 
 import pytest
 from ansible.module_utils import basic
-from ansible_collections.labops.backup.plugins.module_utils._host import _root, _tree
+from ansible_collections.labops.backup.plugins.module_utils._host import _document, _progress, _root, _tree
 from ansible_collections.labops.backup.plugins.module_utils._tools import _rsync
 from ansible_collections.labops.backup.plugins.modules import (
     quarantine_expire,
@@ -702,3 +702,25 @@ def test_what_a_restore_has_put_aside_is_not_taken_along(lab: Lab) -> None:
     assert (result["census"]["created"], result["created"], result["files"]) == (2, 2, 2)
     assert sorted(os.listdir(lab.mirror)) == [MARKER, "sub"]
     assert os.listdir(lab.mirror / "sub") == [".labops-aside-of-the-lab"]
+
+
+def test_a_pull_tells_how_far_it_is_while_it_works(lab: Lab, monkeypatch: pytest.MonkeyPatch) -> None:
+    lab.write(a="1" * 1000, b="2" * 2000)
+    path = lab.root / "progress" / "tatchu.blobs.json"
+    told: list[dict[str, t.Any]] = []
+    really = _document.write
+
+    def write(place: str, document: t.Mapping[str, t.Any], **how: t.Any) -> None:
+        if place == str(path):
+            told.append(dict(document))
+        really(place, document, **how)
+
+    monkeypatch.setattr(_progress, "_EVERY_SECONDS", 0.0)
+    monkeypatch.setattr(_document, "write", write)
+    assert "failed" not in lab.pull(0, progress_file=str(path))
+    marker = (lab.source / MARKER).stat().st_size
+    assert told[0]["what"] == "census of tatchu/blobs"
+    assert {one["what"] for one in told[1:]} == {"pull of tatchu/blobs"}
+    assert (told[-1]["bytes"], told[-1]["total_bytes"]) == (3000 + marker, 3000 + marker)
+    assert (told[-1]["files"], told[-1]["total_files"]) == (3, 3)
+    assert not path.exists()
