@@ -26,6 +26,7 @@ from ansible_collections.labops.backup.plugins.module_utils._host import (
     _file_content,
     _generation,
     _lock,
+    _progress,
 )
 from ansible_collections.labops.backup.plugins.module_utils._model import _content
 
@@ -49,6 +50,7 @@ class Request:
     dry: bool
     lock_keep: int = 0
     run_id: str | None = None
+    progress_file: str | None = None
 
 
 @dataclass
@@ -83,7 +85,11 @@ def verify(request: Request) -> dict[str, t.Any]:
         before = held.enter_context(_former(request.manifest_file, warnings))
         with _content_manifest.replacing(request.manifest_file, generation["generation"], dry=request.dry) as writer:
             work = _Work(request, generation["generation"], before, writer)
-            work.walk()
+            size, files = generation.get("bytes", 0), generation.get("files")
+            what = f"content of {request.mirror}"
+            told = None if request.dry else request.progress_file
+            with _progress.Progress(told, what, size, total_files=files) as shown:
+                work.walk(shown)
             if _generation.read(request.generation_file) != generation:
                 raise _written_to(request.mirror, "its generation is another one now")
             digest = writer.finish(
@@ -200,7 +206,7 @@ class _Work:
         counts = self.counts
         return counts.files + counts.others - counts.added - counts.changed_files - counts.metadata
 
-    def walk(self) -> None:
+    def walk(self, shown: _progress.Progress) -> None:
         """Go through every folder."""
         root = os.open(self._mirror, _OPEN | os.O_DIRECTORY)
         try:
@@ -208,6 +214,7 @@ class _Work:
             while waiting:
                 path = waiting.pop()
                 waiting.extend(reversed(self._folder(root, path)))
+                shown.reached(self.counts.bytes, self.counts.files)
         finally:
             os.close(root)
         self._pass_over(None)

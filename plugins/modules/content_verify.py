@@ -81,6 +81,9 @@ options:
         V(5) each file comes round once in 20 generations.
     type: float
     default: 0.0
+  progress_file:
+    description: Where to tell how far it is while it works, as M(labops.backup.rsync_pull) does.
+    type: path
 seealso:
   - module: labops.backup.rsync_pull
   - module: labops.backup.borg_create
@@ -206,6 +209,7 @@ ARGUMENT_SPEC: dict[str, t.Any] = {
     "stores": {"type": "list", "elements": "str"},
     "accept": {"type": "list", "elements": "str", "default": []},
     "rehash_percent": {"type": "float", "default": 0.0},
+    "progress_file": {"type": "path"},
     **STEP,
 }
 
