@@ -7,11 +7,12 @@
 Uses the system's Python and nothing beside its standard library, so that it speaks when the job environment is
 broken. Private to the scripts in /usr/local/sbin, the watch and the role notification.
 
-usage: tell RUN JOB CODE     how a run ended, in the play's own words if it left some
-       tell --start RUN JOB  a run begins: the dead-man's switch hears of it
-       tell --watch          what the watch found, as JSON on standard input
-       tell --check          which channels can be used, as JSON; nothing is sent
-       tell --test           a message over every channel; which arrived, as JSON
+usage: tell RUN JOB CODE        how a run ended, in the play's own words if it left some
+       tell --start RUN JOB     a run begins: the dead-man's switch hears of it
+       tell --watch             what the watch found, as JSON on standard input
+       tell --check             which channels can be used, as JSON; nothing is sent
+       tell --understands FILE  whether Apprise understands every URL of a new list; 1 and their places if not
+       tell --test              a message over every channel; which arrived, as JSON
 
 Exit code: 0 somebody was told, or nothing had to be said; 3 no channel took it, so the local mail, the system's log and
 the list of what is untold have it; 64 unknown arguments.
@@ -697,7 +698,8 @@ def check(configuration: Document) -> Document:
     """Which channels Apprise understands, and when each was last used."""
     program = apprise()
     state = load_state()
-    known = _understood(program, configuration) if program else set()
+    tags = [channel["tag"] for channel in configuration["channels"]]
+    known = _understood(program, f"{CONFIGURATION}/notify.yml", tags) if program else set()
     problem = "Apprise does not understand this URL" if program else f"no Apprise works below {RELEASES}"
     channels = []
     for channel in configuration["channels"]:
@@ -716,16 +718,25 @@ def check(configuration: Document) -> Document:
     }
 
 
-def _understood(program: str, configuration: Document) -> set[str]:
-    """The tags of the channels that Apprise would use, as its dry run lists them."""
-    argv = [program, f"--config={CONFIGURATION}/notify.yml", "--storage-mode=memory", "--dry-run", "--body=x"]
-    argv += [f"--tag={channel['tag']}" for channel in configuration["channels"]]
+def _understood(program: str, path: str, tags: t.Iterable[str]) -> set[str]:
+    """Those of the tags whose channel Apprise would use, as its dry run lists them."""
+    argv = [program, f"--config=file://{path}?format=yaml", "--storage-mode=memory", "--dry-run", "--body=x"]
+    argv += [f"--tag={tag}" for tag in tags]
     try:
-        done = subprocess.run(argv, env=_environment(), capture_output=True, timeout=configuration["seconds"])
+        done = subprocess.run(argv, env=_environment(), capture_output=True, timeout=LOCAL_SECONDS)
     except (OSError, subprocess.SubprocessError):
         return set()
     lines = re.findall(r"^\s*tags: (.*)$", done.stdout.decode("utf-8", "replace"), re.MULTILINE)
     return {tag.strip() for line in lines for tag in line.split(",")}
+
+
+def strange(path: str) -> list[str]:
+    """The tags in a new list of channels that Apprise would not use, as the role writes them."""
+    with open(path, encoding="utf-8") as stream:
+        tags = re.findall(r"^ *- ((?:failure|warning|recovery|success)-\d+)$", stream.read(), re.MULTILINE)
+    program = apprise()
+    known = _understood(program, path, tags) if program else set()
+    return [tag for tag in tags if tag not in known]
 
 
 def _public(channel: Document) -> Document:
@@ -767,6 +778,10 @@ def main(words: t.Sequence[str]) -> int:
         case ["--check"]:
             print(json.dumps(check(configuration)))
             return 0
+        case ["--understands", path]:
+            unknown = strange(path)
+            print(", ".join(unknown), file=sys.stderr)
+            return 1 if unknown else 0
         case ["--test"]:
             print(json.dumps(test(configuration)))
             return 0

@@ -433,6 +433,20 @@ def test_a_switch_that_cannot_be_reached_changes_nothing(tell: t.Any, tmp_path: 
     assert (tmp_path / "heard").exists()
 
 
+def test_a_new_list_is_held_against_what_apprise_lists(tell: t.Any, tmp_path: pathlib.Path, capsys: t.Any) -> None:
+    listed = tmp_path / "notify.yml"
+    entries = "".join(
+        f"- {url}:\n  - tag:\n    - failure\n    - {tag}\n"
+        for url, tag in (("json://a", "failure-1"), ("jsn://b", "failure-2"))
+    )
+    listed.write_text(f"urls:\n{entries}")
+    apprise(tell, 'printf "   1. json://...\\n      tags: failure, failure-1\\n"')
+    assert tell.main(["--understands", str(listed)]) == 1
+    assert capsys.readouterr().err == "failure-2\n"
+    apprise(tell, 'printf "   1. json://...\\n      tags: failure-2, failure-1\\n"')
+    assert tell.main(["--understands", str(listed)]) == 0
+
+
 @pytest.mark.parametrize("words", [[], ["x"], ["run", "job", "code"], ["--nonsense"], ["--start", "run", "job", "0"]])
 def test_unknown_arguments(tell: t.Any, words: list[str]) -> None:
     assert tell.main(words) == 64
