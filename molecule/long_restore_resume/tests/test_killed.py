@@ -15,7 +15,7 @@ testinfra_hosts = ["ansible://loki"]
 SCHEMAS = ("lab_ephys", "lab_imaging", "lab_session", "lab_subject")
 SAFETY = r"mariadb-dump .*/etc/labops-backup/database\.cnf"
 LOAD = r"^\S*mariadb .*--max-allowed-packet=1G"
-EXTRACT = r"borg .* extract "
+EXTRACT = r"borg .* extract .*tatchu/blobs::"
 PUSH = r"^\S*rsync .*labops-restore@"
 
 
@@ -31,7 +31,7 @@ def rows(point, digests):
 
 @pytest.fixture(scope="module")
 def disaster(rows, tatchu, loki, restore):
-    tatchu.check_output("mariadb -e 'SET foreign_key_checks=0; DROP DATABASE lab_imaging; TRUNCATE lab_ephys.unit'")
+    tatchu.check_output("mariadb -e 'SET foreign_key_checks=0; DROP DATABASE lab_imaging; DROP DATABASE lab_ephys'")
     tatchu.check_output("find /datajoint-db/blobs /datajoint-data -mindepth 1 -delete")
     # The mirror of the blobs is of no use, so that they come out of the archive.
     loki.check_output("mv /srv/backup/mirror/tatchu/blobs.generation.json /root/blobs.generation.json")
