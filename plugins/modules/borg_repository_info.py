@@ -39,6 +39,10 @@ options:
         (those which Borg up to 1.2.4 renamed or recreated).
     type: bool
     default: false
+  key_digest:
+    description: Whether to tell the SHA-256 of the key as C(borg key export) gives it, to compare it with a copy.
+    type: bool
+    default: false
 seealso:
   - module: labops.backup.borg_repository
   - module: labops.backup.borg_archive_info
@@ -107,6 +111,10 @@ free_space_reserve:
   returned: when the repository exists
   type: str
   sample: 2G
+key_sha256:
+  description: The SHA-256 of the exported key, which is itself encrypted with the passphrase.
+  returned: when the repository exists, with O(key_digest)
+  type: str
 msgid:
   description: The cause of a failure in Borg's words.
   returned: when Borg failed
@@ -118,6 +126,7 @@ rc:
   type: int
 """
 
+import hashlib
 import typing as t
 
 from ansible.module_utils.basic import AnsibleModule
@@ -130,6 +139,7 @@ ARGUMENT_SPEC: dict[str, t.Any] = {
     "repository": {**BORG["repository"], "aliases": ["path"]},
     "sizes": {"type": "bool", "default": True},
     "open_archives": {"type": "bool", "default": False},
+    "key_digest": {"type": "bool", "default": False},
 }
 
 
@@ -146,6 +156,7 @@ def _look(module: AnsibleModule) -> dict[str, t.Any]:
         **found,
         **(repository.statistics() if module.params["sizes"] else {}),
         "free_space_reserve": repository.free_space_reserve(),
+        **({"key_sha256": hashlib.sha256(repository.export_key()).hexdigest()} if module.params["key_digest"] else {}),
     }
 
 

@@ -56,6 +56,53 @@ def series(version: str) -> tuple[int, int] | None:
     return (int(match[1]), int(match[2])) if match else None
 
 
+def target_of(capability: t.Mapping[str, t.Any]) -> Target:
+    """The target that a server described itself as (``_database.capability``)."""
+    return Target(
+        engine=capability["engine"],
+        version=capability["version"],
+        variables=capability["variables"],
+        collations=capability["collations"],
+        schemas=capability["schemas"],
+        free_bytes=capability["free_bytes"],
+        replaced_bytes=capability["data_bytes"],
+    )
+
+
+def judge_from_afar(
+    reader: Reader, manifest: t.Mapping[str, t.Any], capability: t.Mapping[str, t.Any], *, sandboxed: bool
+) -> list[Finding]:
+    """What stands against loading a whole dump set into a server that is known by its own words only.
+
+    :param sandboxed: whether the first line of the dump turns a client's sandbox on.
+    """
+    findings = judge(
+        reader,
+        list(manifest["schemas"]),
+        target_of(capability),
+        data_bytes=manifest.get("data_bytes"),
+        variables=manifest.get("variables") or {},
+        events=any(schema.get("events") for schema in manifest["schemas"].values()),
+        allow_cross_engine=False,
+    )
+    if sandboxed and capability["sandbox"] is not True:
+        text = (
+            f"the client there ({capability['client']}) does not understand the dump's first line: install a newer one"
+        )
+        findings.append(Finding("client", True, text))
+    # Accounts of the dump set are made before anything runs with their rights.
+    nobody = sorted({*manifest.get("definers", ())} - {*capability["accounts"], *manifest.get("accounts", ())})
+    if nobody:
+        text = f"views, triggers, routines or events run with the rights of {', '.join(nobody)}, who is no account"
+        findings.append(Finding("definer", False, text))
+    return findings
+
+
+def engines(engine: str, version: str, target: str, target_version: str) -> list[Finding]:
+    """What stands against an engine of that kind and version for a dump of another, no more being known."""
+    return list(_engines(engine, version, target, target_version, allow_cross_engine=False))
+
+
 def judge(
     reader: Reader,
     chosen: t.Collection[str],
@@ -75,7 +122,13 @@ def judge(
     """
     tables = [table for name in sorted(chosen) for table in reader.schemas[name].tables.values()]
     return [
-        *_versions(reader, target, allow_cross_engine),
+        *_engines(
+            reader.engine,
+            reader.server_version,
+            target.engine,
+            target.version,
+            allow_cross_engine=allow_cross_engine,
+        ),
         *_collations(reader, chosen, tables, target),
         *_foreign_keys(chosen, tables, target),
         *_packet(tables, target),
@@ -86,18 +139,20 @@ def judge(
     ]
 
 
-def _versions(reader: Reader, target: Target, allow_cross_engine: bool) -> t.Iterator[Finding]:
-    ours, theirs = series(reader.server_version), series(target.version)
+def _engines(
+    engine: str, version: str, target: str, target_version: str, *, allow_cross_engine: bool
+) -> t.Iterator[Finding]:
+    ours, theirs = series(version), series(target_version)
     if ours is None or theirs is None:
-        yield Finding("version", True, f"the version of the dumped server {reader.server_version!r} cannot be read")
-    elif reader.engine != target.engine:
-        text = f"the dump is of {reader.engine} {reader.server_version}, the server is {target.engine} {target.version}"
+        yield Finding("version", True, f"the version of the dumped server {version!r} cannot be read")
+    elif engine != target:
+        text = f"the dump is of {engine} {version}, the server is {target} {target_version}"
         yield Finding("engine", not allow_cross_engine, text)
     elif theirs < ours:
-        text = f"the server {target.version} is older than the dumped one, {reader.server_version}"
+        text = f"the server {target_version} is older than the dumped one, {version}"
         yield Finding("older", True, text)
     elif theirs[0] > ours[0]:
-        text = f"the server {target.version} is of a newer major version than the dumped one, {reader.server_version}"
+        text = f"the server {target_version} is of a newer major version than the dumped one, {version}"
         yield Finding("newer", False, text)
 
 

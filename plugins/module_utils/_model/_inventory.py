@@ -277,6 +277,7 @@ def _source(
         )
         if dataset["quarantine"]:  # the folder of dump sets changes every night by design
             dataset["quarantine"]["directory"] = f"{root}/quarantine/{name}/{dataset['name']}"
+    source["repositories"] = [*(dataset["repository"] for dataset in source["datasets"]), source["points_repository"]]
     source["dump_directory"] = next((d["path"] for d in source["datasets"] if d["kind"] == "database"), None)
     return source
 

@@ -49,6 +49,7 @@ _MACHINE_ID = "/etc/machine-id"
 _MEMORY = ".config/borg/security"
 SMALLEST_RESERVE = 10_000_000
 _SECRET_BYTES = 4096
+_LOCK = "lock."
 _NAMES_AT_ONCE = 200
 _PRUNED = re.compile(r"Would prune:.* \[([0-9a-f]{64})\]\Z")
 # What was reached, by the msgid of progress records (docs/internals/frontends.rst, "Operations").
@@ -515,6 +516,31 @@ def _fits_a_line(path: bytes) -> bool:
     return text.isprintable() and text == text.strip()
 
 
+def shadow(repository: str, place: str) -> None:
+    """Make a repository at ``place`` that has the segments of another one, as further names, and no key.
+
+    Borg never writes into a segment that exists, and what it removes loses one name of two. So whatever is done with
+    the copy, the other one stays as it is, and a copy of terabytes costs a name a segment.
+
+    :param place: does not exist, and lies on the file system of ``repository``.
+    """
+    os.mkdir(place, 0o700)
+    for folder, folders, names in os.walk(repository):
+        inside = os.path.join(place, os.path.relpath(folder, repository))
+        for name in folders:
+            if not name.startswith(_LOCK):
+                os.mkdir(os.path.join(inside, name), 0o700)
+        folders[:] = [name for name in folders if not name.startswith(_LOCK)]
+        for name in names:
+            if not name.startswith((_LOCK, "config")):
+                os.link(os.path.join(folder, name), os.path.join(inside, name))
+    config = configparser.ConfigParser(interpolation=None)
+    config.read(os.path.join(repository, "config"))
+    config.remove_option("repository", "key")
+    with open(os.path.join(place, "config"), "w", encoding="utf-8") as stream:
+        config.write(stream)
+
+
 class Repository:
     """One repository on this machine, and the Borg that works on it.
 
@@ -675,6 +701,13 @@ class Repository:
     def export_key(self) -> bytes:
         """The key, itself encrypted with the passphrase, as ``borg key import`` takes it."""
         return self._run("key", "export", self.path, "-")
+
+    def import_key(self, key_file: str) -> None:
+        """Give a repository that has lost its key the exported one.
+
+        :raises BorgError: when it is not the key of this repository.
+        """
+        self._run("key", "import", self.path, key_file)
 
     def archives(self, *, name: str | None = None, glob: str = "*", last: int | None = None) -> dict[str, t.Any]:
         """The repository's id, and archives with times, counts and sizes, newest first: one by name, or what matches.

@@ -11,6 +11,7 @@ host. The host's own server is started by its unit.
 from __future__ import annotations
 
 import os
+import re
 import shutil
 import signal
 import socket
@@ -26,6 +27,21 @@ _LONGEST_SOCKET = 107  # unix(7): sun_path holds 108 bytes with its end
 _START_SECONDS = 120.0
 _STOP_SECONDS = 60.0
 _WAIT = 0.1
+_VERSION = re.compile(r"Ver (\d+\.\d+\.\d+\S*)")
+
+
+def installed() -> tuple[str, str] | None:
+    """Kind and version of the database server whose program lies on this host; None when there is none."""
+    for program in ("mariadbd", "mysqld"):
+        try:
+            path = _command.find(program)
+        except BackupError:
+            continue
+        outcome = _command.run([path, "--no-defaults", "--version"], env=_command.environment())
+        match = _VERSION.search(outcome.stdout.decode("utf-8", "replace"))
+        if outcome.rc == 0 and match:
+            return ("mariadb" if "mariadb" in match[1].lower() else "mysql"), match[1]
+    return None
 
 
 def initialise(folder: str, user: str) -> None:

@@ -128,3 +128,40 @@ def judge_with(variables: dict[str, str], text: bytes) -> dict[str, bool]:
         reader, chosen, target, data_bytes=1, variables=SOURCE, events=True, allow_cross_engine=False
     )
     return {finding.rule: finding.refuses for finding in found}
+
+
+def afar(sandboxed: bool = True, manifest: dict[str, t.Any] | None = None, **target: t.Any) -> dict[str, bool]:
+    reader = Reader()
+    reader.feed(RECORDED)
+    described = {**dataclasses.asdict(TARGET), "accounts": ["root@localhost"], "client": "10.11.19", "sandbox": True}
+    described["data_bytes"] = described.pop("replaced_bytes")
+    whole = {"schemas": {name: {} for name in reader.schemas}, "data_bytes": 500_000, "variables": SOURCE}
+    findings = _compatibility.judge_from_afar(
+        reader, {**whole, **(manifest or {})}, {**described, **target}, sandboxed=sandboxed
+    )
+    return {finding.rule: finding.refuses for finding in findings}
+
+
+def test_a_server_that_described_itself_is_judged_like_one_that_is_asked() -> None:
+    assert afar() == {}
+    assert afar(version="10.6.18-MariaDB", collations=[]) == {"older": True, "collation": True}
+    assert afar(free_bytes=1) == {"space": True}
+    assert afar(free_bytes=1, data_bytes=1_000_000) == {}
+
+
+def test_a_client_has_to_know_the_sandbox_that_the_dump_turns_on() -> None:
+    assert afar(sandbox=False) == {"client": True}
+    assert afar(sandboxed=False, sandbox=False) == {}
+
+
+def test_whose_rights_code_runs_with_has_to_be_an_account_there_or_in_the_dump_set() -> None:
+    definers = {"definers": ["ann@%", "root@localhost"]}
+    assert afar(manifest=definers) == {"definer": False}
+    assert afar(manifest={**definers, "accounts": ["ann@%"]}) == {}
+    assert afar(manifest=definers, accounts=["ann@%", "root@localhost"]) == {}
+
+
+def test_engines_alone_are_compared_by_kind_and_series() -> None:
+    rules = [finding.rule for finding in _compatibility.engines("mariadb", "10.11.19-MariaDB", "mysql", "9.7.4")]
+    assert rules == ["engine"]
+    assert _compatibility.engines("mariadb", "10.11.19-MariaDB", "mariadb", "10.11.2-MariaDB") == []

@@ -85,6 +85,7 @@ def test_every_path_of_the_documented_default() -> None:
             "known_hosts_file": "/etc/labops-backup/ssh/known_hosts",
         },
         "points_repository": "/srv/backup/borg/tatchu/points",
+        "repositories": [f"/srv/backup/borg/tatchu/{name}" for name in ("database", "blobs", "data", "points")],
         "points_cache": "/var/lib/labops-backup/recovery_points/tatchu",
         "dump_max_age_hours": 36.0,
         "retention": {

@@ -164,3 +164,28 @@ def test_a_server_that_does_not_come_is_told_with_its_last_words(
     with pytest.raises(BackupError, match=r"did not start: 2026 \[ERROR\] InnoDB: no space"):
         scratch.start()
     assert not os.path.exists(scratch.path)
+
+
+@pytest.mark.parametrize(
+    ("there", "says", "found"),
+    [
+        ("mariadbd", b"mariadbd  Ver 10.11.19-MariaDB-0+deb12u1 for debian-linux-gnu on x86_64", "mariadb"),
+        ("mysqld", b"/usr/sbin/mysqld  Ver 9.7.4-1 for Linux on x86_64 ((Debian))", "mysql"),
+        ("mysqld", b"mysqld  Ver 10.4.34-MariaDB for Linux", "mariadb"),
+        ("mysqld", b"something else", None),
+        ("", b"", None),
+    ],
+)
+def test_the_program_that_is_installed_says_its_kind_and_version(
+    monkeypatch: pytest.MonkeyPatch, there: str, says: bytes, found: str | None
+) -> None:
+    def find(program: str) -> str:
+        if program != there:
+            raise BackupError(f"no {program}")
+        return f"/usr/sbin/{program}"
+
+    monkeypatch.setattr(_command, "find", find)
+    monkeypatch.setattr(_command, "run", lambda argv, **_: _command.Outcome(tuple(argv), 0, says, "", 0.1))
+    installed = _engine.installed()
+    assert (installed and installed[0]) == found
+    assert installed is None or installed[1] in says.decode()
