@@ -15,16 +15,11 @@ from dataclasses import dataclass
 from datetime import datetime
 
 from ansible_collections.labops.backup.plugins.module_utils._errors import BackupError
-from ansible_collections.labops.backup.plugins.module_utils._model import _job_inventory, _point, _text
+from ansible_collections.labops.backup.plugins.module_utils._model import _checks, _job_inventory, _point, _text
 from ansible_collections.labops.backup.plugins.module_utils._model._inventory import Host, script_name
 
 OK, WARN, FAIL = "ok", "warn", "fail"
 STATES = (OK, WARN, FAIL)
-
-# Kinds of check that every dataset gets, those of a tree of files, and those of the repository of the seals.
-CHECKS = ("repository", "archives", "data")
-CHECKS_OF_DATASETS = (*CHECKS, "mirror", "manifest")
-POINTS = "points"
 
 Seen = t.Mapping[str, t.Any]
 _HOUR, _DAY = 3600.0, 86400.0
@@ -184,7 +179,7 @@ def _planned(plan: t.Sequence[t.Mapping[str, t.Any]], source: Seen) -> dict[str,
         "name": source["name"],
         "script_name": source["script_name"],
         "datasets": [
-            {"name": one["name"], "path": one["path"], "script_name": script_name(one["name"])}
+            {"name": one["name"], "kind": one["kind"], "path": one["path"], "script_name": script_name(one["name"])}
             for one in source["datasets"]
         ],
         "has_database": bool(database),
@@ -212,7 +207,7 @@ def _repositories(own: Host, source: Seen) -> dict[str, dict[str, t.Any]]:
     results = (own.get("readiness_repositories") or {}).get("results") or []
     answers = {one["item"][1]: one for one in results}
     paths = {dataset["name"]: dataset["repository"] for dataset in source["datasets"]}
-    paths[POINTS] = source["points_repository"]
+    paths[_checks.POINTS] = source["points_repository"]
     return {name: _repository(answers.get(path) or {}, path) for name, path in paths.items()}
 
 
@@ -325,7 +320,7 @@ def _references(_seen: Seen, source: Seen) -> t.Iterator[Row]:
 # ---------------------------------------------------------------------------------------------------- repositories
 
 
-def _checks(seen: Seen, source: Seen) -> t.Iterator[Row]:
+def _checked(seen: Seen, source: Seen) -> t.Iterator[Row]:
     evidence = source["checks"]
     cycle = seen["limits"]["check_max_age_days"] * _DAY
     idle = seen["limits"]["check_idle_hours"] * _HOUR
@@ -333,10 +328,11 @@ def _checks(seen: Seen, source: Seen) -> t.Iterator[Row]:
     if evidence.get("problem"):
         yield Row(FAIL, evidence["problem"], _within(cycle), remedy)
         return
-    wanted = {dataset["name"]: CHECKS_OF_DATASETS for dataset in source["datasets"]} | {POINTS: CHECKS}
+    wanted = {dataset["name"]: _checks.kinds(dataset["kind"]) for dataset in source["datasets"]}
+    wanted[_checks.POINTS] = _checks.kinds(_checks.POINTS)
     for dataset, kinds in wanted.items():
         found = evidence["datasets"].get(dataset) or {}
-        for kind in sorted({*kinds, *found}):
+        for kind in kinds:
             yield _check(seen, dataset, kind, found.get(kind), cycle, idle, remedy)
 
 
@@ -757,7 +753,7 @@ ITEMS = (
     Item("complete_point", _complete_point),
     Item("newest_point", _newest_point),
     Item("references", _references),
-    Item("checks", _checks),
+    Item("checks", _checked),
     Item("repository", _opens),
     Item("escrow_current", _escrow_current),
     Item("escrow_opens", _escrow_opens),

@@ -9,7 +9,7 @@ import typing as t
 from datetime import UTC, datetime, timedelta
 
 import pytest
-from ansible_collections.labops.backup.plugins.module_utils._model import _readiness
+from ansible_collections.labops.backup.plugins.module_utils._model import _checks, _readiness
 
 Seen = dict[str, t.Any]
 Change = t.Callable[[Seen], None]
@@ -74,11 +74,12 @@ def seen() -> Seen:
     server_jobs, source_jobs = ["backup", "verify", "drill", "readiness"], ["dump"]
     loki = host("loki", server_jobs, {"backup_root": place("/srv/backup"), "state": place("/var/lib")})
     tatchu = host("tatchu", source_jobs, {name: place(f"/{name}", device) for device, name in enumerate(names)})
-    checks = {name: {kind: check() for kind in _readiness.CHECKS_OF_DATASETS} for name in names}
+    kinds = dict(zip(names, ("database", "files", "files"), strict=True))
+    checks = {name: {kind: check() for kind in _checks.kinds(kinds[name])} for name in names}
     source = {
         "name": "tatchu",
         "script_name": "tatchu",
-        "datasets": [{"name": name, "path": f"/{name}", "script_name": name} for name in names],
+        "datasets": [{"name": name, "kind": kinds[name], "path": f"/{name}", "script_name": name} for name in names],
         **{"has_database": True, "database": "database", "jobs": {"dump": "dump.sh"}},
         **{"night_script": "backup.sh", "verify_script": "verify.sh", "drill_script": "drill.sh"},
         "dump_script": "dump.sh",
@@ -90,7 +91,7 @@ def seen() -> Seen:
             point("20261122T023000Z-000001", ago(hours=27)),
         ],
         **{"points_problem": "", "unreadable": []},
-        "checks": {"datasets": {**checks, "points": {kind: check() for kind in _readiness.CHECKS}}},
+        "checks": {"datasets": {**checks, "points": {kind: check() for kind in _checks.kinds("points")}}},
         "drills": {"drills": [{"ok": True, "finished": ago(days=9), "point": "20261114T023000Z-000000"}]},
         "repositories": repositories,
         "escrow_proof": {
@@ -245,7 +246,7 @@ CASES: list[tuple[str, Change, str, str, str, str]] = [
     ("checks", put(f"{T}checks", {"problem": "never"}), "", "fail", "never", "Run verify.sh"),
     *(
         ("checks", drop(f"{T}checks datasets {dataset} {kind}"), dataset, "fail", f"{kind}: never checked", "verify.sh")
-        for dataset, kinds in (("blobs", _readiness.CHECKS_OF_DATASETS), ("points", _readiness.CHECKS))
+        for dataset, kinds in (("blobs", _checks.kinds("files")), ("points", _checks.kinds("points")))
         for kind in kinds
     ),
     ("checks", put(f"{T}checks datasets blobs data at", None), "blobs", "fail", "never checked", "Run verify.sh"),

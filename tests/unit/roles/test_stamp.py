@@ -10,7 +10,7 @@ import pytest
 
 ROLES = pathlib.Path(__file__).resolve().parents[3] / "roles"
 # Not files of a host, or made once with a release and never again.
-ELSEWHERE = {"escrow.txt.j2", "repositories.json.j2", "pip.conf.j2"}
+ELSEWHERE = {"bundle.txt.j2", "escrow.txt.j2", "repositories.json.j2", "pip.conf.j2"}
 TEMPLATES = sorted(path for path in ROLES.glob("*/templates/*.j2") if path.name not in ELSEWHERE)
 
 
