@@ -433,3 +433,25 @@ def test_the_limit_itself_is_still_good(seen: Seen) -> None:
     assert rows(seen, "pull", "blobs")[0]["state"] == "ok"
     seen["sources"]["tatchu"]["generations"]["blobs"]["finished"] = ago(hours=36, seconds=1)
     assert rows(seen, "pull", "blobs")[0]["state"] == "fail"
+
+
+def test_a_source_that_told_nothing_fails_once_and_is_judged_no_further(seen: Seen) -> None:
+    seen["sources"]["tatchu"].update(facts=None, facts_problem="no dump", findings_problem="no dump")
+    document = _readiness.judge(seen)
+    silent = {"restore_space", "restore_place", "clock", "cron", "deployed", "legacy"}
+    assert {one["item"] for one in document["items"]} == {item.name for item in _readiness.ITEMS} - silent
+    assert {one["item"] for one in document["items"] if one["state"] == "fail"} == {"source_facts", "compatibility"}
+
+
+def test_a_source_without_a_database_needs_no_dump_and_no_engine(seen: Seen) -> None:
+    seen["engine"] = {"problem": "no program"}
+    seen["sources"]["tatchu"].update(has_database=False, findings_problem="no dump", jobs={})
+    document = _readiness.judge(seen)
+    asked = {"references", "drill_engine", "compatibility", "cron"}
+    assert {one["item"] for one in document["items"]} == {item.name for item in _readiness.ITEMS} - asked
+    assert document["verdict"] == "ok"
+
+
+def test_a_repository_that_did_not_open_says_nothing_about_the_bundle(seen: Seen) -> None:
+    seen["sources"]["tatchu"]["repositories"]["data"] = {"problem": "wrong passphrase"}
+    assert rows(seen, "escrow_current", "")[0]["state"] == "ok"
