@@ -50,10 +50,13 @@ def gather(request: Request) -> Document:
     """Everything that ``_model/_readiness`` judges and that lies on this server."""
     guard = request.sources[0]["root_guard"]
     known_hosts = os.path.join(request.configuration, "ssh", "known_hosts")
+    deployed = os.path.join(request.configuration, "deployed.json")
     engine = _engine.installed()
     return {
         "host": _facts.gather({"backup_root": guard["path"], "state": request.state}, _now(), request.past),
-        "deployed": _read(os.path.join(request.configuration, "deployed.json"), "nobody noted what was deployed"),
+        "deployed": _read(deployed, "nobody noted what was deployed"),
+        # It is written anew when something in it changes, and only then.
+        "deployed_at": _utc(os.path.getmtime(deployed)) if os.path.exists(deployed) else "",
         "escrow": _read(os.path.join(request.configuration, "escrow.json"), "there is no escrow bundle"),
         "known_hosts_sha256": _content_manifest.sha256(known_hosts) if os.path.isfile(known_hosts) else "",
         "root": {**guard, "problem": _problem_of_root(guard)},
@@ -148,3 +151,7 @@ def _dumped(source: t.Mapping[str, t.Any], live: Document | None, engine: tuple[
 
 def _now() -> str:
     return _run.utc(datetime.now(UTC))
+
+
+def _utc(seconds: float) -> str:
+    return _run.utc(datetime.fromtimestamp(seconds, UTC))

@@ -698,7 +698,12 @@ def _deployed_rows(seen: Seen, facts: Seen, host: str) -> t.Iterator[Row]:
     elif other:
         told = [f"{path} {'differs' if path in there else 'is missing'}" for path in other[:_SHOWN]]
         more = f" and {len(other) - _SHOWN} more" if len(other) > _SHOWN else ""
-        yield Row(FAIL, ", ".join(told) + more, limit, f"Look who changed it; {remedy[0].lower()}{remedy[1:]}")
+        value = ", ".join(told) + more
+        if facts["time"] < seen["deployed_at"]:
+            wait = f"Run the dump job of {host}, or wait for its next dump, which tells how it is now"
+            yield Row(WARN, f"told before site.yml ran last: {value}", limit, wait)
+        else:
+            yield Row(FAIL, value, limit, f"Look who changed it; {remedy[0].lower()}{remedy[1:]}")
     else:
         yield Row(OK, f"{len(expected)} files", limit)
 

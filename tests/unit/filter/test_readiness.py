@@ -34,7 +34,13 @@ def hosts() -> Hosts:
         "cron": {"running": True, "enabled": True, "entries": {}},
     }
     gathered = {
-        **{"host": facts, "deployed": {"problem": "x"}, "escrow": {"problem": "x"}, "known_hosts_sha256": ""},
+        **{
+            "host": facts,
+            "deployed": {"problem": "x"},
+            "escrow": {"problem": "x"},
+            "known_hosts_sha256": "",
+            "deployed_at": "",
+        },
         "root": {"path": "/srv/backup", "reserve_bytes": 0, "reserve_percent": 0, "problem": ""},
         "engine": {"problem": "x"},
         "sources": {

@@ -113,6 +113,7 @@ def seen() -> Seen:
         "host": loki,
         "root": {"path": "/srv/backup", "reserve_bytes": 2 * GIB, "reserve_percent": 2, "problem": ""},
         "engine": {"engine": "mariadb", "version": "10.11.19"},
+        "deployed_at": ago(hours=5),
         "deployed": {
             "inventory": "labops.backup 0.1.0 from inventory aaa",
             "hosts": {"loki": dict(loki["deployed"]), "tatchu": dict(tatchu["deployed"])},
