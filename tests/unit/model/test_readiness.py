@@ -378,6 +378,10 @@ CASES: list[tuple[str, Change, str, str, str, str]] = [
         "run site.yml for tatchu",
     ),
     (
+        *("deployed", both(put(f"{FACTS}deployed /etc/tatchu", "c"), put("deployed_at", ago(hours=3))), ""),
+        *("warn", "told before site.yml ran last: /etc/tatchu differs", "Run the dump job of tatchu"),
+    ),
+    (
         *("legacy", put(f"{FACTS}legacy", {"named": True, "found": 2, "first": ["/root/x:3"]}), ""),
         *("fail", "2 places", "Run legacy.yml for tatchu"),
     ),
