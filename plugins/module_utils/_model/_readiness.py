@@ -86,7 +86,7 @@ def readiness(
 
     :param hosts: variables by host name: of the server C(readiness_gathered), C(readiness_points),
         C(readiness_repositories), C(readiness_limits), C(readiness_bundle), C(readiness_moments); of a source that was
-        asked live C(readiness_live) and C(readiness_moments).
+        asked live C(readiness_told) and C(readiness_moments).
     :param stamp: which inventory is used now.
     :param person: whether somebody runs it, so that sources are asked live and the bundle is tried.
     """
