@@ -2,6 +2,7 @@
 # SPDX-License-Identifier: GPL-3.0-or-later
 from __future__ import annotations
 
+import hashlib
 import pathlib
 import typing as t
 
@@ -60,6 +61,17 @@ def test_each_archive_is_opened_when_that_is_asked_for(
         ["list", "--format"],
         ["config", options["repository"]],
     ]
+def test_the_key_is_told_by_the_hash_of_what_would_be_exported(
+    recorded_borg: t.Any, run_module_main: RunModule, tmp_path: pathlib.Path
+) -> None:
+    (tmp_path / "blobs").mkdir()
+    (tmp_path / "blobs/config").write_text("")
+    recorded_borg.cases["key"] = {**recorded_borg.cases["init"], "stdout": "BORG_KEY 4579\nhqlh\n"}
+    recorded_borg.will("list", "config_get", "key")
+    options = {**recorded_borg.options, "repository": str(tmp_path / "blobs"), "sizes": False, "key_digest": True}
+    result = run_module_main(borg_repository_info, options)
+    assert result["key_sha256"] == hashlib.sha256(b"BORG_KEY 4579\nhqlh\n").hexdigest()
+    assert recorded_borg.verbs[-1][:2] == ["key", "export"]
 
 
 @pytest.mark.parametrize("empty_folder", [False, True])
