@@ -61,6 +61,8 @@ def test_each_archive_is_opened_when_that_is_asked_for(
         ["list", "--format"],
         ["config", options["repository"]],
     ]
+
+
 def test_the_key_is_told_by_the_hash_of_what_would_be_exported(
     recorded_borg: t.Any, run_module_main: RunModule, tmp_path: pathlib.Path
 ) -> None:
