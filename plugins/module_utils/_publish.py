@@ -68,7 +68,8 @@ class _Collector:
         except BackupError as error:
             self.problems.append(f"{what}: {error.message}")
         except OSError as error:
-            self.problems.append(f"{what}: {error.strerror or error}")
+            where = f" {error.filename!r}" if error.filename else ""
+            self.problems.append(f"{what}: the system refused{where}: {error.strerror or error}")
         return otherwise
 
     def evidence(self, path: str, understand: t.Callable[[Document, str], Value]) -> Value | None:

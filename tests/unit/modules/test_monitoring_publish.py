@@ -178,7 +178,8 @@ def test_a_template_that_does_not_fit_is_told(
         done = run_module_main(monitoring_publish, {**server, "template": str(tmp_path / "template")})
         assert len(done["problems"]) == 1 and "the template of the report does not fit" in done["problems"][0]
     done = run_module_main(monitoring_publish, {**server, "template": str(tmp_path / "none")})
-    assert done["problems"] == ["the report: No such file or directory"]
+    missing = tmp_path / "none"
+    assert done["problems"] == [f"the report: the system refused '{missing}': No such file or directory"]
     assert metrics(server)["problems"][()] == 1
 
 
