@@ -74,6 +74,14 @@ options:
     description: End Borg when it has reported no progress for so many seconds; V(0) for never.
     type: int
     default: 3600
+  ledger_dir:
+    description:
+      - The folder of the ledger of this host. With it this is a step of a drill, which is not begun, and ends within
+        seconds, while a night is at work; C(kind) in the result is V(gave_way) then.
+    type: path
+  hold:
+    description: The document of a hold, see M(labops.backup.backup_hold). With O(ledger_dir), this gives way to it too.
+    type: path
 notes:
   - While it runs, Borg can neither archive into this repository nor check it.
   - Names that a file of patterns cannot hold go to Borg as arguments, as many at once as the system takes. Where that
@@ -163,6 +171,8 @@ import typing as t
 from ansible.module_utils.basic import AnsibleModule
 from ansible_collections.labops.backup.plugins.module_utils import _extract
 from ansible_collections.labops.backup.plugins.module_utils._arguments import BORG, OPERATION
+from ansible_collections.labops.backup.plugins.module_utils._errors import BackupError
+from ansible_collections.labops.backup.plugins.module_utils._host import _priority
 from ansible_collections.labops.backup.plugins.module_utils._module import run_module
 from ansible_collections.labops.backup.plugins.module_utils._tools import _borg
 
@@ -177,12 +187,24 @@ _OWN: dict[str, t.Any] = {
     "progress_file": {"type": "path"},
     "stall_seconds": {"type": "int", "default": 3600},
 }
-ARGUMENT_SPEC: dict[str, t.Any] = {**BORG, **OPERATION, **_OWN}
+ARGUMENT_SPEC: dict[str, t.Any] = {
+    **BORG,
+    **OPERATION,
+    **_OWN,
+    "ledger_dir": {"type": "path"},
+    "hold": {"type": "path"},
+}
 
 
 def _work(module: AnsibleModule) -> dict[str, t.Any]:
-    request = _extract.Request(**{name: module.params[name] for name in _OWN})
-    return _extract.extract(_borg.Repository.of(module.params), request, dry_run=module.check_mode)
+    options = module.params
+    request = _extract.Request(**{name: options[name] for name in _OWN})
+    give_way = None
+    if options["ledger_dir"] is not None:
+        give_way = _priority.Priority("drill", options["ledger_dir"], options["hold"]).reason
+        if reason := give_way():
+            raise BackupError(reason, untouched="Nothing was extracted", remedy="Run again later", kind=_borg.GAVE_WAY)
+    return _extract.extract(_borg.Repository.of(options, give_way), request, dry_run=module.check_mode)
 
 
 def main() -> None:

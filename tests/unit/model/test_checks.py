@@ -1,0 +1,121 @@
+# Copyright: (c) 2026, the labops.backup contributors
+# SPDX-License-Identifier: GPL-3.0-or-later
+from __future__ import annotations
+
+import base64
+import json
+import typing as t
+
+import pytest
+from ansible_collections.labops.backup.plugins.module_utils._errors import BackupError
+from ansible_collections.labops.backup.plugins.module_utils._model import _checks
+
+NOW = "2026-11-23T10:00:00Z"
+LATER = "2026-11-24T10:00:00Z"
+RUN = "20261124T100000Z-77b0aa"
+PLAN: list[dict[str, t.Any]] = [
+    {
+        "name": "tatchu",
+        "server": "loki",
+        "datasets": [{"name": "database", "kind": "database"}, {"name": "blobs", "kind": "files"}],
+    },
+    {"name": "meg", "server": "thor", "datasets": [{"name": "rig", "kind": "files"}]},
+]
+
+
+def read(document: t.Any, name: str = "tatchu") -> dict[str, t.Any]:
+    text = json.dumps({"schema_version": 1, **document})
+    return {"content": base64.b64encode(text.encode()).decode(), "source": "/checks", "item": {"name": name}}
+
+
+def state(**changes: t.Any) -> dict[str, t.Any]:
+    return {**_checks.fresh(), **changes}
+
+
+def point(identifier: str, made: str = "complete", *datasets: str) -> dict[str, t.Any]:
+    entries = [{"name": name, "archive_id": f"{name} {identifier}"} for name in datasets or ("database", "blobs")]
+    return {"point": identifier, "state": made, "datasets": entries}
+
+
+def test_a_finding_stays_until_a_whole_clean_cycle() -> None:
+    one = _checks.begun(_checks.fresh(), NOW)
+    one = _checks.advanced(one, now=NOW, share=0.5, finished=False, finding="segment 3")
+    assert (one["ok"], one["share"], one["complete_at"], one["found_at"]) == (False, 0.5, None, NOW)
+    one = _checks.advanced(_checks.begun(one, LATER), now=LATER, share=1.0, finished=True, finding="")
+    assert (one["ok"], one["finding"], one["complete_at"]) == (False, "segment 3", LATER)
+    one = _checks.advanced(_checks.begun(one, LATER), now=LATER, share=0.5, finished=False, finding="")
+    assert (one["ok"], one["share"]) == (False, 0.5)
+    one = _checks.advanced(_checks.begun(one, LATER), now=LATER, share=1.0, finished=True, finding="")
+    assert (one["ok"], one["finding"], one["found_at"]) == (True, "", None)
+
+
+def test_what_was_not_looked_at_for_longest_comes_first() -> None:
+    evidence = {"datasets": {"blobs": {"mirror": state(at=NOW), "repository": state(at=LATER)}}}
+    pieces = _checks.verify_pieces(PLAN, "loki", [read(evidence)])
+    assert [(one["dataset"], one["kind"]) for one in pieces[-2:]] == [("blobs", "mirror"), ("blobs", "repository")]
+    assert [one["left"] for one in pieces] == list(range(len(pieces), 0, -1))
+    assert {one["source"] for one in pieces} == {"tatchu"}
+    kinds = {(one["dataset"], one["kind"]) for one in pieces}
+    every = {"repository", "archives", "data"}
+    assert kinds == {
+        *(("points", kind) for kind in every),
+        *((name, kind) for name in ("database", "blobs") for kind in (*every, "mirror", "manifest")),
+    }
+
+
+@pytest.mark.parametrize("document", [{"datasets": []}, {"datasets": {"blobs": {"mirror": {}}}}, {"schema_version": 7}])
+def test_evidence_that_is_none_is_refused(document: dict[str, t.Any]) -> None:
+    with pytest.raises(BackupError, match="/checks does not hold the evidence of checks"):
+        _checks.check_evidence_of(read(document))
+
+
+def test_a_point_is_checked_when_all_its_archives_passed_and_suspect_when_one_is_touched() -> None:
+    both = {f"{name} a": NOW for name in ("database", "blobs")}
+    evidence: dict[str, t.Any] = {
+        "datasets": {
+            "database": {"archives": state(passed=both), "manifest": state(passed=both)},
+            "blobs": {"archives": state(passed={**both, "blobs b": NOW}), "manifest": state(passed=both)},
+        }
+    }
+    points = [point("b"), point("a"), point("c", "partial", "blobs"), point("d", "suspect")]
+    marks = _checks.verify_marks(points, read(evidence), [{"touched": []}])
+    assert [(one["point"], one["mark"]) for one in marks] == [("a", "checked")]
+    found = {"dataset": "blobs", "kind": "data", "finding": "bad chunk", "touched": ["a", "d"]}
+    (mark,) = _checks.verify_marks(points, read(evidence), [found])
+    told = {"dataset": "blobs", "kind": "data", "finding": "bad chunk"}
+    assert mark == {"point": "a", "mark": "suspect", "evidence": told}
+
+
+def piece(**changes: t.Any) -> dict[str, t.Any]:
+    good = {"source": "tatchu", "dataset": "blobs", "kind": "data", "ok": True, "share": 0.25, "seconds": 61.0}
+    return {**good, "finding": "", "standing": "", "gave_way": "", "skipped": "", "touched": [], **changes}
+
+
+def test_the_verdict_says_what_was_found_and_what_is_safe_to_do() -> None:
+    hosts = {"loki": {"verify_pieces_done": [piece(ok=False, finding="a bad chunk", touched=["p1", "p2"])]}, "thor": {}}
+    verdict = _checks.verify_verdict(hosts, PLAN, RUN, "loki")
+    assert verdict["title"] == f"verify FAILED: tatchu/blobs data (run {RUN})"
+    text = "\n".join(verdict["lines"])
+    assert "FOUND: a bad chunk" in text and "suspect from now on: p1, p2" in text
+    assert "do not run borg check --repair" in text and "Nothing was repaired" in text
+    assert verdict["outcomes"][0]["message"] == "a bad chunk" and not verdict["outcomes"][0]["ok"]
+
+
+def test_the_verdict_on_work_left_for_later() -> None:
+    hosts: dict[str, t.Any] = {
+        "loki": {"verify_pieces_done": [piece(), piece(kind="archives", gave_way="the backup run x is at work")]}
+    }
+    verdict = _checks.verify_verdict(hosts, PLAN[:1], RUN)
+    assert verdict["ok"] and verdict["title"] == f"verify good (run {RUN})"
+    assert any("25 % of this cycle" in line for line in verdict["lines"])
+    assert any("gave way: the backup run x is at work" in line for line in verdict["lines"])
+    standing = [piece(ok=False, standing="an old finding")]
+    verdict = _checks.verify_verdict({"loki": {"verify_pieces_done": standing}}, PLAN[:1], RUN)
+    assert not verdict["ok"] and any("still stands: an old finding" in line for line in verdict["lines"])
+
+
+def test_a_server_that_did_nothing_fails() -> None:
+    verdict = _checks.verify_verdict({"loki": {"verify_pieces_done": [piece()]}, "thor": {}}, PLAN, RUN)
+    assert not verdict["ok"] and "thor: no check was begun" in verdict["lines"]
+    problem = {"loki": {"verify_problem": "the releases differ"}}
+    assert "loki: the releases differ" in _checks.verify_verdict(problem, PLAN[:1], RUN)["lines"]

@@ -1,0 +1,187 @@
+# Copyright: (c) 2026, the labops.backup contributors
+# SPDX-License-Identifier: GPL-3.0-or-later
+from __future__ import annotations
+
+import base64
+import json
+import stat
+import typing as t
+from collections import Counter
+
+import pytest
+from ansible_collections.labops.backup.plugins.module_utils._errors import BackupError
+from ansible_collections.labops.backup.plugins.module_utils._model import _content, _drill
+
+POINTS = [f"202611{day:02}T023000Z-77b0aa" for day in range(10, 24)]
+NOW = "2026-11-23T12:00:00Z"
+
+
+def point(identifier: str, state: str = "complete", **more: t.Any) -> dict[str, t.Any]:
+    datasets = [{"name": "blobs", "archive_id": f"blobs {identifier}"}]
+    return {"point": identifier, "state": state, "datasets": datasets, "marks": [], **more}
+
+
+def read(*drills: dict[str, t.Any]) -> dict[str, t.Any]:
+    text = json.dumps({"schema_version": 1, "source": "tatchu", "drills": drills, "coverage": {}})
+    return {"content": base64.b64encode(text.encode()).decode(), "source": "/drills"}
+
+
+def choose(points: list[dict[str, t.Any]], *drills: dict[str, t.Any], seed: str = "s", wanted: str = "") -> t.Any:
+    return _drill.drill_choice(points, read(*drills), seed, wanted, 48, NOW)
+
+
+def test_the_same_seed_gives_the_same_point_and_old_ones_come_more_often() -> None:
+    points = [point(one) for one in POINTS]
+    assert choose(points)["point"] == choose(list(reversed(points)))["point"]
+    chosen = Counter(choose(points, seed=f"seed{n}")["point"]["point"] for n in range(600))
+    assert len(chosen) == len(POINTS)
+    assert chosen[POINTS[0]] > 3 * chosen[POINTS[-1]]
+
+
+def test_what_was_proven_least_often_comes_first() -> None:
+    points = [point(one) for one in POINTS[:3]]
+    drills = [{"point": POINTS[0], "ok": True}, {"point": POINTS[1], "ok": False}, {"point": POINTS[2], "ok": True}]
+    assert {choose(points, *drills, seed=f"{n}")["point"]["point"] for n in range(20)} == {POINTS[1]}
+
+
+def test_a_suspect_point_is_taken_by_name_only_and_that_is_said() -> None:
+    points = [point(POINTS[0], "suspect"), point(POINTS[-1])]
+    assert {choose(points, seed=f"{n}")["point"]["point"] for n in range(20)} == {POINTS[-1]}
+    named = choose(points, wanted=POINTS[0])
+    assert named["point"]["point"] == POINTS[0] and "is suspect" in named["notes"][0] and named["finding"] == ""
+    with pytest.raises(BackupError, match="there is no recovery point nosuch"):
+        choose(points, wanted="nosuch")
+    with pytest.raises(BackupError, match="no complete recovery point"):
+        choose(points[:1])
+    with pytest.raises(BackupError, match="drill_seed is 'a b'"):
+        choose(points, seed="a b")
+
+
+def test_a_newest_point_that_is_too_old_is_a_finding() -> None:
+    assert choose([point(POINTS[-1])])["finding"] == ""
+    assert "is 82 h old" in choose([point(POINTS[-4]), point(POINTS[-1], "suspect")])["finding"]
+
+
+@pytest.mark.parametrize(
+    ("said", "dump", "message"),
+    [
+        ("", {"engine": "mariadb", "version": "10.11.19"}, "no MariaDB server program on loki"),
+        (
+            "mariadbd  Ver 10.6.2-MariaDB for debian",
+            {"engine": "mariadb", "version": "10.11.19"},
+            "older than the 10.11",
+        ),
+        ("mariadbd  Ver 10.11.6-MariaDB-0+deb12u1", {"engine": "mysql", "version": "9.7.4"}, "of mysql 9.7.4"),
+    ],
+)
+def test_an_engine_that_cannot_take_the_dump(said: str, dump: dict[str, str], message: str) -> None:
+    with pytest.raises(BackupError, match=message) as caught:
+        _drill.drill_engine(dump, said, "loki")
+    assert caught.value.remedy and "Nothing was restored" in caught.value.message
+
+
+def test_an_engine_that_can() -> None:
+    said = "mariadbd  Ver 11.8.3-MariaDB-1 for debian-linux-gnu on x86_64 (Debian)"
+    assert _drill.drill_engine({"engine": "mariadb", "version": "10.11.19-MariaDB"}, said, "loki") == "MariaDB 11.8"
+    assert _drill.drill_engine(None, "", "loki") == ""
+
+
+def test_too_little_room_is_refused() -> None:
+    dump = {"datasets": [{"name": "database", "dump_set": "x", "original_size": 100}, {"name": "blobs", "bytes": 7}]}
+    space = {"path": "/scratch", "free_bytes": 310}
+    assert _drill.drill_room(dump, 10, space) == 310
+    with pytest.raises(BackupError, match=r"/scratch has 310 .* free, and the drill needs"):
+        _drill.drill_room(dump, 11, space)
+
+
+def entry(name: str, size: int = 10, age_years: int = 0) -> tuple[bytes, _content.Entry]:
+    mtime = 2_000_000_000_000_000_000 - age_years * 366 * 86400 * 10**9
+    path = name.encode()
+    return path, _content.Entry(b"0" * 64, b".", stat.S_IFREG | 0o644, 0, 0, size, mtime, 0, 0, path.split(b"/")[-1])
+
+
+def draw(
+    entries: list[tuple[bytes, _content.Entry]], limit: int, seed: str = "s", proven: t.Container[bytes] = ()
+) -> list[bytes]:
+    sample = _drill.Draw(seed, limit, 2_000_000_000_000_000_000)
+    for path, one in entries:
+        sample.count(path, one, proven=path in proven)
+    for path, one in entries:
+        sample.offer(path, one, proven=path in proven)
+    return sample.drawn(10**12)[0]
+
+
+def test_a_sample_takes_from_every_stratum() -> None:
+    entries = [entry(f"raw/day{n // 100}/file{n:04}.dat") for n in range(1000)]
+    entries += [entry("raw/day1/notes.txt"), entry("odd/one.dat"), entry("raw/day1/big.dat", 10**9)]
+    entries += [entry("raw/day1/ancient.dat", age_years=5)]
+    drawn = draw(entries, 30)
+    assert len(drawn) == 30 and drawn == sorted(drawn, key=_content.place)
+    assert {b"raw/day1/notes.txt", b"odd/one.dat", b"raw/day1/big.dat", b"raw/day1/ancient.dat"} <= set(drawn)
+    assert all(any(path.startswith(b"raw/day%d/" % day) for path in drawn) for day in range(10))
+    assert draw(entries, 30) == drawn and draw(entries, 30, "other") != drawn
+
+
+def test_a_sample_takes_what_was_never_proven_first_until_all_is() -> None:
+    entries = [entry(f"raw/a/file{n:02}.dat") for n in range(30)]
+    proven: set[bytes] = set()
+    for turn in range(3):
+        drawn = set(draw(entries, 10, f"turn {turn}", proven))
+        assert len(drawn) == 10 and not drawn & proven
+        proven |= drawn
+    assert len(proven) == 30
+
+
+def test_a_sample_keeps_to_its_bytes() -> None:
+    sample = _drill.Draw("s", 50, 0)
+    entries = [entry(f"raw/a/file{n:02}.dat", 100) for n in range(50)]
+    for path, one in entries:
+        sample.count(path, one, proven=False)
+    for path, one in entries:
+        sample.offer(path, one, proven=False)
+    paths, size = sample.drawn(950)
+    assert (len(paths), size, sample.files, sample.bytes) == (9, 900, 50, 5000)
+
+
+def test_coverage_counts_what_was_ever_proven() -> None:
+    points = [point(one) for one in POINTS[:3]]
+    points[1]["marks"] = [{"mark": "proven"}]
+    points.append(point(POINTS[3], "partial"))
+    evidence = _drill.with_drill({}, "tatchu", {"point": POINTS[2], "ok": True}, points)
+    assert evidence["coverage"] == {
+        "points_total": 3,
+        "points_proven": 2,
+        "archives_total": 3,
+        "archives_proven": 2,
+        "oldest_unproven_point": POINTS[0],
+    }
+    evidence = _drill.with_drill(evidence, "tatchu", {"point": POINTS[0], "ok": False}, points)
+    assert evidence["coverage"]["points_proven"] == 2 and [one["ok"] for one in evidence["drills"]] == [False, True]
+
+
+def test_what_is_found_is_told_from_what_stood_in_the_way() -> None:
+    drill = {"source": "tatchu", "finding": ""}
+    good = _drill.drill_result(drill, "", {})
+    assert good["ok"] and not good["touches_point"]
+    found = _drill.drill_result(drill, "Take the sample out of its archive", {"msg": "other bytes", "problems": []})
+    assert found["touches_point"] and found["finding"].endswith("other bytes") and not found["problem"]
+    for result in ({"msgid": "PassphraseWrong"}, {"kind": "gave_way"}, {"needed": 5}):
+        stood = _drill.drill_result(drill, "Take the sample out of its archive", {"msg": "no", **result})
+        assert not stood["touches_point"] and not stood["finding"] and stood["problem"]
+    old = _drill.drill_result({**drill, "finding": "too old"}, "", {})
+    assert not old["ok"] and not old["touches_point"] and old["finding"] == "too old"
+
+
+def test_rates_of_drills_that_passed() -> None:
+    drills = [{"point": "a", "ok": True, "rates": {"load": rate, "extract": 7}} for rate in (10, 30, 20)]
+    drills.append({"point": "a", "ok": False, "rates": {"load": 1000}})
+    assert _drill.drill_rates(read(*drills)) == {"extract": 7, "load": 20}
+    assert _drill.drill_rates({}) == _drill.drill_rates({"content": "eyJ9"}) == {}
+
+
+def test_the_verdict_names_every_source() -> None:
+    plan = [{"name": "tatchu", "server": "loki"}, {"name": "meg", "server": "loki"}]
+    hosts = {"loki": {"drill_results": [{"source": "tatchu", "ok": True, "drill": {"point": POINTS[0], "seed": "s"}}]}}
+    verdict = _drill.drill_verdict(hosts, plan, "20261203T120000Z-77b0aa")
+    assert verdict["title"].startswith("drill FAILED: meg (run") and not verdict["ok"]
+    assert [one["ok"] for one in verdict["outcomes"]] == [True, False]
