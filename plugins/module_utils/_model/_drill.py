@@ -40,6 +40,8 @@ _KEPT = 100
 _SEED = re.compile(r"[A-Za-z0-9._-]{1,64}")
 _VERSION = re.compile(r"Ver (\d+\.\d+)\.\d+-MariaDB", re.IGNORECASE)
 _YEARS = 365 * 86400
+# What ansible-core writes around the message of a filter.
+_WRAPPED = re.compile(r"\ATask failed: .*?The filter plugin '[^']*' failed: ", re.DOTALL)
 
 Document = dict[str, t.Any]
 
@@ -380,7 +382,7 @@ def drill_result(drill: t.Mapping[str, t.Any], task: str, result: t.Mapping[str,
     :param task: the task that failed; empty when none did.
     :param result: its result.
     """
-    message = str(result.get("msg") or "it failed without a message") if task else ""
+    message = _WRAPPED.sub("", str(result.get("msg") or "it failed without a message")) if task else ""
     # What gave way, or had no room or no answer, has found nothing.
     hindered = "kind" in result or "needed" in result or result.get("msgid") in _HINDRANCES
     found = task in FINDINGS and not hindered and not result.get("unreachable")

@@ -363,3 +363,16 @@ def test_a_stopped_program_is_ended_with_all_that_it_started(tmp_path: pathlib.P
         time.sleep(0.1)
     else:
         raise AssertionError(f"process {child} lives on")
+
+
+def test_a_program_that_has_to_give_way_is_ended_at_once_and_never_counts_as_good(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    monkeypatch.setattr(_command, "_ASK_SECONDS", 0.05)
+    answers = iter(["", "", "a night began"])
+    script = "trap 'exit 0' INT; while :; do echo busy; sleep 0.01; done"
+    outcome = _command.run(
+        ["/bin/sh", "-c", script], env=_command.environment(), give_way=lambda: next(answers, "a night began")
+    )
+    assert outcome.gave_way == "a night began" and outcome.rc != 0 and not outcome.stalled
+    assert outcome.stderr.endswith("ended: a night began") and outcome.seconds < 10
