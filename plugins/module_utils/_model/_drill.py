@@ -185,15 +185,14 @@ def drill_engine(dump_set: t.Mapping[str, t.Any] | None, said: str, host: str) -
     return f"MariaDB {match[1]}"
 
 
-def drill_room(point: t.Mapping[str, t.Any], sample_bytes: int, space: t.Mapping[str, t.Any]) -> int:
+def drill_room(point: t.Mapping[str, t.Any], database: str, sample_bytes: int, space: t.Mapping[str, t.Any]) -> int:
     """The bytes that a drill needs: the dump set, twice that in the instance, and the sample.
 
+    :param database: the name of the dataset of kind database.
     :param space: of C(space_info) for the scratch place.
     :raises BackupError: when there is less.
     """
-    dump = sum(
-        int(one.get("original_size") or one.get("bytes") or 0) for one in point["datasets"] if one.get("dump_set")
-    )
+    dump = sum(int(one.get("original_size") or 0) for one in point["datasets"] if one["name"] == database)
     needed = 3 * dump + sample_bytes
     if space["free_bytes"] < needed:
         raise BackupError(

@@ -87,11 +87,11 @@ def test_an_engine_that_can() -> None:
 
 
 def test_too_little_room_is_refused() -> None:
-    dump = {"datasets": [{"name": "database", "dump_set": "x", "original_size": 100}, {"name": "blobs", "bytes": 7}]}
+    dump = {"datasets": [{"name": "database", "original_size": 100}, {"name": "blobs", "original_size": 7000}]}
     space = {"path": "/scratch", "free_bytes": 310}
-    assert _drill.drill_room(dump, 10, space) == 310
+    assert _drill.drill_room(dump, "database", 10, space) == 310
     with pytest.raises(BackupError, match=r"/scratch has 310 .* free, and the drill needs"):
-        _drill.drill_room(dump, 11, space)
+        _drill.drill_room(dump, "database", 11, space)
 
 
 def entry(name: str, size: int = 10, age_years: int = 0) -> tuple[bytes, _content.Entry]:
