@@ -16,7 +16,7 @@ from ansible_collections.labops.backup.plugins.module_utils._model import _point
 AUTO = "auto"
 STAGES = ("fence", "release", "accept")
 CAUSES = ("accident", "hardware", "intrusion")
-INTACT, DAMAGED, LOST = "intact", "damaged", "lost"
+INTACT, DAMAGED, LOST, UNREADABLE = "intact", "damaged", "lost", "unreadable"
 # Where the old state of a dataset waits until it is accepted that the new one is right; nights leave it out.
 ASIDE = ".labops-aside-"
 # Bytes a second where nothing was measured yet: one spinning disk, and the load of a dump by one client.
@@ -573,12 +573,18 @@ def _database_counts(loss: t.Mapping[str, t.Any]) -> Document:
     """Tables by class."""
     schemas = list((loss.get("schemas") or {}).values())
     changed = [{*_tables(one, "fewer"), *one.get("content", ()), *one.get("structure", ())} for one in schemas]
+    whole = {state: sum(_all_of(one) for one in schemas if one.get("state") == state) for state in (LOST, UNREADABLE)}
     return {
-        "missing": {"files": sum(len(one.get("missing", ())) for one in schemas)},
-        "damaged": {"files": sum(map(len, changed))},
+        "missing": {"files": sum(len(one.get("missing", ())) for one in schemas) + whole[LOST]},
+        "damaged": {"files": sum(map(len, changed)) + whole[UNREADABLE]},
         "metadata": {"files": sum(len(one.get("objects", ())) for one in schemas)},
         "newer": {"files": sum(len(one.get("newer", ())) + len(_tables(one, "more")) for one in schemas)},
     }
+
+
+def _all_of(schema: t.Mapping[str, t.Any]) -> int:
+    """The tables of a schema of which nothing can be told one by one."""
+    return int((schema.get("expected") or {}).get("tables", 0))
 
 
 def _tables(schema: t.Mapping[str, t.Any], key: str) -> set[str]:

@@ -361,6 +361,17 @@ def test_the_plan_can_be_read() -> None:
     assert offer["moving"] and offer["order"] == ["database", "blobs"]
 
 
+def test_the_tables_of_a_schema_that_is_gone_are_counted() -> None:
+    schemas = {
+        "lab_a": {"state": "lost", "expected": {"tables": 7, "rows": 9}, "missing": []},
+        "lab_b": {"state": "unreadable", "expected": {"tables": 3, "rows": 9}, "missing": []},
+        "lab_c": {"state": "damaged", "expected": {"tables": 5, "rows": 9}, "missing": ["x"], "content": ["y"]},
+    }
+    losses = {"files": [loss("blobs"), loss("data")], "database": {"state": "damaged", "schemas": schemas}}
+    step = planned(settled(scope="database"), losses=losses)["steps"][0]
+    assert (step["counts"]["missing"]["files"], step["counts"]["damaged"]["files"]) == (8, 4)
+
+
 def test_directories_that_are_gone_are_made_with_what_is_known_of_those_above() -> None:
     above = [{"path": "/datajoint-db", "uid": 0, "gid": 3000, "mode": "0750"}]
     facts = {"time": "2026-11-23T01:30:00Z", "datasets": {"blobs": {"mount": "/", "above": above}}}
