@@ -101,6 +101,7 @@ def readiness(
         **{"server": server, "now": now, "stamp": stamp, "person": person, "limits": own.get("readiness_limits")},
         "bundle": own.get("readiness_bundle") or {"problem": "there is no bundle on this machine"},
         "jobs": _jobs(plan, server),
+        "drill_host": str(own.get("drill_host") or ""),
         "sources": {
             source["name"]: {
                 **gathered["sources"][source["name"]],
@@ -465,6 +466,10 @@ def _engine(seen: Seen, source: Seen) -> t.Iterator[Row]:
         return
     limit = "an engine of the kind of the dump, of its version or a newer one"
     engine = seen["engine"]
+    if seen["drill_host"] not in ("", seen["server"]):
+        look = f"See that {seen['drill_host']} has one, and run drill.yml yourself; the job here reaches no other host"
+        yield Row(WARN, f"drills run on {seen['drill_host']}, which was not asked", limit, look)
+        return
     remedy = "Install such a database server here (drill.yml says which package), then run site.yml"
     if engine.get("problem"):
         yield Row(FAIL, engine["problem"], limit, remedy)

@@ -126,6 +126,7 @@ def seen() -> Seen:
         "known_hosts_sha256": "e" * 64,
         "bundle": {"digest": "d" * 64, "vault_hint": True, "files": 9},
         "jobs": {job: f"{job}.sh" for job in server_jobs},
+        "drill_host": "",
         "sources": {"tatchu": source},
     }
 
@@ -325,6 +326,7 @@ CASES: list[tuple[str, Change, str, str, str, str]] = [
         *("fail", "the last drill failed: 4 rows", "Read what it found"),
     ),
     ("drill_engine", put("engine", {"problem": "no program"}), "", "fail", "no program", "Install such a database"),
+    ("drill_engine", put("drill_host", "thor"), "", "warn", "drills run on thor", "See that thor has one"),
     ("drill_engine", put(f"{T}engine_findings", [REFUSED]), "", "fail", "older: the server", "Install such a database"),
     ("source_facts", put(f"{FACTS}time", ago(hours=37)), "", "fail", "37 h ago", "dump job of tatchu"),
     (
