@@ -31,9 +31,9 @@ def accounts(tatchu):
         " WHERE User <> 'mariadb.sys' AND is_role = 'N' ORDER BY 1"
     )
     found = {}
-    for name in tatchu.check_output("mariadb -NBe %s", names).splitlines():
-        user = tatchu.check_output("mariadb -NBe %s", f"SHOW CREATE USER {name}")
-        grants = tatchu.check_output("mariadb -NBe %s", f"SHOW GRANTS FOR {name}")
+    for name in tatchu.check_output("mariadb -rNBe %s", names).splitlines():
+        user = tatchu.check_output("mariadb -rNBe %s", f"SHOW CREATE USER {name}")
+        grants = tatchu.check_output("mariadb -rNBe %s", f"SHOW GRANTS FOR {name}")
         found[name] = (user, sorted(grants.splitlines()))
     return found
 
