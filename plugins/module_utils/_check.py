@@ -199,7 +199,9 @@ class _Piece:
         try:
             reach = self._borg.check(_checks.REPOSITORY, max_duration=limit, stall_seconds=self._stall)
         except BackupError as error:
-            self._found(_checks.REPOSITORY, error, share=1.0, finished=True)
+            self._found(
+                _checks.REPOSITORY, error, share=self.states[_checks.REPOSITORY]["share"], finished=left is None
+            )
             self._touched_by_damage()
             return
         segments = reach.get("segments", {"reached": 1, "total": 1})

@@ -5,7 +5,6 @@
 
 from __future__ import annotations
 
-import typing as t
 from dataclasses import dataclass
 
 from ansible_collections.labops.backup.plugins.module_utils._host import _hold, _ledger
@@ -37,9 +36,3 @@ class Priority:
         )
         running = [run for run in runs if run["state"] == "running"]
         return f"the {running[0]['job']} run {running[0]['run_id']} is at work" if running else ""
-
-
-def rivals(ledger_dir: str, job: str, run_id: str) -> list[dict[str, t.Any]]:
-    """Runs of the same job that are at work, other than this one."""
-    runs, _unreadable = _ledger.newest(ledger_dir, _NEWEST, jobs=(job,), boot_id=_ledger.here()["boot_id"])
-    return [run for run in runs if run["state"] == "running" and run["run_id"] != run_id]

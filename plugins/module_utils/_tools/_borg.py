@@ -55,6 +55,8 @@ _PRUNED = re.compile(r"Would prune:.* \[([0-9a-f]{64})\]\Z")
 # What was reached, by the msgid of progress records (docs/internals/frontends.rst, "Operations").
 _REACHES = {"repository.check": "segments", "check.verify_data": "chunks", "check.rebuild_refcounts": "archives"}
 _MESSAGES_KEPT = 20
+# Borg 1.2.4 dies of a segment that is not there, and of a disk that gives an error.
+_UNREADABLE = re.compile(r"FileNotFoundError: \[Errno 2\].*/data/\d+/\d+'|OSError: \[Errno 5\]")
 # 2038-01-17T03:14:07Z, two days before 32 bits end (borg/helpers/time.py, MAX_NS).
 _LATEST_TIME = (2**31 - 1 - 48 * 3600) * 10**9
 _NEVER_MATCHED = "never matched"
@@ -149,6 +151,8 @@ CAUSES: dict[str, Cause] = {
     "MandatoryFeatureUnsupported": Cause(
         "a newer Borg wrote to the repository", "Use the newer version here (borg_version)"
     ),
+    # No word of Borg's, see _UNREADABLE.
+    "UnreadableSegment": Cause("a segment of the repository is gone or cannot be read", _DAMAGED.remedy),
     "Repository.CheckNeeded": _DAMAGED,
     "Repository.ObjectNotFound": _DAMAGED,
     "IntegrityError": _DAMAGED,
@@ -164,7 +168,11 @@ CAUSES: dict[str, Cause] = {
 
 # Errors that tell of the repository's content; the others tell that nobody could look at it.
 DAMAGE = frozenset(
-    {"Archive.DoesNotExist", *(msgid for msgid, cause in CAUSES.items() if cause in (_DAMAGED, _SPOOFED))}
+    {
+        "Archive.DoesNotExist",
+        "UnreadableSegment",
+        *(msgid for msgid, cause in CAUSES.items() if cause in (_DAMAGED, _SPOOFED)),
+    }
 )
 
 _STALLED = Cause(
@@ -1091,6 +1099,8 @@ class Repository:
 
     def _error(self, outcome: _command.Outcome, log: Log, verb: str) -> BorgError:
         msgid = log.cause(outcome.rc)
+        if msgid not in CAUSES and any(_UNREADABLE.search(text) for text in log.errors):
+            msgid = "UnreadableSegment"
         cause = CAUSES.get(msgid, Cause("", "Mend what Borg names"))
         said = list(log.errors)
         untouched = _UNTOUCHED.get(verb, "")

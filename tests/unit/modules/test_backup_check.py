@@ -197,7 +197,17 @@ def test_reading_back_goes_on_where_it_stopped(world: World, monkeypatch: pytest
 
 
 @pytest.mark.long
-def test_a_flipped_bit_and_a_lost_segment_are_found_and_the_points_they_touch(world: World) -> None:
+def test_a_lost_segment_is_found_and_the_points_it_touches(world: World) -> None:
+    segments = sorted((world.root / "borg" / "data" / "0").iterdir(), key=lambda path: path.stat().st_size)
+    segments[-1].unlink()
+    kinds = {kind: world(kind) for kind in ("archives", "manifest", "data")}
+    assert not any(found.get("failed") or found["ok"] for found in kinds.values()), kinds
+    assert POINTS[0] in kinds["archives"]["touched"] and POINTS[0] in kinds["data"]["touched"]
+    assert kinds["manifest"]["touched"], kinds["manifest"]
+
+
+@pytest.mark.long
+def test_a_flipped_bit_is_found_and_the_points_it_touches(world: World) -> None:
     world.flip_a_bit()
     found = world("repository")
     assert not found["ok"] and "it found damage" in found["finding"] and set(found["touched"]) <= set(POINTS)
