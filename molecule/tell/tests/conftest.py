@@ -138,7 +138,7 @@ def background():
 def until():
     """Wait until something is so."""
 
-    def wait(condition, seconds=60):
+    def wait(condition, seconds=200):
         for _ in range(seconds * 2):
             if condition():
                 return
