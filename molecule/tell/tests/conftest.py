@@ -49,10 +49,12 @@ class Heard:
 
 @pytest.fixture
 def heard(loki, tatchu):
-    """Nothing was told yet; heard(loki) is what people hear from now on."""
+    """Nothing was told yet, and the runs until now are the past; heard(loki) is what people hear from now on."""
     listeners = {}
+    told = f"{STATE}/tell /run/labops-backup/tell"
+    past = f'printf \'{{"since": {{"watch": %s}}}}\' "$(date +%s)" >{STATE}/watch/since.json'
     for host in (loki, tatchu):
-        host.check_output(f"systemctl stop labops-backup-watch.timer && rm -rf {STATE}/tell /run/labops-backup/tell")
+        host.check_output(f"systemctl stop labops-backup-watch.timer; mkdir -p {STATE}/watch; rm -rf {told}; {past}")
         listeners[host.backend.host] = Heard(host)
     yield lambda host: listeners[host.backend.host]
     for host in (loki, tatchu):
@@ -107,16 +109,22 @@ def watch():
 
 @pytest.fixture
 def full():
-    """A small file system over a folder of a host, with what was there, and filled to the last byte."""
+    """A small file system over a folder of a host, with what was there, and full; full(host, folder) again fills it again."""
     mounted = []
 
     def fill(host, folder):
+        if (host, folder) in mounted:
+            again(host, folder)
+            return
         host.check_output(
             f"cp -a {folder} /run/full && mount -t tmpfs -o size=32m,mode=0700 lab-full {folder}"
             f" && cp -a /run/full/. {folder}/ && rm -rf /run/full"
         )
         mounted.append((host, folder))
-        host.run(f"cat /dev/zero >{folder}/.filler")
+        again(host, folder)
+
+    def again(host, folder):
+        host.run(f"cat /dev/zero >>{folder}/.filler")
         assert host.run(f"echo more >{folder}/.more && cat {folder}/.more").stdout == ""
 
     yield fill
