@@ -109,7 +109,7 @@ def watch():
 
 @pytest.fixture
 def full():
-    """A small file system over a folder of a host, with what was there, and full; full(host, folder) again fills it again."""
+    """A full file system over a folder of a host, with what was there; called again it fills it again."""
     mounted = []
 
     def fill(host, folder):
