@@ -85,7 +85,7 @@ FAMILIES: dict[str, Family] = {
     "drill_last_bytes": Family("What the newest drill brought back.", _SOURCE),
     "drill_last_duration_seconds": Family("How long the newest drill took.", _SOURCE),
     "drill_last_rate_bytes_per_second": Family("How fast the newest drill brought it back.", _SOURCE),
-    "drill_files_proven_ratio": Family("Share of the dataset's files that the newest drill proved, 0 to 1.", _DATASET),
+    "drill_files_proven_ratio": Family("Share of the dataset's files that drills have proven, 0 to 1.", _DATASET),
     "drill_points_proven_ratio": Family("Share of the recovery points that drills proved, 0 to 1.", _SOURCE),
     "drill_archives_proven_ratio": Family("Share of the archives that drills proved, 0 to 1.", _SOURCE),
     "readiness_timestamp_seconds": Family("When readiness was last judged."),

@@ -562,7 +562,8 @@ def _drill_rows(source: t.Mapping[str, t.Any]) -> list[Document]:
     rows = []
     for drill in (source["drills"]["drills"] if source["drills"] else [])[:_RUNS_SHOWN]:
         reach = [
-            f"{name} {_count(facts['files_proven'])} of {_count(facts['files_total'])} files"
+            f"{name}: {_count(facts['files_sampled'])} taken out; by now "
+            f"{_count(facts['files_proven'])} of {_count(facts['files_total'])} files proven"
             for name, facts in drill["datasets"].items()
         ]
         rows.append(
