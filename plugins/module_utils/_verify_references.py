@@ -5,17 +5,23 @@
 
 from __future__ import annotations
 
+import contextlib
 import functools
 import hashlib
 import json
 import os
 import stat
 import typing as t
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from datetime import UTC, datetime
 
 from ansible_collections.labops.backup.plugins.module_utils._errors import BackupError
-from ansible_collections.labops.backup.plugins.module_utils._host import _document, _generation, _quarantine
+from ansible_collections.labops.backup.plugins.module_utils._host import (
+    _content_manifest,
+    _document,
+    _generation,
+    _quarantine,
+)
 from ansible_collections.labops.backup.plugins.module_utils._model import _content, _datajoint
 
 _EXAMPLES = 20
@@ -23,12 +29,21 @@ _FINDINGS = ("missing", "wrong_size", "wrong_content", "unresolved", "in_quarant
 _READ_BYTES = 1 << 20
 
 
+# What a reference asks for: its path, and whether it is a folder.
+Place = tuple[bytes, bool]
+
+
 @dataclass(frozen=True)
 class Root:
-    """Where the files of one dataset may be."""
+    """Where the files of one dataset may be.
+
+    :param archived: the sizes of what the dump refers to in the generation that was archived, when the mirror is at
+        another one by now.
+    """
 
     mirror: bytes
     quarantine: tuple[bytes, ...]
+    archived: t.Mapping[Place, int | None] | None = None
 
 
 @dataclass
@@ -72,14 +87,30 @@ def verify(
 ) -> dict[str, t.Any]:
     """Compare existence, size and, where it is asked for, content; look for orphans, where that is asked for.
 
-    What was archived is judged, so a mirror that another run changed meanwhile gives no verdict.
+    What was archived is judged. A mirror that another run changed meanwhile is judged by the manifest of what was
+    archived, and without one there is no verdict.
 
     :param since: when the dump began; an orphan that was changed later is none of its time.
     :return: the result of the module ``datajoint_verify_info``.
     """
     newest = _seconds(since)
     places = _roots(roots)
-    changed = _changed(roots)
+    changed: set[str] = set()
+    while True:
+        moved = _changed(roots) - changed
+        archived = {} if content else _archived(references_file, {name: roots[name] for name in sorted(moved)})
+        places = {name: replace(place, archived=archived.get(name, place.archived)) for name, place in places.items()}
+        changed |= moved
+        result = _look_up(references_file, places, newest, content=content, orphans=orphans)
+        if _changed(roots) <= changed:
+            break
+    without = [name for name in changed if places[name].archived is None]
+    return {**result, "changed_mirrors": len(without), "ok": result["ok"] and not without}
+
+
+def _look_up(
+    references_file: str, places: t.Mapping[str, Root], newest: float, *, content: bool, orphans: bool
+) -> dict[str, t.Any]:
     contents, known = _Content(content), _Known(orphans)
     counts = dict.fromkeys(("checked", *_FINDINGS, "tracked_only"), 0)
     tracked_only = dict.fromkeys(_FINDINGS, 0)
@@ -108,11 +139,9 @@ def verify(
                     of[finding["finding"]] += 1
                 if reference["used"] and len(examples) < _EXAMPLES:
                     examples.append({**finding, **reference})
-    changed |= _changed(roots)
     return {
         **counts,
-        "changed_mirrors": len(changed),
-        "ok": not changed and not any(counts[finding] for finding in _FINDINGS),
+        "ok": not any(counts[finding] for finding in _FINDINGS),
         "examples": examples,
         "by_dataset": by_dataset,
         "unused": tracked_only,
@@ -132,6 +161,49 @@ def _changed(roots: t.Mapping[str, t.Any]) -> set[str]:
             if (document.get("generation"), document.get("state")) != (int(root["generation"]), _generation.COMPLETE):
                 changed.add(dataset)
     return changed
+
+
+def _archived(references_file: str, roots: t.Mapping[str, t.Any]) -> dict[str, dict[Place, int | None]]:
+    """By dataset, the sizes of what the dump refers to in its archived generation; None for what is not in there.
+
+    Only those datasets whose roots name the manifest of that generation.
+    """
+    found: dict[str, dict[Place, int | None]] = {}
+    for dataset, root in roots.items():
+        if not root.get("manifest"):
+            continue
+        with contextlib.suppress(FileNotFoundError, BackupError), _content_manifest.opened(root["manifest"]) as reader:
+            if reader.generation == int(root["generation"]):
+                found[dataset] = {}
+    if not found:
+        return found
+    with open(references_file, "rb") as stream:
+        stream.readline()
+        for line in stream:
+            with contextlib.suppress(ValueError):  # who judges it says so
+                reference = json.loads(line)
+                path = _datajoint.reference_path(reference)
+                if path is not None and reference.get("dataset") in found:
+                    found[reference["dataset"]][os.path.normpath(path), reference.get("is_folder") is True] = None
+    for dataset, sizes in found.items():
+        _fill(sizes, roots[dataset]["manifest"])
+    return found
+
+
+def _fill(sizes: dict[Place, int | None], manifest: str) -> None:
+    folders = any(is_folder for _path, is_folder in sizes)
+    for path, entry in _content_manifest.entries(manifest):
+        if entry.is_folder:
+            if (path, True) in sizes:
+                sizes[path, True] = sizes[path, True] or 0
+            continue
+        if (path, False) in sizes:
+            sizes[path, False] = entry.size
+        above = os.path.dirname(path) if folders else b""
+        while above:
+            if (above, True) in sizes:
+                sizes[above, True] = (sizes[above, True] or 0) + entry.size
+            above = os.path.dirname(above)
 
 
 def _seconds(since: str | None) -> float:
@@ -170,7 +242,10 @@ def _judge(reference: t.Mapping[str, t.Any], places: t.Mapping[str, Root], conte
     if path is None or root is None:
         return {"finding": "unresolved"}
     size, is_folder = reference.get("size"), reference.get("is_folder") is True
-    found = _look(root.mirror, path, size, is_folder)
+    if root.archived is not None:
+        found = _compared(root.archived.get((os.path.normpath(path), is_folder)), size)
+    else:
+        found = _look(root.mirror, path, size, is_folder)
     if found is None:
         if contents.wanted and not is_folder and not _is_good(reference, root.mirror, path, contents):
             return {"finding": "wrong_content"}
@@ -251,7 +326,13 @@ def _look(root: bytes, path: bytes, size: int | None, is_folder: bool) -> str | 
         return "missing"
     if size is None:
         return None
-    return None if (_folder_size(root, place) if is_folder else status.st_size) == size else "wrong_size"
+    return _compared(_folder_size(root, place) if is_folder else status.st_size, size)
+
+
+def _compared(found: int | None, size: int | None) -> str | None:
+    if found is None:
+        return "missing"
+    return None if size is None or found == size else "wrong_size"
 
 
 def _folder_size(root: bytes, folder: bytes) -> int:

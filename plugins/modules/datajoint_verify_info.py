@@ -19,8 +19,9 @@ description:
     file.
   - DataJoint writes a file before the row that refers to it, so a dump that was taken before the files were copied has
     all its files. A missing one was deleted in between, or the copy is not whole.
-  - What is looked at are the mirrors. When another run has changed one since it was archived, the verdict would be
-    about something else than the archive, and RV(ok) is false.
+  - What is looked at are the mirrors. When another run has changed one since it was archived, the content manifest of
+    what was archived is looked at instead. Without one the verdict would be about something else than the archive, and
+    RV(ok) is false.
 extends_documentation_fragment: [labops.backup._attributes.INFO_MODULE, labops.backup._operation]
 options:
   references_file:
@@ -33,7 +34,9 @@ options:
         dictionary with C(mirror), that folder, and where there is one C(quarantine), the quarantine of that mirror as
         M(labops.backup.rsync_pull) fills it.
       - With C(generation), the generation that was archived, and C(generation_file), where the mirror's is written
-        down, the mirror must be at that generation from the beginning to the end.
+        down, the mirror must be at that generation from the beginning to the end. With C(manifest), the content
+        manifest of that generation as M(labops.backup.content_verify) wrote it, the mirror may have moved on; existence
+        and size are then looked up there.
     type: dict
     required: true
   depth:
@@ -68,6 +71,7 @@ EXAMPLES = r"""
         quarantine: /srv/backup/quarantine/tatchu/blobs
         generation: 17
         generation_file: /srv/backup/mirror/tatchu/blobs.generation.json
+        manifest: /srv/backup/staging/tatchu/20261123T023000Z-77b0aa/blobs.content
       data: {mirror: /srv/backup/mirror/tatchu/data}
   register: references
   failed_when: not references.ok
@@ -131,7 +135,7 @@ in_quarantine:
   returned: success
   type: int
 changed_mirrors:
-  description: Datasets whose mirror is at another generation than O(roots) says.
+  description: Datasets whose mirror is at another generation than O(roots) says, without a manifest of that one.
   returned: success
   type: int
 tracked_only:

@@ -246,15 +246,24 @@ def retention_stop(hosts: t.Mapping[str, Host], source: Document, read: t.Mappin
     return reasons
 
 
-def mirror_roots(datasets: t.Sequence[Document], outcomes: t.Sequence[Document]) -> Document:
-    """Where the files of each dataset are to be looked for, and at which generation its archive was made."""
-    archived = {entry["dataset"]: entry["generation"] for entry in outcomes if entry["ok"]}
+def mirror_roots(datasets: t.Sequence[Document], outcomes: t.Sequence[Document], folder: str) -> Document:
+    """Where the files of each dataset are to be looked for, and at which generation its archive was made.
+
+    The database's own mirror holds no file that a row refers to.
+
+    :param folder: where the run keeps the content manifests of what it archived; mirrors may have moved on since.
+    """
+    archived = {entry["dataset"]: entry["generation"] for entry in outcomes if entry["ok"] and "content" in entry}
     roots: Document = {}
     for dataset in datasets:
         name = dataset["name"]
         roots[name] = {"mirror": dataset["mirror"]}
         if name in archived:
-            roots[name].update(generation_file=dataset["generation_file"], generation=archived[name])
+            roots[name].update(
+                generation_file=dataset["generation_file"],
+                generation=archived[name],
+                manifest=f"{folder}/{name}.content",
+            )
         if dataset["quarantine"]:
             roots[name]["quarantine"] = dataset["quarantine"]["directory"]
     return roots

@@ -47,4 +47,4 @@ def test_a_filter_passes_on_words_and_names() -> None:
 
 def test_a_bug_in_a_filter_stays_a_bug() -> None:
     with pytest.raises(KeyError):
-        filters["mirror_roots"]([{"name": "blobs"}], [])
+        filters["mirror_roots"]([{"name": "blobs"}], [], "/staging")

@@ -390,18 +390,21 @@ def test_what_was_accepted_and_quarantined_is_told_and_kept() -> None:
 
 
 def test_mirror_roots() -> None:
-    outcomes = [{"dataset": "database", "ok": True, "generation": 7}, {"dataset": "blobs", "ok": False}]
-    assert _night.mirror_roots(make_plan()[0]["datasets"], outcomes) == {
-        "database": {
-            "mirror": "/srv/backup/mirror/tatchu/database",
-            "generation_file": "/srv/backup/mirror/tatchu/database.generation.json",
-            "generation": 7,
-        },
-        "blobs": {
-            "mirror": "/srv/backup/mirror/tatchu/blobs",
-            "quarantine": "/srv/backup/quarantine/tatchu/blobs",
-        },
+    """No generation of the database's mirror, which moves on each night; none of what was not archived."""
+    blobs = {"mirror": "/srv/backup/mirror/tatchu/blobs", "quarantine": "/srv/backup/quarantine/tatchu/blobs"}
+    database = {"mirror": "/srv/backup/mirror/tatchu/database"}
+    taken = {"dataset": "blobs", "ok": True, "generation": 7, "content": {"sha256": "0" * 64}}
+    archived = {
+        "generation_file": "/srv/backup/mirror/tatchu/blobs.generation.json",
+        "generation": 7,
+        "manifest": "/staging/run/blobs.content",
     }
+    for outcome, more in ((taken, archived), ({"dataset": "blobs", "ok": False}, {})):
+        outcomes = [{"dataset": "database", "ok": True, "generation": 7}, outcome]
+        assert _night.mirror_roots(make_plan()[0]["datasets"], outcomes, "/staging/run") == {
+            "database": database,
+            "blobs": {**blobs, **more},
+        }
 
 
 # --------------------------------------------------------------------------------------------------------- verdict

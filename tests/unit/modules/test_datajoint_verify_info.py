@@ -11,7 +11,7 @@ import typing as t
 
 import pytest
 from ansible_collections.labops.backup.plugins.module_utils import _verify_references
-from ansible_collections.labops.backup.plugins.modules import datajoint_verify_info
+from ansible_collections.labops.backup.plugins.modules import content_verify, datajoint_verify_info
 
 RunModule = t.Callable[..., dict[str, t.Any]]
 
@@ -172,6 +172,96 @@ def test_a_mirror_that_is_no_longer_what_was_archived_gives_no_verdict(
     options = {"references_file": str(tmp_path / "references.jsonl"), "roots": {"blobs": root}}
     result = run_module_main(datajoint_verify_info, options)
     assert (result["changed_mirrors"], result["ok"], result["missing"]) == (changed, not changed, 0)
+
+
+@pytest.fixture
+def archived(tmp_path: pathlib.Path, run_module_main: RunModule) -> dict[str, t.Any]:
+    """A mirror whose generation 18 was archived, with the manifest of that generation."""
+    mirror, document = tmp_path / "mirror", tmp_path / "blobs.generation.json"
+    for name in ("kept", "deleted", "overwritten", "tree/deep/a", "tree/b"):
+        (mirror / name).parent.mkdir(parents=True, exist_ok=True)
+        (mirror / name).write_bytes(b"xxx")
+    document.write_text(json.dumps({"schema_version": 1, "generation": 18, "state": "complete"}))
+    options = {"mirror": str(mirror), "manifest_file": str(tmp_path / "content"), "generation_file": str(document)}
+    assert run_module_main(content_verify, options)["ok"]
+    return {
+        "mirror": str(mirror),
+        "generation_file": str(document),
+        "generation": 18,
+        "manifest": str(tmp_path / "content"),
+    }
+
+
+WANTED = [
+    *(reference(name) for name in ("kept", "deleted", "overwritten", "tree/../kept")),
+    reference("tree", size=6, is_folder=True),
+    reference("kept", size=None),
+]
+
+
+def look_up(run_module_main: RunModule, root: dict[str, t.Any], *lines: dict[str, t.Any]) -> dict[str, t.Any]:
+    file = pathlib.Path(root["mirror"]).with_name("references.jsonl")
+    file.write_text("".join(json.dumps(line) + "\n" for line in ({"schema_version": 1}, *lines)))
+    return run_module_main(datajoint_verify_info, {"references_file": str(file), "roots": {"blobs": root}})
+
+
+def move_on(root: dict[str, t.Any]) -> None:
+    """What a later run does to the mirror while the archive of this one is still being made."""
+    mirror = pathlib.Path(root["mirror"])
+    (mirror / "deleted").unlink()
+    (mirror / "overwritten").write_bytes(b"longer")
+    (mirror / "tree" / "c").write_bytes(b"new")
+    (mirror / "later").write_bytes(b"xxx")
+    pathlib.Path(root["generation_file"]).write_text('{"schema_version": 1, "generation": 19, "state": "writing"}')
+
+
+def test_a_mirror_that_moved_on_is_judged_by_the_manifest_of_what_was_archived(
+    run_module_main: RunModule, archived: dict[str, t.Any]
+) -> None:
+    """An archive that takes days is of a mirror that later nights have changed, and its point can be complete."""
+    move_on(archived)
+    result = look_up(run_module_main, archived, *WANTED)
+    assert (result["ok"], result["changed_mirrors"], result["checked"]) == (True, 0, len(WANTED))
+    result = look_up(
+        run_module_main,
+        archived,
+        *(reference("later"), reference("kept", size=4), reference("tree", size=9, is_folder=True)),
+        *(reference("tree"), reference("kept", is_folder=True)),
+    )
+    assert (result["missing"], result["wrong_size"], result["ok"]) == (3, 2, False)
+
+
+def test_a_mirror_that_moves_on_while_it_is_looked_at_is_judged_anew(
+    run_module_main: RunModule, archived: dict[str, t.Any], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    real = _verify_references._judge
+    moved: list[bool] = []
+
+    def judge(*words: t.Any) -> t.Any:
+        if not moved:
+            moved.append(True)
+            move_on(archived)
+        return real(*words)
+
+    monkeypatch.setattr(_verify_references, "_judge", judge)
+    result = look_up(run_module_main, archived, *WANTED)
+    assert (result["ok"], result["changed_mirrors"], result["checked"]) == (True, 0, len(WANTED))
+
+
+@pytest.mark.parametrize("harm", ["gone", "of another generation", "cut off"])
+def test_without_the_manifest_of_that_generation_a_mirror_that_moved_on_gives_no_verdict(
+    run_module_main: RunModule, archived: dict[str, t.Any], harm: str
+) -> None:
+    move_on(archived)
+    manifest = pathlib.Path(archived["manifest"])
+    if harm == "gone":
+        manifest.unlink()
+    elif harm == "cut off":
+        manifest.write_bytes(manifest.read_bytes()[:-9])
+    else:
+        archived["generation"] = 17
+    result = look_up(run_module_main, archived, reference("kept"))
+    assert (result["ok"], result["changed_mirrors"]) == (False, 1)
 
 
 def md5(content: bytes) -> bytes:
