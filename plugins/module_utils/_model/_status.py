@@ -223,7 +223,8 @@ def _quarantine_line(source: t.Mapping[str, t.Any], one: t.Mapping[str, t.Any], 
 def _point_rows(point: t.Mapping[str, t.Any], now: datetime) -> list[list[str]]:
     head = [
         _text.plain(point["point"]),
-        _text.plain(point["state"]),
+        # What nobody has looked at since: it is sealed, and no more is known.
+        "sealed" if point["state"] == _point.COMPLETE else _text.plain(point["state"]),
         _clock(point["sealed"]),
         _age(point["sealed"], now),
     ]

@@ -66,11 +66,11 @@ def test_the_whole_status() -> None:
     )
     assert lines([partial, point()], [run(), run(state="running", seconds=None, message="")]) == [
         "Recovery points of tatchu on loki: the newest complete one is 5 h old.",
-        "  RECOVERY POINT           STATE     SEALED (UTC)       AGE  DATASET     FILES     SIZE  ADDED  DUMP ROWS",
-        "  20261123T023000Z-77b0aa  complete  2026-11-23 03:00   5 h  database       12  1.5 KiB  300 B       1234",
-        "                                                             blobs      100000  5.0 GiB  300 B",
-        "  20261122T023000Z-000000  partial   2026-11-22 03:00  29 h  blobs           9  1.5 KiB  300 B",
-        "                                                             database  missing",
+        "  RECOVERY POINT           STATE    SEALED (UTC)       AGE  DATASET     FILES     SIZE  ADDED  DUMP ROWS",
+        "  20261123T023000Z-77b0aa  sealed   2026-11-23 03:00   5 h  database       12  1.5 KiB  300 B       1234",
+        "                                                            blobs      100000  5.0 GiB  300 B",
+        "  20261122T023000Z-000000  partial  2026-11-22 03:00  29 h  blobs           9  1.5 KiB  300 B",
+        "                                                            database  missing",
         "20261122T023000Z-000000: database is missing: no dump.",
         "",
         "Last runs on loki",
@@ -314,3 +314,8 @@ def test_a_hold_is_said_before_all_else() -> None:
         "Run restore.yml with the tag release when it is over.",
         "",
     ]
+
+
+@pytest.mark.parametrize("state", ["checked", "proven", "suspect"])
+def test_what_became_of_a_point_is_shown(state: str) -> None:
+    assert f"  {state}  2026" in lines([point(state=state)])[2]
