@@ -101,6 +101,13 @@ FALSE = {
         ],
         "in the manifest",
     ),
+    "code lost, trailer there": (
+        [
+            "head -c -2000 {folder}/databases.sql >{folder}/cut && mv {folder}/cut {folder}/databases.sql"
+            " && printf '\\n-- Dump completed\\n' >>{folder}/databases.sql"
+        ],
+        "has other views, triggers, routines or events than the manifest says",
+    ),
     "statement lost, trailer there": (
         [
             "awk '/^INSERT INTO/ && !gone {{ gone=1; skip=1 }} skip {{ if (/;$/) skip=0; next }} {{ print }}'"

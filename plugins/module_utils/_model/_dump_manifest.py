@@ -190,4 +190,20 @@ def recount_problems(manifest: t.Mapping[str, t.Any], reader: Reader) -> list[st
                     f"{schema}.{table}: {ours.get(table, 'no')} rows in {DATABASES},"
                     f" {theirs.get(table, 'no')} in the manifest"
                 )
+    return found or _content_problems(manifest, reader)
+
+
+def _content_problems(manifest: t.Mapping[str, t.Any], reader: Reader) -> list[str]:
+    """What numbers of rows do not show, where the manifest has digests: rows, declarations and code that are others."""
+    if "digests" not in manifest:
+        return []
+    found = []
+    for name, schema in sorted(reader.schemas.items()):
+        for table in schema.tables.values():
+            if table.digest != manifest["digests"][name][table.name]:
+                found.append(f"{name}.{table.name}: {DATABASES} has other rows than the manifest says")
+            if table.structure != manifest["structures"][name][table.name]:
+                found.append(f"{name}.{table.name}: {DATABASES} declares it otherwise than the manifest says")
+        if schema.code != manifest["schemas"][name]["code"]:
+            found.append(f"{name}: {DATABASES} has other views, triggers, routines or events than the manifest says")
     return found

@@ -283,7 +283,11 @@ def parse_version(text: str) -> tuple[int, ...]:
     """
     match = re.match(r"borg (\d+)\.(\d+)\.?(\d+)?", text)
     if match is None:
-        raise BackupError(f"this is not Borg: it calls itself {text.strip()[:80]!r}", untouched="Nothing was changed")
+        raise BackupError(
+            f"this is not Borg: it calls itself {text.strip()[:80]!r}",
+            untouched="Nothing was changed",
+            remedy="Mend borg_version or executable",
+        )
     version = tuple(int(part or 0) for part in match.groups())
     if version >= BEYOND_VERSION or version < MINIMUM_VERSION:
         raise BackupError(
@@ -353,10 +357,11 @@ def read_passphrase(path: str) -> bytes:
         descriptor = os.open(path, os.O_RDONLY | os.O_CLOEXEC | os.O_NOCTTY | os.O_NONBLOCK)
     except FileNotFoundError:
         raise refuse("does not exist", fetch) from None
+    status = os.fstat(descriptor)
+    if not stat.S_ISREG(status.st_mode):
+        os.close(descriptor)
+        raise refuse("is not a regular file", fetch)
     with os.fdopen(descriptor, "rb") as stream:
-        status = os.fstat(stream.fileno())
-        if not stat.S_ISREG(status.st_mode):
-            raise refuse("is not a regular file", fetch)
         if status.st_uid not in (0, os.geteuid()):
             raise refuse(f"belongs to user {status.st_uid}", f"chown root {path}")
         if status.st_mode & 0o077:
@@ -1074,7 +1079,11 @@ class Repository:
     def _find_version(self) -> str:
         outcome = _command.run([self._executable, "--version"], env=self._environment)
         if outcome.rc != 0:
-            raise outcome.error(f"{self._executable} --version failed", untouched="Nothing was changed")
+            raise outcome.error(
+                f"{self._executable} --version failed",
+                untouched="Nothing was changed",
+                remedy="Run site.yml for this host, or mend borg_version or executable",
+            )
         text = outcome.stdout.decode("utf-8", "replace")
         parse_version(text)
         return text.split()[1]

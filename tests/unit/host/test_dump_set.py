@@ -9,7 +9,7 @@ import typing as t
 import pytest
 from ansible_collections.labops.backup.plugins.module_utils._errors import BackupError
 from ansible_collections.labops.backup.plugins.module_utils._host import _dump_set
-from ansible_collections.labops.backup.plugins.module_utils._model import _dump_manifest
+from ansible_collections.labops.backup.plugins.module_utils._model import _dump_manifest, _dump_text
 
 TEXT = (
     b"-- Server version\t10.11.19-MariaDB\nCREATE DATABASE `s` ;\nUSE `s`;\nCREATE TABLE `t` (\n  `a` int\n)"
@@ -18,7 +18,7 @@ TEXT = (
 IDS = [f"2026112{day}T021500Z-00000{day}" for day in range(1, 5)]
 
 
-def make(directory: pathlib.Path, identifier: str, text: bytes = TEXT) -> pathlib.Path:
+def make(directory: pathlib.Path, identifier: str, text: bytes = TEXT, **facts: t.Any) -> pathlib.Path:
     partial = _dump_set.begin(str(directory), identifier)
     files = {}
     for name in _dump_manifest.FILES:
@@ -37,6 +37,7 @@ def make(directory: pathlib.Path, identifier: str, text: bytes = TEXT) -> pathli
         "rows": 2,
         "references": {"files": 0},
         "files": files,
+        **facts,
     }
     return pathlib.Path(_dump_set.publish(str(directory), partial, identifier, manifest))
 
@@ -67,6 +68,29 @@ def test_a_published_set_is_found_whole_and_private(tmp_path: pathlib.Path) -> N
 def test_damage_is_found(tmp_path: pathlib.Path, text: bytes, problem: str) -> None:
     (make(tmp_path, IDS[0]) / "databases.sql").write_bytes(text)
     assert problem in verified(tmp_path)
+
+
+TRIGGER = b"DELIMITER ;;\nCREATE TRIGGER `g` BEFORE INSERT ON `t` FOR EACH ROW SET @a = 1 ;;\nDELIMITER ;\n"
+FURTHER = TEXT.replace(b"-- Dump completed\n", TRIGGER + b"-- Dump completed\n")
+
+
+@pytest.mark.parametrize(
+    ("text", "problem"),
+    [
+        (FURTHER, ""),
+        (FURTHER.replace(b"(2)", b"(3)"), "s.t: databases.sql has other rows than the manifest says"),
+        (FURTHER.replace(b"`a` int", b"`a` text"), "s.t: databases.sql declares it otherwise than the manifest says"),
+        (TEXT, "s: databases.sql has other views, triggers, routines or events than the manifest says"),
+    ],
+)
+def test_a_manifest_that_fits_in_size_and_hash_and_is_false(tmp_path: pathlib.Path, text: bytes, problem: str) -> None:
+    """Its digests are those of the text that was once dumped; nothing is missing that numbers of rows would show."""
+    reader = _dump_text.Reader()
+    reader.feed(FURTHER)
+    empty = {kind: [] for kind in ("views", "triggers", "routines", "events")}
+    true = _dump_manifest.describe(reader, {"s": {"tables": ["t"], **empty}})
+    make(tmp_path, IDS[0], text, **{name: true[name] for name in ("schemas", "digests", "structures")})
+    assert verified(tmp_path) == ([problem] if problem else [])
 
 
 def test_a_missing_file_is_found(tmp_path: pathlib.Path) -> None:

@@ -164,6 +164,8 @@ def test_a_passphrase_that_is_missing_or_no_file(tmp_path: pathlib.Path) -> None
     os.mkfifo(fifo, 0o600)
     with pytest.raises(BackupError, match="is not a regular file"):
         _borg.read_passphrase(str(fifo))
+    with pytest.raises(BackupError, match="is not a regular file"):
+        _borg.read_passphrase(str(tmp_path))
 
 
 # ------------------------------------------------------------------------------------------- environment, arguments
