@@ -22,7 +22,7 @@ def test_a_good_run_is_told_by_request_and_by_mail(tatchu, heard, ledger):
     assert severity == "success"
     assert title.startswith("dump good: tatchu") and run in title
     assert "last good dump set: 2" in body
-    assert f"look further, on tatchu: less -R /var/log/labops-backup/dump/{run}/stdout" in body
+    assert f"look further, on tatchu: less /var/log/labops-backup/dump/{run}/stdout" in body
     (mail,) = heard(tatchu).mails
     assert mail["subject"] == title
     assert mail["to"] == ["<people@lab.test>"]

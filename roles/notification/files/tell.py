@@ -313,7 +313,7 @@ def footer(configuration: Document, state: Document, message: Message, run: str,
             lines.append(f"watch: {finding.get('text')}")
     lines.extend(last_good(configuration, now))
     lines.append(f"host {configuration['host']}, job {job}, run {run}")
-    lines.append(f"look further, on {configuration['host']}: less -R {LOGS}/{job}/{run}/stdout")
+    lines.append(f"look further, on {configuration['host']}: less {LOGS}/{job}/{run}/stdout")
     return lines
 
 
