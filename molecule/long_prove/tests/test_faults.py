@@ -128,7 +128,7 @@ def test_a_key_that_does_not_open(loki, run, whole):
 )
 def test_a_dump_that_is_not_what_its_manifest_says(loki, run, forge, change, message):
     point = forge("database", DUMP.format(change=change))
-    said = run("drill", good=False, drill_point=point)
+    said = run("drill", good=False, drill_point=point, drill_sample_files=20)
     assert "FAILED: " in said and message in said
     assert "suspect" in state_of(loki, point)
 
