@@ -69,7 +69,7 @@ def revive(request: Request, *, dry_run: bool) -> dict[str, t.Any]:
         _check_that_it_can_be_made()
     if not dry_run:
         if anew:
-            _make(folder, settings.get("user", _USER))
+            _make(folder, settings)
         _start(request, unit, folder)
     return {"changed": True, "initialised": anew, "data_directory": folder, "unit": unit}
 
@@ -90,12 +90,12 @@ def _check_that_it_can_be_made() -> None:
         )
 
 
-def _make(folder: str, user: str) -> None:
+def _make(folder: str, settings: t.Mapping[str, str]) -> None:
     """Make the data directory; one that exists keeps its owner and mode, for somebody chose them."""
     if not os.path.isdir(folder):
         os.makedirs(os.path.dirname(folder), mode=0o755, exist_ok=True)
         os.mkdir(folder, stat.S_IRWXU)
-    _engine.initialise(folder, user)
+    _engine.initialise(folder, settings.get("user", _USER), settings)
 
 
 def _start(request: Request, unit: str, folder: str) -> None:

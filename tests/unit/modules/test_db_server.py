@@ -24,6 +24,7 @@ class Host:
         self.program = "mariadbd"
         self.installed = ("mariadb.service",)
         self.done: list[str] = []
+        self.settings = ""
 
     def find(self, program: str) -> str:
         return f"/usr/sbin/{self.program if program == 'mariadbd' else program}"
@@ -32,9 +33,11 @@ class Host:
         program, words = argv[0].rpartition("/")[2], list(argv[1:])
         rc, out, err = 0, "", ""
         if program == "my_print_defaults":
-            out = f"--datadir={self.data}/\n--user=mysqld\n"
+            out = f"--datadir={self.data}/\n--user=mysqld\n--innodb-page-size=32768\n--collation-server=x_ci\n"
+            out += "--character_set_server=x\n--skip-name-resolve\n"
         elif program == "mariadb-install-db":
-            self.done.append(" ".join([program, *words]))
+            self.settings = pathlib.Path(words[0].removeprefix("--defaults-file=")).read_text()
+            self.done.append(" ".join([program, *words[1:]]))
             (self.data / "mysql").mkdir()  # as the tool makes the system tables
         elif program == "systemctl" and words[2] == "show":
             out = f"LoadState={'loaded' if words[-1] in self.installed else 'not-found'}\nActiveState=failed\n"
@@ -78,6 +81,9 @@ def test_a_data_directory_that_is_gone_is_made_anew(
         "start -- mariadb.service",
     ]
     assert host.data.stat().st_mode & 0o777 == 0o700
+    assert (
+        host.settings == f"[mysqld]\ndatadir={host.data}/\nuser=mysqld\ninnodb_page_size=32768\nskip_name_resolve=1\n"
+    )
     host.done = []
     again = run_module_main(db_server, options)
     assert (again["changed"], again["initialised"], host.done) == (False, False, [])
