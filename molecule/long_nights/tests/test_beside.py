@@ -19,6 +19,7 @@ def outcomes(run):
     return {entry["dataset"]: entry for entry in run["outcomes"]}
 
 
+@pytest.mark.long
 def test_a_long_archive_stops_no_other_night(loki, tatchu, start, strike, grow, last, failures, borg):
     """While the archive of data lasts and lasts, the second night takes the others; then all is well again."""
     grow(20)

@@ -36,6 +36,7 @@ def killed(loki, start, strike, last, failures, nothing_left, stage, action):
     return run["run_id"]
 
 
+@pytest.mark.long
 def test_killed_while_pulling(loki, start, strike, grow, last, failures, recovered, nothing_left):
     grow(30)
     run_id = killed(loki, start, strike, last, failures, nothing_left, "pull", UNIT)
