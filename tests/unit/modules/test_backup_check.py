@@ -159,10 +159,27 @@ def keep_times(path: pathlib.Path, content: bytes) -> None:
     os.utime(path, ns=(status.st_atime_ns, status.st_mtime_ns))
 
 
-def test_check_mode_looks_at_nothing(world: World) -> None:
-    told = world("manifest", check_mode=True)
+@pytest.fixture
+def asked(tmp_path: pathlib.Path) -> dict[str, t.Any]:
+    """Options for what ends before it opens a repository."""
+    (tmp_path / "ledger").mkdir()
+    names = ("repository", "points_repository", "passphrase_file", "base_dir", "cache_dir", "scratch_dir", "lock")
+    return {
+        **{name: str(tmp_path / name) for name in names},
+        "source": "tatchu",
+        "dataset": "blobs",
+        "kind": "manifest",
+        "evidence_file": str(tmp_path / "evidence"),
+        "ledger_dir": str(tmp_path / "ledger"),
+    }
+
+
+def test_check_mode_looks_at_nothing(
+    run_module_main: RunModule, asked: dict[str, t.Any], tmp_path: pathlib.Path
+) -> None:
+    told = run_module_main(backup_check, asked, check_mode=True)
     assert (told["changed"], told["share"], told["ok"]) == (False, 0.0, True)
-    assert not pathlib.Path(world.options["evidence_file"]).exists()
+    assert [path.name for path in tmp_path.iterdir()] == ["ledger"]
 
 
 @pytest.mark.long
@@ -254,9 +271,9 @@ def test_a_key_that_does_not_open_is_no_finding_but_a_failure(world: World) -> N
     assert not pathlib.Path(world.options["evidence_file"]).exists()
 
 
-def test_an_incident_comes_first(world: World) -> None:
-    hold = world.root / "hold.json"
+def test_an_incident_comes_first(run_module_main: RunModule, asked: dict[str, t.Any], tmp_path: pathlib.Path) -> None:
+    hold = tmp_path / "hold.json"
     told = {"schema_version": 1, "source": "tatchu", "incident": POINTS[0], "since": "now", "reason": "fire"}
     hold.write_text(json.dumps(told))
-    done = world("repository", hold=str(hold))
-    assert "held by incident" in done["gave_way"] and done["ok"] and done["share"] == 0.0
+    done = run_module_main(backup_check, {**asked, "hold": str(hold)})
+    assert "held by incident" in done["gave_way"] and done["ok"] and done["share"] == 0.0 and not done["changed"]
