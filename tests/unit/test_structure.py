@@ -753,3 +753,18 @@ def test_what_site_reads_for_one_role_bears_the_tag_of_that_role() -> None:
             if needed != [task["tags"]]:
                 violations.append(f"{task['name']}: {task['tags']}, needed with {needed}")
     assert not violations, told(violations)
+
+
+def test_each_step_of_a_scenario_has_its_playbook() -> None:
+    """Molecule passes over a step without one of its own, even if the step names another, and the scenario is green."""
+    violations = []
+    for path in sorted((ROOT / "molecule").glob("*/molecule.yml")):
+        document = yaml.safe_load(path.read_text().replace("${MOLECULE_PROJECT_DIRECTORY}", str(ROOT)))
+        named = document.get("ansible", {}).get("playbooks", {})
+        tests = document.get("verifier", {}).get("directory", "tests")
+        default = {"verify": tests, "idempotence": "converge.yml"}
+        for step in document["scenario"].get("test_sequence", []):
+            verb, *given = step.split()
+            wanted = [named.get(verb, default.get(verb, f"{verb}.yml")), *given]
+            violations += [f"{relative(path)}: {one}" for one in wanted if not (path.parent / one).exists()]
+    assert not violations, told(violations)
