@@ -47,7 +47,7 @@ def note(
     confirmed: t.Mapping[str, t.Any] | None = None,
     plan: t.Mapping[str, t.Any] | None = None,
 ) -> Document:
-    """The journal after one more entry.
+    """The journal after one more entry. What came of a finished step may turn out to be wrong: then it has failed.
 
     :raises BackupError: when what was confirmed is to be changed, or a finished step is to begin again.
     """
@@ -67,7 +67,7 @@ def note(
         after["plan"] = dict(plan)
     if step:
         known = dict(journal["steps"].get(step, {}))
-        if known.get("state") == FINISHED and step_state != FINISHED:
+        if known.get("state") == FINISHED and step_state == STARTED:
             raise BackupError(f"the step {step} of the incident {journal['incident']} is finished already")
         if step_state == STARTED:
             known = {"state": STARTED, "started": time, "attempts": known.get("attempts", 0) + 1}

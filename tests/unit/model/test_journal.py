@@ -29,6 +29,17 @@ def test_a_step_begins_ends_and_never_begins_again() -> None:
         _journal.note(done, now=NOW, step="blobs.push", step_state="started")
 
 
+def test_a_finished_step_whose_work_did_not_pass_the_checks_begins_again() -> None:
+    done = _journal.note(NEW, now=NOW, step="database.load", step_state="finished")
+    wrong = _journal.note(done, now=NOW, step="database.load", step_state="failed", result={"problems": ["7 rows"]})
+    assert _journal.finished(wrong) == []
+    assert _journal.note(wrong, now=NOW, step="database.load", step_state="started")["steps"]["database.load"] == {
+        "state": "started",
+        "started": "2026-11-23T14:00:05Z",
+        "attempts": 1,
+    }
+
+
 def test_what_was_confirmed_cannot_be_changed() -> None:
     confirmed = _journal.note(NEW, now=NOW, confirmed={"point": "a", "scope": ["blobs"]}, plan={"bytes": 1})
     assert _journal.note(confirmed, now=NOW, confirmed={"point": "a", "scope": ["blobs"]}) == confirmed
