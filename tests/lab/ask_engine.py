@@ -27,9 +27,8 @@ def ask(sql):
 dump_set, stores = sys.argv[1], json.loads(sys.argv[2])
 subprocess.run(["rm", "-rf", ENGINE], check=True)
 os.mkdir(ENGINE)
-subprocess.run(["chown", "mysql", ENGINE], check=True)
 subprocess.run(
-    ["mariadb-install-db", f"--datadir={ENGINE}", "--user=mysql", "--auth-root-authentication-method=normal"],
+    ["mariadb-install-db", f"--datadir={ENGINE}", "--user=root", "--auth-root-authentication-method=normal"],
     check=True,
     stdout=subprocess.DEVNULL,
 )
@@ -37,7 +36,7 @@ engine = subprocess.Popen(
     [
         "mariadbd",
         f"--datadir={ENGINE}",
-        "--user=mysql",
+        "--user=root",
         "--skip-networking",
         f"--socket={SOCKET}",
         "--pid-file=/tmp/lab-engine.pid",
