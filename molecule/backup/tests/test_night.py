@@ -73,10 +73,6 @@ def test_the_dump_loads_and_every_file_it_refers_to_is_archived(loki, extracted,
     (dump,) = loki.check_output(f"ls {extracted['database']}").split()
     folder = f"{extracted['database']}/{dump}"
     manifest = json.loads(loki.file(f"{folder}/manifest.json").content_string)
-    loki.check_output(
-        "command -v mariadbd || DEBIAN_FRONTEND=noninteractive apt-get install -y -qq mariadb-server;"
-        " systemctl disable --now mariadb"
-    )
     stores = {
         "ephys": [f"{extracted['blobs']}/ephys", [2, 2]],
         "imaging": [f"{extracted['blobs']}/imaging_cache", [1, 3]],
