@@ -316,10 +316,6 @@ def dumped(loki, extract, point_archives, program):
 
     def read(point, pattern="lab_"):
         folder = extract("database", point_archives(point)["database"])
-        loki.check_output(
-            "command -v mariadbd >/dev/null || { DEBIAN_FRONTEND=noninteractive apt-get install -y -qq mariadb-server"
-            " >/dev/null; systemctl disable --now mariadb; }"
-        )
         stores = json.dumps({name: ["/", []] for name in ("ephys", "imaging", "notes", "raw")})
         told = json.loads(program(loki, "ask_engine.py", f"{folder}/{point['dump_set']['id']}", stores))
         found = {name: value for name, value in told["checksums"].items() if not name.endswith(".~jobs")}
