@@ -92,7 +92,6 @@ def test_what_changed_its_kind_changes_back(loki, tatchu, second_night, ledger, 
     assert_equal(here, kept_by_borg(tree(tatchu, "/datajoint-data")))
     kinds = {name: here[f"./awkward/{name}"]["kind"] for name in ("was a file", "was a directory", "at/dangling")}
     assert kinds == {"was a file": "file", "was a directory": "dir", "at/dangling": "dir"}
-    waiting = loki.check_output(f"find /srv/backup/quarantine/tatchu/data/{night['run_id']} -type f -printf '%P\\n'")
-    assert {f"1/awkward/{name}" for name in ("grows", "was a directory", "was a file/deep/inside")} <= {
-        *waiting.splitlines()
-    }
+    found = loki.run(f"find /srv/backup/quarantine/tatchu/data/{night['run_id']} -type f -printf '%P\\n'")
+    waiting = set(found.stdout_bytes.split(b"\n"))  # names are bytes
+    assert {f"1/awkward/{name}".encode() for name in ("grows", "was a directory", "was a file/deep/inside")} <= waiting
