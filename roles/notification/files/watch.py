@@ -362,7 +362,8 @@ def other_watch(watch: Watch, source: Document) -> None:
         watch.age("look_hours", f"watch {name}", f"the watch of {name}", moment_of(found.get("at")), remedy)
         for untold in found.get("untold") or ():
             if isinstance(untold, dict):
-                watch.find(f"untold {name} {untold.get('at')}", f"{name} could tell nobody: {untold.get('title')}")
+                title = untold.get("title")
+                watch.find(f"untold {name} {untold.get('at')} {title}", f"{name} could tell nobody: {title}")
 
 
 def server(watch: Watch) -> None:

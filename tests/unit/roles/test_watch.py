@@ -314,9 +314,13 @@ def test_a_source_that_does_not_answer_is_found_after_its_limit(program: t.Any, 
 def test_a_watch_that_stopped_is_found_and_what_it_could_not_tell_is_told_for_it(
     program: t.Any, tmp_path: pathlib.Path
 ) -> None:
-    untold = [{"at": utc(50), "title": "dump FAILED"}]
+    untold = [{"at": utc(50), "title": title} for title in ("dump FAILED", "watch: cron")]  # in the same second
     looking = other(program, tmp_path, {"at": utc(50), "untold": untold})
-    assert keys(looking) == ["watch tatchu", f"untold tatchu {utc(50)}"]
+    assert keys(looking) == [
+        "watch tatchu",
+        f"untold tatchu {utc(50)} dump FAILED",
+        f"untold tatchu {utc(50)} watch: cron",
+    ]
     assert looking.findings[1]["text"] == "tatchu could tell nobody: dump FAILED"
 
 
