@@ -553,7 +553,9 @@ def _compatibility(_seen: Seen, source: Seen) -> t.Iterator[Row]:
         yield Row(FAIL, source["findings_problem"], limit, look)
         return
     target = source["target"]
-    yield from _found(source["findings"], f"{target['engine']} {target['version']}", limit, remedy)
+    # A restore's fence keeps events from running, so that a scheduler that is on, as it is on most days, is no warning.
+    findings = [one for one in source["findings"] if one["refuses"] or one["rule"] != "events"]
+    yield from _found(findings, f"{target['engine']} {target['version']}", limit, remedy)
 
 
 def _found(findings: t.Sequence[Seen], value: str, limit: str, remedy: str) -> t.Iterator[Row]:

@@ -403,6 +403,13 @@ def test_all_is_well(seen: Seen) -> None:
     assert all(one["remedy"] == "" for one in document["items"])
 
 
+def test_a_scheduler_that_is_on_is_no_warning_because_a_fence_turns_it_off(seen: Seen) -> None:
+    put(f"{T}findings", [{"rule": "events", "refuses": False, "text": "the event scheduler is on"}])(seen)
+    assert [row["state"] for row in rows(seen, "compatibility", "")] == ["ok"]
+    put(f"{T}findings", [{"rule": "events", "refuses": True, "text": "event_scheduler is DISABLED"}])(seen)
+    assert [row["state"] for row in rows(seen, "compatibility", "")] == ["fail"]
+
+
 @pytest.mark.parametrize(
     ("item", "change", "dataset", "state", "value", "remedy"), CASES, ids=[f"{c[0]}-{c[3]}-{c[4][:30]}" for c in CASES]
 )
