@@ -61,6 +61,7 @@ def document(hosts: t.Mapping[str, Host], servers: t.Sequence[str], now: str) ->
     for entry in entries:
         problems += [f"{entry['server']}: {one['reason']}" for one in entry["unreadable_runs"]]
         problems += [f"holds on {entry['server']}: {entry['holds_problem']}"] if entry["holds_problem"] else []
+        problems += [f"work on {entry['server']}: {entry['working_problem']}"] if entry["working_problem"] else []
         for source in entry["sources"]:
             where = f"recovery points of {source['source']} on {entry['server']}"
             problems += [f"{where}: {source['problem']}"] if source["problem"] else []
@@ -87,6 +88,7 @@ def _server(name: str, variables: Host) -> Document:
     sources = [source["name"] for source in variables.get("backup_plan") or [] if source["server"] == name]
     answered = "runs" in ledger
     held = variables.get("status_holds") or {}
+    at_work = variables.get("status_working") or {"working": []}
     return {
         "server": name,
         "problem": "" if answered else _text_of(ledger),
@@ -94,7 +96,8 @@ def _server(name: str, variables: Host) -> Document:
         if answered
         else [],
         "holds": held.get("holds") or [],
-        "working": (variables.get("status_working") or {}).get("working") or [],
+        "working": at_work.get("working") or [],
+        "working_problem": "" if "working" in at_work or not answered else _text_of(at_work),
         "holds_problem": "" if "holds" in held or not answered else _text_of(held),
         "runs": ledger.get("runs") or [],
         "unreadable_runs": ledger.get("unreadable") or [],

@@ -46,7 +46,14 @@ def server(points: t.Sequence[t.Any] = (), runs: t.Sequence[t.Any] = (), **more:
         "unreadable": more.pop("unreadable", []),
         "quarantines": more.pop("quarantines", []),
     }
-    rest = {"working": [], "holds": [], "holds_problem": "", "runs": list(runs), "unreadable_runs": []}
+    rest = {
+        "working": [],
+        "working_problem": "",
+        "holds": [],
+        "holds_problem": "",
+        "runs": list(runs),
+        "unreadable_runs": [],
+    }
     return {"server": "loki", "problem": "", "sources": [source], **rest, **more}
 
 
@@ -303,6 +310,12 @@ def test_what_works_is_shown_with_how_far_it_is() -> None:
         "  load \\x1b[2J, for 2.0 s",
         "",
     ]
+
+
+def test_what_could_not_be_looked_at_is_not_nothing_at_work() -> None:
+    found = variables(status_working={"failed": True, "msg": "no room"})
+    status = _status.document({"loki": found}, ["loki"], "2026-11-23T08:00:00Z")
+    assert (status["ok"], status["problems"]) == (False, ["work on loki: no room"])
 
 
 def test_a_hold_is_said_before_all_else() -> None:
