@@ -80,3 +80,9 @@ def test_release_is_the_checked_out_version(host):
     release = json.loads(host.file("/etc/labops-backup/release.json").content_string)
     assert release["version"] == "0.1.0"
     assert host.run("/opt/labops-backup/current/bin/ansible-runner --version").rc == 0
+    # Releases of one list of packages share one environment, and none is left that nobody uses.
+    environments = host.check_output("ls /opt/labops-backup/environments").split()
+    bins = host.check_output("readlink -f /opt/labops-backup/releases/*/bin").split()
+    assert sorted({path.split("/")[4] for path in bins}) == environments
+    prefix = host.check_output("/opt/labops-backup/current/bin/python -c 'import ansible; print(ansible.__path__[0])'")
+    assert prefix.startswith(("/opt/labops-backup/current/lib/", "/opt/labops-backup/environments/"))
