@@ -41,6 +41,8 @@ class Tree:
     :param path: its live tree.
     :param everything: read every file; otherwise only those with another time.
     :param only: these paths and what is below them; empty for the whole tree.
+    :param stores: folders of DataJoint stores in it; None when the layout has to tell.
+    :param accept: SHA-256 and shown path of newer files that are taken as they are.
     """
 
     dataset: str
@@ -48,6 +50,8 @@ class Tree:
     path: str
     everything: bool
     only: tuple[bytes, ...] = ()
+    stores: tuple[bytes, ...] | None = None
+    accept: frozenset[tuple[str, str] | None] = frozenset()
 
     @classmethod
     def of(cls, options: t.Mapping[str, t.Any]) -> Tree:
@@ -64,7 +68,18 @@ class Tree:
         bad = [one for one in only if os.path.isabs(one) or one.split(b"/")[0] in (b"..", b".")]
         if bad:
             raise BackupError(f"{_content.shown(bad[0])!r} is no path inside {dataset}", untouched=_UNTOUCHED)
-        return cls(dataset, options["manifest"], path, options["depth"] == CONTENT, only)
+        stores = options["stores"]
+        for store in stores or ():
+            if not _content.is_inside(store):
+                raise BackupError(f"the store {store!r} is no path below {dataset}", untouched=_UNTOUCHED)
+        for text in options["accept"]:
+            if _content.acceptance(text) is None:
+                raise BackupError(f"{text!r} in accept is not SHA-256 and path", untouched=_UNTOUCHED)
+        return cls(
+            *(dataset, options["manifest"], path, options["depth"] == CONTENT, only),
+            stores=None if stores is None else tuple(map(os.fsencode, stores)),
+            accept=frozenset(map(_content.acceptance, options["accept"])),
+        )
 
 
 def compare(trees: t.Sequence[Tree], *, lists_dir: str | None, progress_file: str | None) -> list[dict[str, t.Any]]:
@@ -115,6 +130,8 @@ def _compare(
             everything=tree.everything,
             only=tree.only,
             links=links,
+            stores=_content.Stores(tree.stores),
+            accept=tree.accept,
             take=lists.take,
             needs=lists.needs,
             news=lambda found: progress.reached(found.expected_bytes, found.expected),
@@ -163,7 +180,9 @@ def _reason(tree: Tree, found: _live_tree.Found) -> str:
         return ""
     if found.state == _loss.LOST:
         empty = f"{tree.path} has nothing of what the point holds"
-        if found.marker == _loss.MISSING and not found.classes[_loss.NEWER].files:
+        if found.marker == _loss.MISSING and not any(
+            found.classes[kind].files for kind in (_loss.NEWER, _loss.NEWER_DAMAGED)
+        ):
             return f"{empty}: it is empty, or its file system is not mounted"
         return empty
     counts = [
@@ -172,6 +191,7 @@ def _reason(tree: Tree, found: _live_tree.Found) -> str:
             (_loss.MISSING, "missing"),
             (_loss.DAMAGED, "damaged"),
             (_loss.METADATA, "with another owner, mode, time or link"),
+            (_loss.NEWER_DAMAGED, "newer and damaged"),
         )
         if found.classes[kind].files + found.classes[kind].folders
     ]
