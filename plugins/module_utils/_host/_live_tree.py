@@ -358,9 +358,7 @@ class Comparison:
         elif inode in self._links:
             self._check_link(path, inode, status)
 
-    def _newer(
-        self, descriptor: int, path: bytes, status: os.stat_result, below: list[tuple[bytes, _Folder]]
-    ) -> bool:
+    def _newer(self, descriptor: int, path: bytes, status: os.stat_result, below: list[tuple[bytes, _Folder]]) -> bool:
         """Count what the point does not have; returns whether it stays."""
         is_folder = stat.S_ISDIR(status.st_mode)
         stays = not stat.S_ISREG(status.st_mode) or self._holds_what_it_should(descriptor, path, status)
