@@ -140,6 +140,7 @@ class Referrers:
     def __init__(self, files: t.Iterable[tuple[str, bytes]]) -> None:
         self.by_schema: dict[str, set[tuple[str, bytes]]] = {}
         self._files: dict[bytes, list[tuple[str, bytes]]] = {}
+        self._uses: dict[tuple[str, str], list[TrackedUse | DirectUse]] = {}
         for file in files:
             self._files.setdefault(posixpath.basename(file[1]).split(b".")[0], []).append(file)
 
@@ -149,7 +150,10 @@ class Referrers:
 
     def take_row(self, table: Table, row: Row) -> None:
         """A decoded row, its columns as :meth:`wanted` names them."""
-        for use, value in zip(uses(table), row, strict=True):
+        key = (table.schema, table.name)
+        if key not in self._uses:
+            self._uses[key] = uses(table)
+        for use, value in zip(self._uses[key], row, strict=True):
             if value is None:
                 continue
             if isinstance(use, TrackedUse):

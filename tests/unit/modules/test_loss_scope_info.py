@@ -15,7 +15,7 @@ import typing as t
 
 import pytest
 from ansible_collections.labops.backup.plugins.module_utils._host import _file_content, _live_tree, _progress
-from ansible_collections.labops.backup.plugins.modules import content_verify, loss_scope_info
+from ansible_collections.labops.backup.plugins.modules import content_verify, file_aside, loss_scope_info
 
 RunModule = t.Callable[..., dict[str, t.Any]]
 LAB = pathlib.Path(__file__).parents[2] / "lab"
@@ -573,10 +573,18 @@ def test_once_it_is_moved_aside_the_tree_is_that_of_the_point(scope: Scope) -> N
     inside = os.fsencode(folder.relative_to(scope.path))
     assert (scope.listed("newer_damaged"), found["folder_times"]) == ([inside + b"/" + digits.encode()], 1)
     assert scope.listed("restore") == [b"lab", os.path.dirname(inside), inside]
-    (folder / digits).unlink()
+    incident = "20261123T140000Z-3fa9c1"
+    lists = [str(scope.lists / f"blobs.{kind}") for kind in ("damaged", "newer_damaged")]
+    options = {"path": str(scope.path), "incident": incident, "state": "aside", "lists": lists}
+    foretold = scope._run(file_aside, options, check_mode=True)
+    assert (foretold["changed"], foretold["files"], (folder / digits).exists()) == (True, 1, True)
+    assert scope._run(file_aside, options) == foretold
+    aside = scope.path / f".labops-aside-{incident}"
+    assert (aside / os.fsdecode(inside) / digits).read_bytes() == b"not that"
     bring = ["--ignore-times", "--from0", "--files-from", scope.lists / "blobs.restore"]
     subprocess.run([*RSYNC, *bring, f"{scope.mirror}/", f"{scope.path}/"], check=True)
-    assert {name: comparable(entry) for name, entry in tree(scope.path).items()} == {
+    after = {name: entry for name, entry in tree(scope.path).items() if not name.startswith(aside.name)}
+    assert {name: comparable(entry) for name, entry in after.items()} == {
         name: comparable(entry) for name, entry in before.items()
     }
     assert scope.look()["state"] == "intact"
