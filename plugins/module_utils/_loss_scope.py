@@ -20,7 +20,12 @@ from ansible_collections.labops.backup.plugins.module_utils._host import (
     _progress,
     _tree,
 )
-from ansible_collections.labops.backup.plugins.module_utils._model import _content, _dump_manifest, _loss
+from ansible_collections.labops.backup.plugins.module_utils._model import (
+    _content,
+    _datajoint,
+    _dump_manifest,
+    _loss,
+)
 from ansible_collections.labops.backup.plugins.module_utils._model._dump_text import Reader, Schema
 from ansible_collections.labops.backup.plugins.module_utils._tools import _database
 
@@ -41,6 +46,8 @@ class Tree:
     :param path: its live tree.
     :param everything: read every file; otherwise only those with another time.
     :param only: these paths and what is below them; empty for the whole tree.
+    :param stores: folders of DataJoint stores in it; None when the layout has to tell.
+    :param accept: SHA-256 and shown path of newer files that are taken as they are.
     """
 
     dataset: str
@@ -48,6 +55,8 @@ class Tree:
     path: str
     everything: bool
     only: tuple[bytes, ...] = ()
+    stores: tuple[bytes, ...] | None = None
+    accept: frozenset[tuple[str, str] | None] = frozenset()
 
     @classmethod
     def of(cls, options: t.Mapping[str, t.Any]) -> Tree:
@@ -64,13 +73,34 @@ class Tree:
         bad = [one for one in only if os.path.isabs(one) or one.split(b"/")[0] in (b"..", b".")]
         if bad:
             raise BackupError(f"{_content.shown(bad[0])!r} is no path inside {dataset}", untouched=_UNTOUCHED)
-        return cls(dataset, options["manifest"], path, options["depth"] == CONTENT, only)
+        stores = options["stores"]
+        for store in stores or ():
+            if not _content.is_inside(store):
+                raise BackupError(f"the store {store!r} is no path below {dataset}", untouched=_UNTOUCHED)
+        for text in options["accept"]:
+            if _content.acceptance(text) is None:
+                raise BackupError(f"{text!r} in accept is not SHA-256 and path", untouched=_UNTOUCHED)
+        return cls(
+            *(dataset, options["manifest"], path, options["depth"] == CONTENT, only),
+            stores=None if stores is None else tuple(map(os.fsencode, stores)),
+            accept=frozenset(map(_content.acceptance, options["accept"])),
+        )
 
 
-def compare(trees: t.Sequence[Tree], *, lists_dir: str | None, progress_file: str | None) -> list[dict[str, t.Any]]:
+File = tuple[str, bytes]
+
+
+def compare(
+    trees: t.Sequence[Tree],
+    *,
+    lists_dir: str | None,
+    progress_file: str | None,
+    newer_damaged: list[File] | None = None,
+) -> list[dict[str, t.Any]]:
     """Compare every tree; returns RV(files) of the module ``loss_scope_info``.
 
     :param lists_dir: where the lists of paths go; None for no lists.
+    :param newer_damaged: gets dataset and path of all that is newer and damaged.
     :raises BackupError: when a manifest is not whole, before anything is looked at.
     """
     names = [tree.dataset for tree in trees]
@@ -91,7 +121,7 @@ def compare(trees: t.Sequence[Tree], *, lists_dir: str | None, progress_file: st
         if lists_dir is not None:
             os.makedirs(lists_dir, mode=0o700, exist_ok=True)
         return [
-            _compare(tree, manifest, lists_dir, _shown(progress_file, tree, manifest.totals))
+            _compare(tree, manifest, lists_dir, _shown(progress_file, tree, manifest.totals), newer_damaged)
             for tree, manifest in zip(trees, manifests, strict=True)
         ]
 
@@ -102,20 +132,32 @@ def _shown(path: str | None, tree: Tree, totals: t.Mapping[str, int]) -> _progre
 
 
 def _compare(
-    tree: Tree, manifest: _content_manifest.Reader, lists_dir: str | None, progress: _progress.Progress
+    tree: Tree,
+    manifest: _content_manifest.Reader,
+    lists_dir: str | None,
+    progress: _progress.Progress,
+    newer_damaged: list[File] | None,
 ) -> dict[str, t.Any]:
     started = time.monotonic()
     links = _live_tree.linked(manifest)
     manifest.rewind()
     result: dict[str, t.Any] = {}
     with _Lists(lists_dir, tree.dataset) as lists:
+
+        def take(kind: str, path: bytes) -> None:
+            lists.take(kind, path)
+            if newer_damaged is not None and kind == _loss.NEWER_DAMAGED:
+                newer_damaged.append((tree.dataset, path))
+
         found = _live_tree.Comparison(
             tree.path,
             manifest,
             everything=tree.everything,
             only=tree.only,
             links=links,
-            take=lists.take,
+            stores=_content.Stores(tree.stores),
+            accept=tree.accept,
+            take=take,
             needs=lists.needs,
             news=lambda found: progress.reached(found.expected_bytes, found.expected),
         ).run()
@@ -163,7 +205,9 @@ def _reason(tree: Tree, found: _live_tree.Found) -> str:
         return ""
     if found.state == _loss.LOST:
         empty = f"{tree.path} has nothing of what the point holds"
-        if found.marker == _loss.MISSING and not found.classes[_loss.NEWER].files:
+        if found.marker == _loss.MISSING and not any(
+            found.classes[kind].files for kind in (_loss.NEWER, _loss.NEWER_DAMAGED)
+        ):
             return f"{empty}: it is empty, or its file system is not mounted"
         return empty
     counts = [
@@ -172,6 +216,7 @@ def _reason(tree: Tree, found: _live_tree.Found) -> str:
             (_loss.MISSING, "missing"),
             (_loss.DAMAGED, "damaged"),
             (_loss.METADATA, "with another owner, mode, time or link"),
+            (_loss.NEWER_DAMAGED, "newer and damaged"),
         )
         if found.classes[kind].files + found.classes[kind].folders
     ]
@@ -251,25 +296,32 @@ def _read(stream: t.BinaryIO) -> t.Iterator[bytes]:
 # -------------------------------------------------------------------------------------------------------- databases
 
 
-def compare_database(manifest_file: str, connection: _database.Connection) -> dict[str, t.Any]:
+def compare_database(
+    manifest: t.Mapping[str, t.Any], connection: _database.Connection, newer_damaged: t.Sequence[File] = ()
+) -> dict[str, t.Any]:
     """Compare the live database; returns RV(database) of the module ``loss_scope_info``.
 
-    :param manifest_file: the manifest of the point's dump set, from the seal.
-    :raises BackupError: when the manifest cannot be believed. A server that does not answer is a result.
+    A server that does not answer is a result.
+
+    :param manifest: of the point's dump set, as :func:`dump_manifest` reads it.
+    :param newer_damaged: dataset and path of the files that are newer and damaged; rows that use them are looked for.
     """
     started = time.monotonic()
-    manifest = _believed(manifest_file)
     try:
         server = _database.server(connection)
         there = _database.schemas(connection)
     except BackupError as error:
-        found = _loss.database_gone(manifest, error.what)
+        found = {**_loss.database_gone(manifest, error.what), "refers": {}}
     else:
-        found = _look_into(manifest, connection, server, there)
+        found = _look_into(manifest, connection, server, there, newer_damaged)
     return {"dump_set": manifest["id"], **found, "seconds": round(time.monotonic() - started, 3)}
 
 
-def _believed(path: str) -> dict[str, t.Any]:
+def dump_manifest(path: str) -> dict[str, t.Any]:
+    """The manifest of the point's dump set, from the seal.
+
+    :raises BackupError: when it cannot be believed.
+    """
     try:
         manifest = _document.read(path)
     except FileNotFoundError:
@@ -285,26 +337,52 @@ def _believed(path: str) -> dict[str, t.Any]:
 
 
 def _look_into(
-    manifest: t.Mapping[str, t.Any], connection: _database.Connection, server: _database.Server, there: t.Sequence[str]
+    manifest: t.Mapping[str, t.Any],
+    connection: _database.Connection,
+    server: _database.Server,
+    there: t.Sequence[str],
+    newer_damaged: t.Sequence[File],
 ) -> dict[str, t.Any]:
     expected = sorted(manifest["schemas"])
     present = [name for name in expected if name in there]
+    newer = sorted(set(there) - set(expected))
+    referrers = _datajoint.Referrers(newer_damaged) if newer_damaged else None
+    asked = present + (newer if referrers is not None else [])
     by_digest = _loss.comparable(manifest, server.engine, server.version)
     found = {name: _loss.schema_gone(manifest, name, _loss.LOST) for name in expected}
     reasons: dict[str, str] = {}
     history = _dump_manifest.dump_options(manifest)
-    for name, (live, inventory) in _read_schemas(connection, present, reasons, history).items():
-        found[name] = _loss.schema(manifest, live, inventory, by_digest=by_digest)
+    for name, (live, inventory) in _read_schemas(connection, asked, reasons, history, referrers).items():
+        if name in found:
+            found[name] = _loss.schema(manifest, live, inventory, by_digest=by_digest)
     for name, reason in reasons.items():
-        found[name] = {**_loss.schema_gone(manifest, name, _loss.UNREADABLE), "reason": reason}
-    return _loss.database(found, sorted(set(there) - set(expected)), by_digest=by_digest)
+        if name in found:
+            found[name] = {**_loss.schema_gone(manifest, name, _loss.UNREADABLE), "reason": reason}
+    refers = {} if referrers is None else _refers(referrers.by_schema, reasons)
+    return {**_loss.database(found, newer, by_digest=by_digest), "refers": refers}
+
+
+def _refers(by_schema: t.Mapping[str, t.Collection[File]], unread: t.Iterable[str]) -> dict[str, dict[str, t.Any]]:
+    """By schema, how many files its rows use, and the first of them; None of a schema that could not be read."""
+    told: dict[str, dict[str, t.Any]] = {
+        name: {
+            "files": len(files),
+            "examples": [f"{dataset}/{_content.shown(path)}" for dataset, path in sorted(files)[: _live_tree.EXAMPLES]],
+        }
+        for name, files in sorted(by_schema.items())
+    }
+    return told | {name: {"files": None, "examples": []} for name in unread}
 
 
 _Live = dict[str, tuple[Schema, t.Mapping[str, t.Sequence[str]]]]
 
 
 def _read_schemas(
-    connection: _database.Connection, names: t.Sequence[str], reasons: dict[str, str], options: t.Sequence[str]
+    connection: _database.Connection,
+    names: t.Sequence[str],
+    reasons: dict[str, str],
+    options: t.Sequence[str],
+    referrers: _datajoint.Referrers | None,
 ) -> _Live:
     """What the schemas hold, by the dump tool; nothing of it is written anywhere.
 
@@ -312,13 +390,14 @@ def _read_schemas(
 
     :param reasons: gets the schemas that cannot be read, and why.
     :param options: of the dump tool, see ``_database.dump``.
+    :param referrers: gets the rows; None when nobody asks who refers to a file.
     """
     if not names:
         return {}
     try:
         inventory = _database.inventory(connection, names)
         views = [(schema, view) for schema, objects in inventory.items() for view in objects["views"]]
-        reader = Reader()
+        reader = Reader() if referrers is None else Reader(referrers.wanted, referrers.take_row)
         broken = _database.broken_views(connection, views)
         _database.dump(connection, names, reader.feed, without=broken, options=options)
         problems = reader.problems() + [f"{name} is not in the dump" for name in names if name not in reader.schemas]
@@ -331,5 +410,5 @@ def _read_schemas(
             return {}
     found: _Live = {}
     for name in names:
-        found |= _read_schemas(connection, [name], reasons, options)
+        found |= _read_schemas(connection, [name], reasons, options, referrers)
     return found

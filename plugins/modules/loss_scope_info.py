@@ -18,6 +18,9 @@ description:
   - Owner, mode, time, size, kind, content, the target of symbolic links and the names of hard links are compared. ACLs,
     extended attributes and the numbers of devices are not, since content manifests do not hold them.
   - The time of a folder makes no difference, it changes with every file that comes or goes.
+  - Of what is newer than the point only files are judged whose name tells their content, as DataJoint names them. Such
+    a file that holds something else would stay for good, since DataJoint does not write a file anew whose name is
+    there.
   - The database is read by its dump tool, as M(labops.backup.db_dump) does, and nothing is written. A server that does
     not answer has lost everything; that, too, is a result.
   - What lies below C(.labops-aside-*) at the root of a tree was put there by a restore and never counts. Sockets never
@@ -61,6 +64,15 @@ options:
         type: list
         elements: str
         default: []
+      stores:
+        description: As O(ignore:stores) of M(labops.backup.content_verify); only there newer files are judged.
+        type: list
+        elements: str
+      accept:
+        description: As O(ignore:accept) of M(labops.backup.content_verify); such newer files count as C(newer).
+        type: list
+        elements: str
+        default: []
   database:
     description: The database to be compared.
     type: dict
@@ -82,18 +94,19 @@ options:
     description:
       - A folder for lists of paths relative to the tree, as raw bytes with NUL after each, mode 0600. Created with mode
         0700 if it is absent.
-      - C(DATASET.missing), C(DATASET.damaged), C(DATASET.metadata) and C(DATASET.newer) hold the classes of RV(files),
-        folders before what is in them.
+      - C(DATASET.missing), C(DATASET.damaged), C(DATASET.metadata), C(DATASET.newer) and C(DATASET.newer_damaged) hold
+        the classes of RV(files), folders before what is in them.
       - C(DATASET.restore) holds everything that has to be brought; C(missing), C(damaged) and C(metadata), the folders
         above them with the tree itself as C(.), all names of a file that has several, and folders whose time differs
-        although nothing in them is newer.
+        although nothing stays in them that is newer.
       - Each list takes its name only when it is complete.
     type: path
   progress_file:
     description: A document (JSON) that is replaced every other second while trees are compared.
     type: path
 notes:
-  - Memory does not grow with the number of files, but for those that have several names and the names in one folder.
+  - Memory does not grow with the number of files, but for those that have several names, those that are newer and
+    damaged, and the names in one folder.
 seealso:
   - module: labops.backup.content_verify
   - module: labops.backup.recovery_point_info
@@ -135,8 +148,8 @@ files:
       sample: content
     state:
       description:
-        - V(lost) if nothing of what the point holds is there, V(intact) if everything is as it was, otherwise
-          V(damaged). What is newer than the point makes no difference.
+        - V(lost) if nothing of what the point holds is there, V(intact) if everything is as it was and nothing is
+          C(newer_damaged), otherwise V(damaged). What else is newer than the point makes no difference.
       type: str
       sample: damaged
     reason:
@@ -168,15 +181,23 @@ files:
       type: dict
       sample: {"files": 0, "folders": 0, "bytes": 0, "examples": []}
     newer:
-      description: What the point does not have; C(bytes) of the tree.
+      description: What the point does not have and C(newer_damaged) does not count; C(bytes) of the tree.
       type: dict
       sample: {"files": 3, "folders": 1, "bytes": 196608, "examples": ["subject8", "subject8/session.dat"]}
+    newer_damaged:
+      description:
+        - What the point does not have and whose name tells another content, or that cannot be read where a name tells
+          it; C(bytes) of the tree. To be moved aside, so that DataJoint writes it anew.
+      type: dict
+      sample: {"files": 1, "folders": 0, "bytes": 65536, "examples": ["lab/ab/cd/abcd0123456789abcdef0123456789ab"]}
     changed_since:
       description: How much of C(damaged) has a later time than in the point; somebody may have meant the change.
       type: int
       sample: 1
     unreadable:
-      description: Names that could not be read; they count as damaged, and what is in an unreadable folder as missing.
+      description:
+        - Names that could not be read; they count as damaged, newer ones as C(newer_damaged), and what is in an
+          unreadable folder as missing.
       type: int
       sample: 0
     unsettled:
@@ -188,7 +209,7 @@ files:
       type: int
       sample: 0
     folder_times:
-      description: Folders whose time differs although nothing in them is newer.
+      description: Folders whose time differs although nothing stays in them that is newer.
       type: int
       sample: 0
     transfer_bytes:
@@ -263,6 +284,15 @@ database:
       type: list
       elements: str
       sample: []
+    refers:
+      description:
+        - By schema, also those that the point does not have, how many C(files) among C(newer_damaged) of RV(files) its
+          rows refer to, with the first 20 as C(examples), dataset and path. C(files) is null for a schema that cannot
+          be read.
+        - The point does not hold these files, so nothing but computing them again heals such rows.
+        - Schemas that refer to none are left out, and all of them if the server is down.
+      type: dict
+      sample: {"lab_ephys": {"files": 1, "examples": ["blobs/lab_ephys/ab/cd/abcd0123456789abcdef0123456789ab"]}}
     schemas:
       description:
         - By name, for each schema of the point, its C(state) (V(intact), V(damaged), V(lost), V(unreadable)) and
@@ -300,6 +330,8 @@ ARGUMENT_SPEC: dict[str, t.Any] = {
             "path": {"type": "path", "required": True},
             "depth": {"type": "str", "choices": ["content", "metadata"], "default": "content"},
             "only": {"type": "list", "elements": "str", "default": []},
+            "stores": {"type": "list", "elements": "str"},
+            "accept": {"type": "list", "elements": "str", "default": []},
         },
     },
     "database": {"type": "dict", "options": {"manifest": {"type": "path", "required": True}, **_arguments.DATABASE}},
@@ -312,16 +344,19 @@ def _look(module: AnsibleModule) -> dict[str, t.Any]:
     options = module.params
     trees = [_loss_scope.Tree.of(entry) for entry in options["files"]]
     dry = module.check_mode
-    result: dict[str, t.Any] = {}
-    if options["database"] is not None:
-        connection = _database.Connection(options["database"]["defaults_file"], options["database"]["socket"])
-        result["database"] = _loss_scope.compare_database(options["database"]["manifest"], connection)
-    result["files"] = _loss_scope.compare(
+    database = options["database"]
+    manifest = None if database is None else _loss_scope.dump_manifest(database["manifest"])
+    newer_damaged: list[_loss_scope.File] = []
+    files = _loss_scope.compare(
         trees,
         lists_dir=None if dry else options["lists_dir"],
         progress_file=None if dry else options["progress_file"],
+        newer_damaged=None if manifest is None else newer_damaged,
     )
-    return result
+    if manifest is None:
+        return {"files": files}
+    connection = _database.Connection(database["defaults_file"], database["socket"])
+    return {"files": files, "database": _loss_scope.compare_database(manifest, connection, newer_damaged)}
 
 
 def main() -> None:

@@ -63,7 +63,7 @@ class Found:
     :param unreadable: names that could not be read.
     :param unsettled: files that vanished or were written to while they were read.
     :param relinked: names that are no longer the same file as the point's other names of it.
-    :param folder_times: folders whose time differs although nothing in them is newer than the point.
+    :param folder_times: folders whose time differs although nothing stays in them that is newer than the point.
     :param marker: the class of the dataset's marker, C(intact) if it is in none.
     :param transfer_bytes: size of the files that are missing or damaged, each once however many names it has.
     """
@@ -85,13 +85,13 @@ class Found:
     @property
     def state(self) -> str:
         """The verdict."""
-        missing, damaged, metadata = (self.classes[kind] for kind in (_loss.MISSING, _loss.DAMAGED, _loss.METADATA))
+        missing, *differing = (self.classes[kind] for kind in _loss.KINDS if kind != _loss.NEWER)
         if self.gone:
             return _loss.LOST
         return _loss.state(
             expected=self.expected,
             missing=missing.files,
-            differing=missing.folders + damaged.files + damaged.folders + metadata.files + metadata.folders,
+            differing=missing.folders + sum(one.files + one.folders for one in differing),
         )
 
 
@@ -145,7 +145,9 @@ class Comparison:
     :param everything: read every file whose size is that of the point, and not only those with another time.
     :param only: these paths and what is below them; everything else does not count. Empty for the whole tree.
     :param links: see :func:`linked`.
-    :param take: gets each path with its class: MISSING, DAMAGED, METADATA and NEWER in the order of the walk.
+    :param stores: where the name of a newer file tells its content, so that it is read and judged.
+    :param accept: SHA-256 and shown path of such files that are taken as they are.
+    :param take: gets each path with its class, one of ``_loss.KINDS``, in the order of the walk.
     :param needs: gets what has to be brought, in the order of the manifest: folders as ``(True, path)`` where their
         entries begin, everything else as ``(False, path)``.
     :param news: is called now and then with what was found so far.
@@ -159,6 +161,8 @@ class Comparison:
         everything: bool,
         only: t.Sequence[bytes] = (),
         links: Links,
+        stores: _content.Stores,
+        accept: t.Container[tuple[str, str] | None] = (),
         take: Take,
         needs: t.Callable[[bool, bytes], None],
         news: t.Callable[[Found], None],
@@ -170,6 +174,8 @@ class Comparison:
         self._only = tuple(only)
         self._below = tuple(path + b"/" for path in only)
         self._links = links
+        self._stores = stores
+        self._accept = accept
         self._take = take
         self._needs = needs
         self._news = news
@@ -282,8 +288,7 @@ class Comparison:
             kind = status.st_mode & 0o170000
             if not is_known:
                 if kind != stat.S_IFSOCK:
-                    newer = True
-                    self._newer(prefix + name, status, below)
+                    newer |= self._newer(descriptor, prefix + name, status, below)
                 continue
             self._advance()
             if kind != stat.S_IFDIR and not self._is_meant(prefix + name):
@@ -318,7 +323,7 @@ class Comparison:
         """Judge a name that the point knows."""
         if not _loss.counts(entry.mode):
             if _loss.counts(status.st_mode):
-                self._newer(path, status, below)
+                self._newer(descriptor, path, status, below)
             return
         if entry.is_folder and stat.S_ISDIR(status.st_mode):
             verdict = _loss.judge(entry, status, None)
@@ -353,12 +358,33 @@ class Comparison:
         elif inode in self._links:
             self._check_link(path, inode, status)
 
-    def _newer(self, path: bytes, status: os.stat_result, below: list[tuple[bytes, _Folder]]) -> None:
-        """Count what the point does not have."""
+    def _newer(self, descriptor: int, path: bytes, status: os.stat_result, below: list[tuple[bytes, _Folder]]) -> bool:
+        """Count what the point does not have; returns whether it stays."""
         is_folder = stat.S_ISDIR(status.st_mode)
-        self._add(_loss.NEWER, path, status.st_size, folder=is_folder)
+        stays = not stat.S_ISREG(status.st_mode) or self._holds_what_it_should(descriptor, path, status)
+        self._add(_loss.NEWER if stays else _loss.NEWER_DAMAGED, path, status.st_size, folder=is_folder)
         if is_folder:
             below.append((path, _Folder()))
+        return stays
+
+    def _holds_what_it_should(self, descriptor: int, path: bytes, status: os.stat_result) -> bool:
+        """Judge a newer file by what its name tells of its content; one whose name tells nothing is not read."""
+        folder, name = os.path.split(path)
+        meaning = self._stores.folder(folder)
+        claim = meaning.claim(name) if meaning is not None else None
+        if claim is None or not self._is_meant(path):
+            return True
+        try:
+            sha256, md5 = self._contents.digests(descriptor, name, status, claim.salt)
+        except (FileNotFoundError, _file_content.ChangedWhileReadError):
+            self.found.unsettled += 1
+            return True
+        except OSError:
+            self.found.unreadable += 1
+            return False
+        self._tell()
+        finding = _content.judge(path, claim, md5, None, _content.entry(sha256, _content.GOOD, status, name))
+        return finding is None or (finding.sha256, _content.shown(path)) in self._accept
 
     def _check_link(self, path: bytes, inode: bytes, status: os.stat_result) -> None:
         """See that an intact name is the same file as the point's other names of it."""

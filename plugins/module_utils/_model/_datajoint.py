@@ -128,6 +128,47 @@ def wanted_columns(table: Table) -> tuple[str, ...]:
     return tuple(use.column for use in uses(table))
 
 
+class Referrers:
+    """Which schemas have rows that use some of these files; a dump's reader takes both methods.
+
+    The names of the files are digests of their content, so that nobody has to know where a store lies.
+
+    :param files: dataset and path of each.
+    :ivar by_schema: the files that rows of a schema use, by its name.
+    """
+
+    def __init__(self, files: t.Iterable[tuple[str, bytes]]) -> None:
+        self.by_schema: dict[str, set[tuple[str, bytes]]] = {}
+        self._files: dict[bytes, list[tuple[str, bytes]]] = {}
+        self._uses: dict[tuple[str, str], list[TrackedUse | DirectUse]] = {}
+        for file in files:
+            self._files.setdefault(posixpath.basename(file[1]).split(b".")[0], []).append(file)
+
+    def wanted(self, table: Table) -> tuple[str, ...]:
+        """The columns that use files."""
+        return () if tracking_store(table) is not None else wanted_columns(table)
+
+    def take_row(self, table: Table, row: Row) -> None:
+        """A decoded row, its columns as :meth:`wanted` names them."""
+        key = (table.schema, table.name)
+        if key not in self._uses:
+            self._uses[key] = uses(table)
+        for use, value in zip(self._uses[key], row, strict=True):
+            if value is None:
+                continue
+            if isinstance(use, TrackedUse):
+                folder = b"/" + use.schema.encode() + b"/"
+                found = [file for file in self._files.get(value.hex().encode(), ()) if folder in b"/" + file[1]]
+            else:
+                described = direct_file(use, value)
+                path = b"/" + described.path if described is not None else b"/"
+                found = [
+                    file for file in self._files.get(posixpath.basename(path), ()) if (b"/" + file[1]).endswith(path)
+                ]
+            if found:
+                self.by_schema.setdefault(table.schema, set()).update(found)
+
+
 def is_datajoint(tables: t.Iterable[Table]) -> bool:
     """Whether a schema was made by DataJoint, judged by its hidden tables and the comments of its columns."""
     return any(

@@ -71,7 +71,8 @@ def _plan(plan: t.Mapping[str, t.Any] | None) -> list[str]:
         (
             step["dataset"],
             step["state"],
-            *(step["counts"][key].get("files", 0) for key in _CLASSES),
+            # A journal that an earlier release began has not all of them.
+            *(step["counts"].get(key, {}).get("files", 0) for key in _CLASSES),
             step["bytes"] if step["taken"] else "",
             step["replaces"] if step["taken"] else "left as it was",
         )
@@ -83,12 +84,13 @@ def _plan(plan: t.Mapping[str, t.Any] | None) -> list[str]:
         f"<p>Recovery point {_text(plan['point'])} ({_text(plan['point_state'])})"
         + (f", its dump began {_text(dump)}" if dump else "")
         + "</p>",
-        _table(("dataset", "state", *_CLASSES, "bytes to bring", "what was done about it"), rows),
+        _table(("dataset", "state", *_CLASSES.values(), "bytes to bring", "what was done about it"), rows),
         *(f"<p>{_text(note)}</p>" for note in plan["notes"]),
+        *(f"<p>Remaining: {_text(text)}</p>" for text in plan.get("remaining", ())),
     ]
 
 
-_CLASSES = ("missing", "damaged", "metadata", "newer")
+_CLASSES = {key: key for key in ("missing", "damaged", "metadata", "newer")} | {"newer_damaged": "newer, damaged"}
 
 
 def _steps(steps: t.Mapping[str, t.Any]) -> list[str]:

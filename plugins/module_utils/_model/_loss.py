@@ -12,10 +12,12 @@ from ansible_collections.labops.backup.plugins.module_utils._model import _compa
 from ansible_collections.labops.backup.plugins.module_utils._model._dump_text import Schema
 
 MISSING, DAMAGED, METADATA, NEWER = "missing", "damaged", "metadata", "newer"
+# The point does not have it, and its name tells another content.
+NEWER_DAMAGED = "newer_damaged"
 INTACT, LOST = "intact", "lost"
 UNREADABLE = "unreadable"
 # A damaged dataset and a damaged file are the same word.
-KINDS = (MISSING, DAMAGED, METADATA, NEWER)
+KINDS = (MISSING, DAMAGED, METADATA, NEWER, NEWER_DAMAGED)
 
 ASIDE = b".labops-aside-"
 """What the names begin with, at the root of a dataset, below which a restore puts what it replaces."""
@@ -60,7 +62,7 @@ def state(*, expected: int, missing: int, differing: int) -> str:
 
     :param expected: how much the point has of it, folders not counted.
     :param missing: how much of that is not there.
-    :param differing: how much is there and different, and how many folders are missing.
+    :param differing: how much is there and different or newer and damaged, and how many folders are missing.
     """
     if expected and missing == expected:
         return LOST

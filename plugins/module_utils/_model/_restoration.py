@@ -20,7 +20,7 @@ INTACT, DAMAGED, LOST, UNREADABLE = "intact", "damaged", "lost", "unreadable"
 # Where the old state of a dataset waits until it is accepted that the new one is right; nights leave it out.
 ASIDE = ".labops-aside-"
 # Bytes a second where nothing was measured yet: one spinning disk, and the load of a dump by one client.
-CLASSES = ("missing", "damaged", "metadata", "newer")
+CLASSES = ("missing", "damaged", "metadata", "newer", "newer_damaged")
 ASSUMED_RATES = {"extract": 40e6, "push": 60e6, "load": 10e6, "check": 150e6}
 _JOURNALS = "/var/lib/labops-backup/journal"
 # What was begun on a host, by name, until it restarts.
@@ -198,6 +198,8 @@ def restore_datasets(wanted: t.Mapping[str, t.Any], point: t.Mapping[str, t.Any]
                 "bytes": there.get("bytes"),
                 "manifest": f"{name}.content" if f"{name}.content" in point.get("files", {}) else "",
                 "paths": [path["path"] for path in wanted["paths"] if path["dataset"] == name],
+                "stores": dataset["content_stores"],
+                "accept": dataset["accept_content"],
             }
         )
     return sorted(found, key=lambda one: one["order"])
@@ -241,7 +243,9 @@ def scope_files(parts: t.Sequence[t.Mapping[str, t.Any]], folder: str, depth: st
             "manifest": posixpath.join(folder, part["manifest"]),
             "path": part["destination"],
             "depth": depth,
+            "accept": part["accept"],
             **({"only": part["paths"]} if part["paths"] else {}),
+            **({"stores": part["stores"]} if part["stores"] is not None else {}),
         }
         for part in parts
         if part["chosen"] and part["manifest"]
@@ -262,7 +266,7 @@ def restore_plan(
     """What would be done, what it needs, and what stands in its way. Changes and decides nothing by itself.
 
     :param losses: of ``loss_scope_info``: C(files) and C(database); C(history) of ``recovery_history_info``; C(load) of
-        ``db_load`` in check mode.
+        ``db_load`` in check mode; C(remaining) of the plan that was confirmed, when a restore is resumed.
     :param space: of ``space_info`` for the destinations.
     :param fence: C(holds) and C(reasons).
     :param rates: bytes a second by kind of work, as measured by earlier restores and drills.
@@ -348,10 +352,69 @@ def restore_plan(
         "rates": {**ASSUMED_RATES, **rates},
         "rates_measured": sorted(rates),
         "notes": notes,
+        "remaining": _remaining(steps, database, losses.get("remaining", ())),
         "refusals": refusals,
         "history": losses.get("history") or {},
         "proposed": _proposed(losses.get("history") or {}, datasets, str(point["point"])),
     }
+
+
+def _remaining(
+    steps: t.Sequence[t.Mapping[str, t.Any]], database: t.Mapping[str, t.Any], earlier: t.Sequence[str]
+) -> list[str]:
+    """What this restore cannot heal: rows that stay and refer to files that are newer and damaged.
+
+    :param database: of ``loss_scope_info``; empty when it was not looked at.
+    :param earlier: the same of the plan that was confirmed; its files are aside by now and nobody finds them.
+    """
+    files = sum(_count(step["counts"].get("newer_damaged", {})) for step in steps)
+    replaced = any(step["kind"] == "database" and step["taken"] for step in steps)
+    refers = {
+        name: one
+        for name, one in database.get("refers", {}).items()
+        if not replaced or name in database["newer_schemas"]
+    }
+    if files and not replaced and database.get("server") == "down":
+        refers = {"the database": {"files": None}}
+    found = [f"{name}: {_left_behind(one, files)}" for name, one in refers.items()]
+    return [*earlier, *(text for text in found if text not in earlier)]
+
+
+def _left_behind(refers: t.Mapping[str, t.Any], files: int) -> str:
+    count = refers["files"]
+    if count is None:
+        return (
+            f"cannot be read, so nobody knows whether its rows refer to the {_files(files, 'damaged ')} newer than the "
+            "point, which the point cannot heal and which are moved aside. Look for rows without a file once it is back"
+        )
+    examples = _few(refers["examples"], count)
+    named = f" ({examples})" if examples else ""
+    return (
+        f"rows refer to {_files(count, 'damaged ')} newer than the point{named}. The point cannot heal that: what is "
+        "damaged is moved aside, and these rows are left without a file. Delete them and let the worker compute again"
+    )
+
+
+def _newer_damaged(counts: t.Mapping[str, t.Any]) -> list[str]:
+    """Files that DataJoint is to write anew, as a line below their dataset."""
+    count = _count(counts)
+    if not count:
+        return []
+    return [
+        f"             newer than the point and damaged: {_files(count)}, {_size(counts['bytes'])}, moved aside so "
+        f"that DataJoint writes anew: {_few(counts['examples'], count)}"
+    ]
+
+
+def _files(count: int, kind: str = "") -> str:
+    return f"{count} {kind}file" if count == 1 else f"{count} {kind}files"
+
+
+def _few(examples: t.Sequence[str], count: int) -> str:
+    """The first of so many paths."""
+    shown = list(examples[:_EXAMPLES])
+    more = f" and {count - len(shown)} more" if shown and count > len(shown) else ""
+    return ", ".join(shown) + more
 
 
 def _proposed(history: t.Mapping[str, t.Any], datasets: t.Sequence[t.Mapping[str, t.Any]], point: str) -> str:
@@ -392,6 +455,7 @@ def restore_plan_lines(plan: t.Mapping[str, t.Any]) -> list[str]:
         )
         if step["reason"]:
             lines.append(f"             {step['reason']}")
+        lines += _newer_damaged(step["counts"].get("newer_damaged", {}))
     lines.append("")
     assumed = sorted(set(ASSUMED_RATES) - set(plan["rates_measured"]))
     if plan["order"]:
@@ -403,6 +467,7 @@ def restore_plan_lines(plan: t.Mapping[str, t.Any]) -> list[str]:
         lines.append("Nothing of the scope is missing or damaged; there is nothing to restore.")
     lines += _history_lines(plan)
     lines += [f"Note: {note}" for note in plan["notes"]]
+    lines += [f"REMAINING: {text}" for text in plan["remaining"]]
     lines += [f"REFUSED: {refusal}" for refusal in plan["refusals"]]
     return lines
 
@@ -424,15 +489,17 @@ def restore_verdict(
     order: t.Sequence[str],
     database: t.Mapping[str, t.Any],
     references: t.Mapping[str, t.Any],
+    left: t.Sequence[str],
 ) -> Document:
     """What stands against the release, and what was found outside of what was to be restored.
 
     :param order: the datasets that were restored.
     :param database: of ``db_verify_info``; empty when the database was not restored.
     :param references: of ``datajoint_verify_info``; empty for a source without a database.
+    :param left: C(remaining) of the plan, which no check against the point can find.
     """
     problems = [str(problem) for problem in database.get("problems", ())]
-    remaining: list[str] = []
+    remaining = list(left)
     for dataset, counts in sorted((references.get("by_dataset") or {}).items()):
         told = ", ".join(f"{number} {finding.replace('_', ' ')}" for finding, number in counts.items() if number)
         text = f"files in {dataset or 'no dataset'} that the database refers to: {told}"

@@ -41,6 +41,26 @@ def test_store_columns_are_found_by_comment_and_by_foreign_key() -> None:
     assert _datajoint.wanted_columns(table("~log", Column("id", "int", ""))) == ()
 
 
+def test_rows_tell_which_schemas_refer_to_files_named_by_their_content() -> None:
+    digits, hashed = "a44c59492b3a2e6e94648e4d1f5d822e", "a" * 26
+    blob, attachment = f"ephys/lab/a4/4c/{digits}", f"lab/{digits}.notes 0.tar.gz"
+    files = [("blobs", path.encode()) for path in (blob, attachment, f"x/_hash/lab/{hashed}", f"other/{digits}")]
+    looked_up = _datajoint.Referrers(files)
+    user = Table(
+        "new",
+        "scan",
+        "InnoDB",
+        (Column("movie", "binary(16)", ""), Column("wave", "json", ":<blob@>:")),
+        (ForeignKey("k", ("movie",), "lab", "~external_ephys", ("hash",)),),
+    )
+    assert looked_up.wanted(user) == ("wave", "movie")
+    assert looked_up.wanted(TRACKING) == (), "a row that only tracks a file does not use it"
+    looked_up.take_row(user, (b'{"path": "_hash/lab/' + hashed.encode() + b'"}', bytes.fromhex(digits)))
+    looked_up.take_row(user, (b"no json", None))
+    looked_up.take_row(user, (b'{"path": "_hash/elsewhere/' + hashed.encode() + b'"}', b"\0" * 16))
+    assert looked_up.by_schema == {"new": {*files[:3]}}
+
+
 def test_paths_follow_kind_and_subfolding() -> None:
     digest = bytes.fromhex("a44c59492b3a2e6e94648e4d1f5d822e")
     blob = _datajoint.tracked_file((digest, b"9", None, None, None))

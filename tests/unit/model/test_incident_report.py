@@ -67,6 +67,15 @@ def test_the_page_is_whole_and_runs_nothing(state: str) -> None:
     assert ("Not finished" in page.words) is (state == "open")
 
 
+def test_what_is_newer_and_damaged_and_what_remains_is_in_the_page() -> None:
+    told = journal()
+    told["plan"]["steps"][0]["counts"]["newer_damaged"] = {"files": 4321}
+    told["plan"]["remaining"] = ["lab: rows refer to " + EVIL]
+    page = Page(_incident_report.incident_report(told))
+    assert "newer, damaged" in page.words and "4321" in page.words
+    assert "Remaining: lab: rows refer to <script>" in page.words and "script" not in page.tags
+
+
 def test_a_journal_that_has_only_begun_has_a_page_too() -> None:
     begun = _journal.begin("20261123T140000Z-3fa9c1", "tatchu", "loki")
     page = Page(_incident_report.incident_report(begun))

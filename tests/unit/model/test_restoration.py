@@ -78,7 +78,7 @@ def loss(name: str, state: str = "intact", **counts: int) -> dict[str, t.Any]:
 
 
 LOST_STEP = {"before": "A", "after": "B", "dataset": "blobs", "reason": "4000 of 9000 files removed"}
-CLASSES = ("missing", "damaged", "metadata", "newer")
+CLASSES = ("missing", "damaged", "metadata", "newer", "newer_damaged")
 FENCED = {"holds": True, "reasons": []}
 SPACES = [
     {"path": one["path"], "device": 1, "mount": "/", "free_bytes": 10**9, "writable": True, "missing": []}
@@ -193,13 +193,13 @@ def test_only_what_was_to_be_restored_stands_against_the_release(
     options: dict[str, t.Any], order: list[str], stands: bool
 ) -> None:
     found = {"by_dataset": {"blobs": {"missing": 3, "wrong_size": 0}}, "changed_mirrors": 0}
-    verdict = _restoration.restore_verdict(settled(**options), order, {"problems": ["a table differs"]}, found)
+    verdict = _restoration.restore_verdict(settled(**options), order, {"problems": ["a table differs"]}, found, [])
     assert verdict["problems"] == ["a table differs", *([MISSING] if stands else [])]
     assert verdict["remaining"] == ([] if stands else [MISSING])
 
 
 def test_without_findings_nothing_stands_against_the_release() -> None:
-    assert _restoration.restore_verdict(settled(), ["data"], {}, {}) == {"problems": [], "remaining": []}
+    assert _restoration.restore_verdict(settled(), ["data"], {}, {}, []) == {"problems": [], "remaining": []}
 
 
 def test_the_incident_is_the_one_that_holds() -> None:
@@ -281,6 +281,92 @@ def test_auto_takes_what_is_damaged_and_never_the_database() -> None:
     assert plan["bytes"] == 400
     assert any("restore_scope=auto,database" in note for note in plan["notes"])
     assert planned(settled(scope="auto,database"), loss("blobs"), loss("data"))["order"] == ["database"]
+
+
+# ------------------------------------------------------------------------------------------------ newer and damaged
+
+FALSE = "lab_ephys/ab/cd/abcd0123456789abcdef0123456789ab"
+SPOILED = {**loss("blobs", "damaged", newer_damaged=2), "newer_damaged": {"files": 2, "bytes": 70, "examples": [FALSE]}}
+
+
+def spoiled(refers: dict[str, t.Any], **options: t.Any) -> dict[str, t.Any]:
+    """A plan where two newer blobs are false and nothing else is wrong."""
+    database = {"state": "intact", "server": "up", "newer_schemas": ["brand_new"], "refers": refers}
+    database |= options.pop("database", {})
+    losses = {"files": [SPOILED, loss("data")], "database": database, **options.pop("losses", {})}
+    return planned(settled(**options), losses=losses)
+
+
+def test_what_is_newer_and_damaged_is_in_the_plan_and_is_taken() -> None:
+    offer = spoiled({})
+    assert (offer["order"], offer["bytes"], offer["remaining"]) == (["blobs"], 0, [])
+    counts = {step["dataset"]: step["counts"] for step in offer["steps"]}
+    assert counts["blobs"]["newer_damaged"] == {"files": 2, "bytes": 70, "examples": [FALSE]}
+    lines = _restoration.restore_plan_lines(offer)
+    assert (
+        "             newer than the point and damaged: 2 files, 70 B, moved aside so that DataJoint writes anew: "
+        f"{FALSE} and 1 more"
+    ) in lines, lines
+    lines = _restoration.restore_plan_lines(planned(settled(), loss("blobs", newer=2), loss("data")))
+    assert not any("moved aside so that" in line for line in lines)
+
+
+def test_rows_of_a_database_that_is_kept_and_refer_to_it_are_named_as_remaining() -> None:
+    refers = {name: {"files": 1, "examples": [f"blobs/{FALSE}"]} for name in ("lab_ephys", "brand_new")}
+    offer = spoiled(refers)
+    assert [text.split(":")[0] for text in offer["remaining"]] == ["lab_ephys", "brand_new"]
+    assert offer["remaining"][0] == (
+        f"lab_ephys: rows refer to 1 damaged file newer than the point (blobs/{FALSE}). The point "
+        "cannot heal that: what is damaged is moved aside, and these rows are left without a file. Delete them and let "
+        "the worker compute again"
+    )
+    said = _restoration.restore_plan_lines(offer)
+    assert f"REMAINING: {offer['remaining'][1]}" in said
+
+
+def test_rows_that_are_replaced_refer_to_nothing_newer() -> None:
+    refers = {name: {"files": 1, "examples": [f"blobs/{FALSE}"]} for name in ("lab_ephys", "brand_new")}
+    offer = spoiled(refers, scope="auto,database")
+    assert [text.split(":")[0] for text in offer["remaining"]] == ["brand_new"]
+
+
+def test_what_cannot_be_read_may_refer_to_it() -> None:
+    (text,) = spoiled({"lab_ephys": {"files": None, "examples": []}})["remaining"]
+    assert text.startswith("lab_ephys: cannot be read, so nobody knows whether its rows refer to the 2 damaged files")
+    down = {"state": "lost", "server": "down", "newer_schemas": []}
+    (text,) = spoiled({}, database=down)["remaining"]
+    assert text.startswith("the database: cannot be read")
+    assert spoiled({}, database=down, scope="auto,database")["remaining"] == []
+
+
+def test_a_resumed_restore_still_knows_what_remains() -> None:
+    """What was moved aside before the line was cut is not found any more."""
+    earlier = spoiled({"lab_ephys": {"files": 1, "examples": []}})["remaining"]
+    losses = {"files": [loss("blobs"), loss("data")], "database": {"state": "intact"}, "remaining": earlier}
+    assert planned(settled(), losses=losses)["remaining"] == earlier
+    again = spoiled({"lab_ephys": {"files": 1, "examples": []}}, losses={"remaining": earlier})
+    assert again["remaining"] == earlier
+
+
+def test_what_remains_does_not_stand_against_the_release() -> None:
+    verdict = _restoration.restore_verdict(settled(), ["blobs"], {}, {}, ["lab_ephys: rows refer to"])
+    assert verdict == {"problems": [], "remaining": ["lab_ephys: rows refer to"]}
+
+
+def test_stores_and_acceptances_of_the_inventory_go_into_the_look() -> None:
+    accepted = f"{'ab' * 32} lab/x"
+    plan = _inventory.plan(
+        {"loki": {}, "tatchu": {"backup_server": "loki", "backup_accept_content": [accepted]}},
+        {"backup_servers": ["loki"], "backup_sources": ["tatchu"]},
+        {**DEFAULTS, "backup_datajoint_stores": {"ephys": "/datajoint-db/blobs/ephys"}},
+    )
+    request = {**settled(), "entry": plan[0]}
+    parts = _restoration.restore_datasets(request, sealed())
+    files = {one["dataset"]: one for one in _restoration.scope_files(parts, "/run/x", "content")}
+    assert (files["blobs"]["stores"], files["data"]["stores"]) == (["ephys"], [])
+    assert files["blobs"]["accept"] == [accepted]
+    by_layout = _restoration.scope_files(_restoration.restore_datasets(settled(), sealed()), "/run/x", "content")
+    assert "stores" not in by_layout[0]
 
 
 def test_a_named_dataset_is_taken_even_if_it_looks_intact() -> None:

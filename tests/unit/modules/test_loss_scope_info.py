@@ -2,6 +2,7 @@
 # SPDX-License-Identifier: GPL-3.0-or-later
 from __future__ import annotations
 
+import hashlib
 import json
 import os
 import pathlib
@@ -14,7 +15,7 @@ import typing as t
 
 import pytest
 from ansible_collections.labops.backup.plugins.module_utils._host import _file_content, _live_tree, _progress
-from ansible_collections.labops.backup.plugins.modules import content_verify, loss_scope_info
+from ansible_collections.labops.backup.plugins.modules import content_verify, file_aside, loss_scope_info
 
 RunModule = t.Callable[..., dict[str, t.Any]]
 LAB = pathlib.Path(__file__).parents[2] / "lab"
@@ -36,6 +37,16 @@ class Scope:
         path.write_bytes(content)
         return path
 
+    def blob(self, content: bytes, held: bytes | None = None, *, schema: str = "lab") -> str:
+        """A file under the name that DataJoint 0.x gives to a content; returns its path.
+
+        :param held: what it holds instead.
+        """
+        digits = hashlib.md5(content).hexdigest()
+        path = f"{schema}/{digits[:2]}/{digits[2:4]}/{digits}"
+        self.write(path, content if held is None else held)
+        return path
+
     def seal(self) -> None:
         """What lives now is what the point holds."""
         subprocess.run([*RSYNC, f"{self.path}/", str(self.mirror)], check=True)
@@ -46,10 +57,9 @@ class Scope:
         assert verified["changed"]
 
     def look(
-        self, *, depth: str = "content", lists: bool = True, check_mode: bool = False, only: t.Sequence[str] = ()
+        self, *, depth: str = "content", lists: bool = True, check_mode: bool = False, **further: t.Sequence[str]
     ) -> dict[str, t.Any]:
-        entry = {"dataset": "blobs", "manifest": str(self.manifest), "path": str(self.path), "depth": depth}
-        entry |= {"only": list(only)} if only else {}
+        entry = {"dataset": "blobs", "manifest": str(self.manifest), "path": str(self.path), "depth": depth, **further}
         options = {"files": [entry]} | ({"lists_dir": str(self.lists)} if lists else {})
         result = self._run(loss_scope_info, options, check_mode=check_mode)
         assert result["changed"] is False, result
@@ -77,11 +87,11 @@ def overwrite(path: pathlib.Path, content: bytes) -> None:
 
 
 def numbers(found: dict[str, t.Any]) -> dict[str, tuple[int, int, int]]:
-    kinds = ("missing", "damaged", "metadata", "newer")
-    return {kind: tuple(found[kind][name] for name in ("files", "folders", "bytes")) for kind in kinds}
+    return {kind: tuple(found[kind][name] for name in ("files", "folders", "bytes")) for kind in KINDS}
 
 
-NOTHING = dict.fromkeys(("missing", "damaged", "metadata", "newer"), (0, 0, 0))
+KINDS = ("missing", "damaged", "metadata", "newer", "newer_damaged")
+NOTHING = dict.fromkeys(KINDS, (0, 0, 0))
 
 
 def test_an_untouched_tree_of_everything_is_intact(scope: Scope) -> None:
@@ -91,7 +101,7 @@ def test_an_untouched_tree_of_everything_is_intact(scope: Scope) -> None:
     found = scope.look()
     assert (found["state"], found["reason"], found["marker"]) == ("intact", "", "intact")
     assert numbers(found) == NOTHING
-    assert [scope.listed(kind) for kind in ("missing", "damaged", "metadata", "newer", "restore")] == [[]] * 5
+    assert [scope.listed(kind) for kind in (*KINDS, "restore")] == [[]] * 6
     assert found["hashed_bytes"] > 30 << 20 and found["rate"] > 0
     assert scope.look(depth="metadata")["hashed_files"] == 0
 
@@ -154,6 +164,7 @@ def test_each_class_is_told_apart(scope: Scope) -> None:
         "damaged": (2, 0, 140),
         "metadata": (2, 1, 120),
         "newer": (2, 1, 100),
+        "newer_damaged": (0, 0, 0),
     }
     assert (found["state"], found["changed_since"]) == ("damaged", 1)
     assert found["reason"] == "1 missing, 2 damaged, 3 with another owner, mode, time or link"
@@ -165,7 +176,7 @@ def test_each_class_is_told_apart(scope: Scope) -> None:
     assert scope.listed("restore") == [b"garbage", b"gone", b"owner", b"shorter", b"touched", b"sub"]
     assert found["restore"] == {"entries": 7, "bytes": 70 + 40 + 50 + 70 + 70}
     assert {path.stat().st_mode & 0o777 for path in scope.lists.iterdir()} == {0o600}
-    assert len(list(scope.lists.iterdir())) == 5
+    assert len(list(scope.lists.iterdir())) == 6
 
 
 def test_without_reading_everything_only_another_time_gives_a_change_away(scope: Scope) -> None:
@@ -520,6 +531,117 @@ def test_only_what_is_meant_counts_and_is_read(scope: Scope) -> None:
     assert scope.look(only=["nothing/here"])["expected"]["files"] == 0
 
 
+# ------------------------------------------------------------------------------------------------ newer and damaged
+
+
+@pytest.mark.parametrize("depth", ["content", "metadata"])
+def test_a_newer_file_that_does_not_hold_what_its_name_says_is_told_apart(scope: Scope, depth: str) -> None:
+    scope.blob(b"old")
+    scope.seal()
+    good, false = scope.blob(b"good"), scope.blob(b"what it should be", b"and is not")
+    digits = hashlib.md5(b"notes.txt\0attached").hexdigest()
+    attached = f"lab/{digits[:2]}/{digits[2:4]}/{digits}.notes.txt"
+    scope.write(attached, b"attached")
+    hashed = scope.write("_hash/lab/" + "a" * 26, b"2.x")
+    scope.write(false + ".saving", b"on its way")
+    scope.write("raw/file", b"no name tells its content")
+    found = scope.look(depth=depth)
+    assert scope.listed("newer_damaged") == [os.fsencode(hashed.relative_to(scope.path)), os.fsencode(false)]
+    assert {os.fsencode(path) for path in (good, attached, false + ".saving", "raw/file")} <= set(scope.listed("newer"))
+    assert numbers(found)["newer_damaged"] == (2, 0, 13)
+    assert set(found["newer_damaged"]["examples"]) == {false, "_hash/lab/" + "a" * 26}
+    assert (found["state"], found["reason"]) == ("damaged", "2 newer and damaged")
+    assert found["hashed_files"] == 4 + (depth == "content")
+    assert (found["transfer_bytes"], scope.listed("restore")) == (0, [])
+
+
+def test_in_check_mode_it_is_told_as_well(scope: Scope) -> None:
+    scope.seal()
+    scope.blob(b"what it should be", b"and is not")
+    found = scope.look(check_mode=True)
+    assert numbers(found)["newer_damaged"] == (1, 0, 10) and not scope.lists.exists()
+
+
+def test_once_it_is_moved_aside_the_tree_is_that_of_the_point(scope: Scope) -> None:
+    old = scope.blob(b"old")
+    folder = (scope.path / old).parent
+    scope.seal()
+    before = tree(scope.path)
+    digits = hashlib.md5(b"old").hexdigest()[:4] + "0" * 28
+    (folder / digits).write_bytes(b"not that")
+    found = scope.look()
+    inside = os.fsencode(folder.relative_to(scope.path))
+    assert (scope.listed("newer_damaged"), found["folder_times"]) == ([inside + b"/" + digits.encode()], 1)
+    assert scope.listed("restore") == [b"lab", os.path.dirname(inside), inside]
+    incident = "20261123T140000Z-3fa9c1"
+    lists = [str(scope.lists / f"blobs.{kind}") for kind in ("damaged", "newer_damaged")]
+    options = {"path": str(scope.path), "incident": incident, "state": "aside", "lists": lists}
+    foretold = scope._run(file_aside, options, check_mode=True)
+    assert (foretold["changed"], foretold["files"], (folder / digits).exists()) == (True, 1, True)
+    assert scope._run(file_aside, options) == foretold
+    aside = scope.path / f".labops-aside-{incident}"
+    assert (aside / os.fsdecode(inside) / digits).read_bytes() == b"not that"
+    bring = ["--ignore-times", "--from0", "--files-from", scope.lists / "blobs.restore"]
+    subprocess.run([*RSYNC, *bring, f"{scope.mirror}/", f"{scope.path}/"], check=True)
+    after = {name: entry for name, entry in tree(scope.path).items() if not name.startswith(aside.name)}
+    assert {name: comparable(entry) for name, entry in after.items()} == {
+        name: comparable(entry) for name, entry in before.items()
+    }
+    assert scope.look()["state"] == "intact"
+
+
+@pytest.mark.parametrize(("stores", "judged"), [(["store"], ["store/lab"]), (["."], ["lab"]), ([], [])])
+def test_only_stores_that_are_declared_are_judged(scope: Scope, stores: list[str], judged: list[str]) -> None:
+    scope.seal()
+    paths = {schema: scope.blob(b"should", b"is", schema=schema) for schema in ("lab", "store/lab")}
+    found = scope.look(stores=stores)
+    assert scope.listed("newer_damaged") == [os.fsencode(paths[schema]) for schema in judged]
+    assert found["hashed_files"] == len(judged)
+
+
+def test_what_was_accepted_as_it_is_stays(scope: Scope) -> None:
+    scope.seal()
+    path = scope.blob(b"should", b"is")
+    found = scope.look(accept=[f"{hashlib.sha256(b'is').hexdigest()} {path}"])
+    assert numbers(found)["newer_damaged"] == (0, 0, 0) and os.fsencode(path) in scope.listed("newer")
+
+
+def test_what_is_not_meant_is_not_judged(scope: Scope) -> None:
+    scope.write("a/file")
+    scope.seal()
+    scope.blob(b"should", b"is")
+    found = scope.look(only=["a"])
+    assert numbers(found)["newer_damaged"] == (0, 0, 0) and found["hashed_files"] == 1
+
+
+def test_a_newer_file_is_read_once_however_many_names_it_has(scope: Scope) -> None:
+    scope.seal()
+    path = scope.path / scope.blob(b"should", b"is")
+    os.link(path, path.with_name(path.name[:4] + "f" * 28))
+    found = scope.look()
+    assert (numbers(found)["newer_damaged"][0], found["hashed_files"], found["hashed_bytes"]) == (2, 1, 2)
+
+
+def test_a_newer_file_that_cannot_be_read_is_damaged_and_one_in_use_is_not(
+    scope: Scope, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    scope.seal()
+    paths = {scope.blob(content): content for content in (b"bad disk", b"in use", b"gone")}
+
+    def digests(_self: object, _folder: int, name: bytes, _status: os.stat_result, _salt: bytes) -> t.NoReturn:
+        content = next(content for path, content in paths.items() if path.endswith(name.decode()))
+        raise {
+            b"bad disk": OSError(5, "Input/output error"),
+            b"in use": _file_content.ChangedWhileReadError(),
+            b"gone": FileNotFoundError(),
+        }[content]
+
+    monkeypatch.setattr(_file_content.Contents, "digests", digests)
+    found = scope.look()
+    assert [paths[os.fsdecode(path)] for path in scope.listed("newer_damaged")] == [b"bad disk"]
+    assert (found["unreadable"], found["unsettled"]) == (1, 2)
+
+
 @pytest.mark.parametrize("only", ["/etc", "../x", "."])
 def test_what_lies_outside_cannot_be_meant(scope: Scope, run_module_main: RunModule, only: str) -> None:
     entry = {"dataset": "blobs", "manifest": "/m", "path": str(scope.path), "only": [only]}
@@ -575,7 +697,7 @@ def test_lists_of_a_comparison_that_fails_do_not_appear(scope: Scope, monkeypatc
     result = scope._run(loss_scope_info, options)
     assert result["failed"] and "No space left on device" in result["msg"]
     assert sorted(path.name for path in scope.lists.iterdir()) == sorted(
-        f"blobs.{kind}" for kind in ("missing", "damaged", "metadata", "newer", "restore")
+        f"blobs.{kind}" for kind in (*KINDS, "restore")
     )
     assert scope.listed("missing") == [b"a"]
 
@@ -619,13 +741,16 @@ def test_a_manifest_that_is_not_whole_is_refused(
     [
         ({"dataset": "../blobs"}, "is not the name of a dataset"),
         ({"path": "relative"}, "is not absolute"),
+        ({"stores": ["../elsewhere"]}, "the store '../elsewhere' is no path below blobs"),
+        ({"accept": ["everything"]}, "'everything' in accept is not SHA-256 and path"),
     ],
 )
-def test_options_that_cannot_be_meant_are_refused(scope: Scope, change: dict[str, str], said: str) -> None:
+def test_options_that_cannot_be_meant_are_refused(scope: Scope, change: dict[str, t.Any], said: str) -> None:
     scope.write("a")
     scope.seal()
     entry = {"dataset": "blobs", "manifest": str(scope.manifest), "path": str(scope.path), **change}
     result = scope._run(loss_scope_info, {"files": [entry]})
     assert result["failed"] and said in result["msg"]
-    twice = scope._run(loss_scope_info, {"files": [{**entry, "dataset": "x", "path": "/x"}] * 2})
+    good = {"dataset": "x", "manifest": str(scope.manifest), "path": "/x"}
+    twice = scope._run(loss_scope_info, {"files": [good] * 2})
     assert twice["failed"] and "more than once" in twice["msg"]

@@ -7,6 +7,8 @@ import pathlib
 import typing as t
 
 import pytest
+from ansible_collections.labops.backup.plugins.module_utils._host import _content_manifest
+from ansible_collections.labops.backup.plugins.module_utils._model import _content
 from ansible_collections.labops.backup.plugins.module_utils._model._dump_text import Reader
 from ansible_collections.labops.backup.plugins.module_utils._tools import _command
 from ansible_collections.labops.backup.plugins.modules import loss_scope_info
@@ -210,6 +212,83 @@ def test_without_digests_counts_decide_and_that_is_said(
     server.text = "".join(lines)
     found = look()
     assert (found["state"], found["compared"]) == ("intact", "counts")
+
+
+# ----------------------------------------------------------------------------- who refers to what is newer and damaged
+
+TRACE = "B9491CD8EF3569858777C634D8D6CAD9"  # of a row of lab_imaging.__motion
+PATH = f"lab_imaging/b9/49/{TRACE.lower()}"
+
+
+@pytest.fixture
+def look_at_both(
+    run_module_main: RunModule, server: Server, recorded_dump_set: pathlib.Path, tmp_path: pathlib.Path
+) -> t.Callable[..., dict[str, t.Any]]:
+    """The database and a store that the point has nothing of; both blobs in it hold something else."""
+    tree = tmp_path / "blobs"
+    for path in (PATH, f"lab_imaging/00/00/{'0' * 32}"):
+        (tree / path).parent.mkdir(parents=True)
+        (tree / path).write_bytes(b"not that")
+    manifest = tmp_path / "blobs.content"
+    with _content_manifest.replacing(str(manifest), 1, dry=False) as writer:
+        writer.add([_content.folder_line(b"")])
+        writer.finish({"files": 0, "bytes": 0, "others": 0})
+    entry = {"dataset": "blobs", "manifest": str(manifest), "path": str(tree)}
+
+    def run(*, check_mode: bool = False, **changes: t.Any) -> dict[str, t.Any]:
+        options = {"database": {"manifest": str(recorded_dump_set / "manifest.json")}, "files": [{**entry, **changes}]}
+        result = run_module_main(loss_scope_info, options, check_mode=check_mode)
+        assert not result.get("failed"), result
+        return t.cast("dict[str, t.Any]", result["database"])
+
+    return run
+
+
+@pytest.mark.parametrize("check_mode", [False, True])
+def test_what_the_live_database_refers_to_of_it_is_told_by_schema(look_at_both: Look, check_mode: bool) -> None:
+    found = look_at_both(check_mode=check_mode)
+    assert found["refers"] == {"lab_imaging": {"files": 1, "examples": [f"blobs/{PATH}"]}}
+    assert found["state"] == "intact"
+
+
+def test_schemas_that_the_point_does_not_have_are_asked_too(look_at_both: Look, server: Server) -> None:
+    lines = [
+        *("", "--", "-- Current Database: `brand_new`", "--", ""),
+        "CREATE DATABASE /*!32312 IF NOT EXISTS*/ `brand_new` /*!40100 DEFAULT CHARACTER SET utf8mb4 */;",
+        *("", "USE `brand_new`;", "CREATE TABLE `use` ("),
+        "  `id` int(11) NOT NULL,",
+        "  `trace` binary(16) NOT NULL COMMENT ':blob@imaging:',",
+        "  CONSTRAINT `k` FOREIGN KEY (`trace`) REFERENCES `lab_imaging`.`~external_imaging` (`hash`)",
+        ") ENGINE=InnoDB DEFAULT CHARSET=utf8mb4;",
+        *("INSERT INTO `use` VALUES", f"(1,0x{TRACE});", "", "-- Dump completed"),
+    ]
+    server.text = server.text.replace("\n-- Dump completed", "\n".join(lines))
+    found = look_at_both()
+    assert server.dumps == [["lab_core", "lab_imaging", "odd`name", "brand_new"]]
+    assert {name: one["files"] for name, one in found["refers"].items()} == {"lab_imaging": 1, "brand_new": 1}
+    assert (sorted(found["schemas"]), found["newer_schemas"]) == (
+        ["lab_core", "lab_imaging", "odd`name"],
+        ["brand_new"],
+    )
+
+
+def test_a_schema_that_cannot_be_read_may_refer_to_it(look_at_both: Look, server: Server) -> None:
+    server.broken, server.further = {"lab_imaging"}, ["broken"]
+    server.broken |= {"broken"}
+    found = look_at_both()
+    assert found["refers"] == {name: {"files": None, "examples": []} for name in ("lab_imaging", "broken")}
+    assert found["damaged_schemas"] == ["lab_imaging"]
+
+
+def test_rows_are_not_read_for_it_when_nothing_newer_is_damaged(look_at_both: Look, server: Server) -> None:
+    server.further = ["brand_new"]
+    assert look_at_both(stores=[])["refers"] == {}
+    assert server.dumps == [["lab_core", "lab_imaging", "odd`name"]]
+
+
+def test_a_server_that_is_down_says_nothing_of_it(look_at_both: Look, server: Server) -> None:
+    server.down = True
+    assert look_at_both()["refers"] == {}
 
 
 def test_a_manifest_that_cannot_be_believed_is_refused(
