@@ -59,6 +59,11 @@ BAD = {
     "no limit at all": ({"backup_limit_deleted_percent": 300}, "site", "300 is no share in percent"),
     "misread by Borg": ({"backup_root": "/srv/{now}"}, "site", "loki: backup_root: Borg would misread '/srv/{now}'"),
     "root pulls": ({"backup_pull_account": "root"}, "site", "tatchu: backup_pull_account is root"),
+    "misspelt window": (
+        {"backup_keep_dayly": 7},
+        "site",
+        "backup_keep_dayly (of loki, tatchu: group_vars/all or --extra-vars), perhaps backup_keep_daily is meant",
+    ),
     "negative limit": ({"backup_limit_deleted_files": -1}, "site", "limit_deleted_files is negative"),
 }
 # Further options of Borg and of the night, refused with sentences of their own.

@@ -76,10 +76,12 @@ all:
 """
 
 
-def play(folder: pathlib.Path, only: list[str]) -> subprocess.CompletedProcess[str]:
-    (folder / "play.yml").write_text(PLAYBOOK)
+def play(
+    folder: pathlib.Path, only: list[str], playbook: str = PLAYBOOK, inventory: str = INVENTORY
+) -> subprocess.CompletedProcess[str]:
+    (folder / "play.yml").write_text(playbook)
     (folder / "ansible.cfg").write_text("")
-    (folder / "hosts.yml").write_text(INVENTORY)
+    (folder / "hosts.yml").write_text(inventory)
     (folder / "defaults.yml").write_text(json.dumps(DEFAULTS))
     return subprocess.run(
         [sys.executable, "-m", "ansible", "playbook", "-i", "hosts.yml", "play.yml", "-e", json.dumps({"only": only})],
@@ -118,3 +120,34 @@ def test_ansible_shows_a_refusal_without_a_traceback(tmp_path: pathlib.Path) -> 
     assert "there is no dataset 'blob'; known are data, more. Nothing was changed. Correct the call." in shown
     assert "Traceback" not in shown
     assert not (tmp_path / "result.json").exists()
+
+
+MISSPELT = """
+- hosts: backup_servers:backup_sources
+  gather_facts: false
+  tasks:
+    - ansible.builtin.debug:
+        msg: "MISSPELT {{ hostvars | labops.backup.unknown_variables(groups) | to_json }}"
+      run_once: true
+"""
+NAMES = """
+all:
+  vars: {backup_rot: /srv/backup}
+  children:
+    backup_servers: {hosts: {loki: {backup_escrow_directory: /x, notification_watch_pont_hours: 3}}}
+    backup_sources:
+      hosts:
+        tatchu: {backup_server: loki, backup_borg_passphrase: !unsafe "{{ x", backup_keep_dayly: "{{ no_such }}"}
+"""
+
+
+def test_misspelt_variables_of_a_real_inventory_are_named_and_no_value_is_looked_at(tmp_path: pathlib.Path) -> None:
+    done = play(tmp_path, [], MISSPELT, NAMES)
+    assert done.returncode == 0, done.stdout + done.stderr
+    for line in (
+        "backup_keep_dayly (of tatchu: host_vars/tatchu or group_vars/backup_sources), perhaps backup_keep_daily is",
+        "backup_rot (of loki, tatchu: group_vars/all or --extra-vars), perhaps backup_root is meant",
+        "notification_watch_pont_hours (of loki: host_vars/loki or group_vars/backup_servers), perhaps notification_w",
+    ):
+        assert line in done.stdout, done.stdout
+    assert done.stdout.count("perhaps") == 3
