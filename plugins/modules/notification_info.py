@@ -12,15 +12,28 @@ version_added: "0.1.0"
 author: labops.backup contributors (@labops)
 description:
   - Has Apprise read every URL that the role C(notification) wrote down, and tells how each went when it was last used.
-    Nothing is sent, so a URL that is well formed and leads nowhere is found only when it was used; C(site.yml --tags
-    notify_test) uses all of them.
-  - The URLs themselves are not returned, because they hold credentials.
+    Nothing is sent.
+  - With O(reach=true) it also connects to where they lead, and says nothing over that connection. What a service makes
+    of a message, C(site.yml --tags notify_test) finds out.
+  - The URLs themselves are not returned, nor the hosts in them, because they hold credentials.
 extends_documentation_fragment: [labops.backup._attributes.INFO_MODULE]
 options:
   program:
     description: The program by which the host speaks to people.
     type: path
     default: /usr/local/libexec/labops-backup/tell
+  configuration:
+    description: The folder of its lists, for O(reach).
+    type: path
+    default: /etc/labops-backup
+  reach:
+    description:
+      - Connect to the host and port of each URL, by TLS where it begins with that, twice at most, with 10 seconds each.
+      - For most services what stands in the place of a host is a secret. Where Apprise does not plainly say which host
+        a URL leads to, only its form is judged.
+      - Needs a Python that has Apprise, that of the job environment.
+    type: bool
+    default: false
 """
 
 EXAMPLES = r"""
@@ -31,6 +44,12 @@ EXAMPLES = r"""
 - name: Show what is wrong
   ansible.builtin.debug:
     var: told.problems
+
+- name: Look also whether their services can be reached
+  labops.backup.notification_info:
+    reach: true
+  vars:
+    ansible_python_interpreter: /opt/labops-backup/current/bin/python
 """
 
 RETURN = r"""
@@ -44,6 +63,7 @@ channels:
   description:
     - One entry a severity and URL, with its C(tag), C(severity), C(scheme), whether it is C(understood), the
       C(problem), and when it last took a message and failed to, C(last_success) and C(last_failure), in UTC or none.
+    - With O(reach=true) also C(reached), none where only a message could tell, and C(why) not.
   returned: success
   type: list
   elements: dict
@@ -59,6 +79,10 @@ ping:
   description: Whether a dead-man's switch is fed.
   returned: success
   type: bool
+ping_problem:
+  description: Why the dead-man's switch cannot be reached; empty when it can, or when there is none.
+  returned: with O(reach=true)
+  type: str
 untold:
   description: What nobody could be told yet, each with C(at) and C(title).
   returned: success
@@ -69,18 +93,18 @@ untold:
 import typing as t
 
 from ansible.module_utils.basic import AnsibleModule
-from ansible_collections.labops.backup.plugins.module_utils._model import _channels
+from ansible_collections.labops.backup.plugins.module_utils import _notification
 from ansible_collections.labops.backup.plugins.module_utils._module import run_module
-from ansible_collections.labops.backup.plugins.module_utils._tools import _tell
 
 ARGUMENT_SPEC: dict[str, t.Any] = {
     "program": {"type": "path", "default": "/usr/local/libexec/labops-backup/tell"},
+    "configuration": {"type": "path", "default": "/etc/labops-backup"},
+    "reach": {"type": "bool", "default": False},
 }
 
 
 def _look(module: AnsibleModule) -> dict[str, t.Any]:
-    found = _tell.check(module.params["program"])
-    return {**found, "problems": _channels.problems(found)}
+    return _notification.look(**module.params)
 
 
 def main() -> None:

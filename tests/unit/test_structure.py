@@ -96,6 +96,7 @@ LAYERS: dict[str, tuple[tuple[str, ...], tuple[str, ...]]] = {
 }
 # One file a library beside the standard one, too: only it knows how that is called.
 LIBRARIES = {
+    "module_utils/_tools/_apprise.py": "apprise",
     "module_utils/_tools/_page.py": "jinja2",
     "module_utils/_tools/_plot.py": "pygal",
     "module_utils/_tools/_prometheus.py": "prometheus_client",

@@ -7,6 +7,20 @@ from __future__ import annotations
 
 import typing as t
 
+# Of these somebody has to hear; that all is well need not be told.
+_ALARMS = ("failure", "warning")
+
+
+def deaf(found: t.Mapping[str, t.Any]) -> list[str]:
+    """The severities of alarms for which no channel is left that is understood and that leads to somebody."""
+    usable = {one["severity"] for one in found["channels"] if one["understood"] and one.get("reached") is not False}
+    return [severity for severity in _ALARMS if severity not in usable]
+
+
+def malformed(found: t.Mapping[str, t.Any]) -> bool:
+    """Whether Apprise does not understand one of the URLs."""
+    return not all(one["understood"] for one in found["channels"])
+
 
 def problems(found: t.Mapping[str, t.Any]) -> list[str]:
     """One line for each thing that is wrong with the channels that ``tell`` looked at."""
@@ -19,8 +33,12 @@ def problems(found: t.Mapping[str, t.Any]) -> list[str]:
         failed, worked = channel.get("last_failure") or "", channel.get("last_success") or ""
         if not channel["understood"]:
             lines.append(f"{name}: {channel['problem']}")
+        elif channel.get("reached") is False:
+            lines.append(f"{name}: {channel['why']}")
         elif failed > worked:
             lines.append(f"{name}: it did not take the last message, {failed}")
+    if found.get("ping_problem"):
+        lines.append(f"the dead-man's switch: {found['ping_problem']}")
     if found["untold"]:
         lines.append(f"{len(found['untold'])} messages that nobody could be told yet")
     return lines

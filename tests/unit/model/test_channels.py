@@ -36,3 +36,19 @@ def test_nobody_at_all_and_messages_that_nobody_heard_are_problems() -> None:
     assert _channels.problems(found()) == ["nobody is told of anything"]
     (line,) = _channels.problems(found(channel(), untold=[{"at": "x", "title": "y"}]))
     assert line.startswith("1 messages")
+
+
+def test_who_cannot_be_reached_is_a_problem_and_who_cannot_be_asked_is_none() -> None:
+    assert _channels.problems(found(channel(reached=None, why=""), channel(reached=True, why=""))) == []
+    (line,) = _channels.problems(found(channel(reached=False, why="the connection is refused", last_failure="2026")))
+    assert line == "failure-1 (json): the connection is refused"
+    assert _channels.problems({**found(channel()), "ping_problem": "x"}) == ["the dead-man's switch: x"]
+
+
+def test_a_severity_is_deaf_when_no_channel_of_it_is_left() -> None:
+    warning = channel(severity="warning")
+    assert _channels.deaf(found(channel(), warning)) == []
+    assert _channels.deaf(found(channel(reached=False), channel(reached=None), warning)) == []
+    assert _channels.deaf(found(channel(reached=False), channel(understood=False), warning)) == ["failure"]
+    assert _channels.deaf(found(channel(severity="info"))) == ["failure", "warning"]
+    assert _channels.malformed(found(channel(), channel(understood=False))) and not _channels.malformed(found(warning))
