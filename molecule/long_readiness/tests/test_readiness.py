@@ -170,6 +170,38 @@ def test_what_is_broken_on_the_server_is_seen_by_its_job(ready, by_job, loki, br
     seen.assert_seen("escrow_current", "fail", "its host keys are other ones", "carry the new one")
 
 
+@pytest.fixture
+def channel(loki, broken):
+    """Give loki one more channel, past the role, as if it had gone bad since: channel("failure-8", url)."""
+    notify, tell = "/etc/labops-backup/notify.yml", "/etc/labops-backup/tell.json"
+    broken(loki, f"cp -p {notify} {tell} /root/", "mv /root/notify.yml /root/tell.json /etc/labops-backup/")
+
+    def add(tag, url):
+        severity = tag.split("-")[0]
+        told = json.loads(loki.file(tell).content_string)
+        told["channels"].append({"severity": severity, "tag": tag, "scheme": url.split(":")[0]})
+        entry = f"- {json.dumps(url)}:\n  - tag: [{severity}, {tag}]\n"
+        loki.check_output("printf %%s %s >>%s", entry, notify)
+        loki.check_output("printf %%s %s >%s", json.dumps(told), tell)
+
+    return add
+
+
+def test_urls_that_are_malformed_or_lead_to_nobody_are_seen_and_not_shown(ready, by_person, by_job, channel):
+    find, refused = "Find each entry of notification_urls by its list and its place", "the connection is refused"
+    channel("failure-8", "json://127.0.0.1:9/token-of-ours")
+    done, seen = by_person()
+    seen.assert_seen("notifications", "warn", f"failure-8 (json): {refused}", find)
+    assert "WARN  notifications: failure-8 (json)" in done.stdout
+    assert "token-of-ours" not in done.stdout + json.dumps(seen.document)
+    channel("failure-9", "nosuchservice://token-of-ours@127.0.0.1")
+    code, seen = by_job()
+    assert code == 2
+    seen.assert_seen("notifications", "fail", f"failure-8 (json): {refused}", find)
+    seen.assert_seen("notifications", "fail", "failure-9 (nosuchservice): Apprise does not understand this URL", find)
+    assert "token-of-ours" not in json.dumps(seen.document)
+
+
 def test_what_is_broken_on_the_source_is_seen_live(ready, by_person, tatchu, broken):
     broken(tatchu, "systemctl stop datajoint-worker cron", "systemctl start cron datajoint-worker")
     broken(tatchu, "mount -t tmpfs -o size=64k tmpfs /datajoint-data", "umount /datajoint-data")

@@ -15,7 +15,13 @@ from dataclasses import dataclass
 from datetime import datetime
 
 from ansible_collections.labops.backup.plugins.module_utils._errors import BackupError
-from ansible_collections.labops.backup.plugins.module_utils._model import _checks, _job_inventory, _point, _text
+from ansible_collections.labops.backup.plugins.module_utils._model import (
+    _channels,
+    _checks,
+    _job_inventory,
+    _point,
+    _text,
+)
 from ansible_collections.labops.backup.plugins.module_utils._model._inventory import Host, script_name
 
 OK, WARN, FAIL = "ok", "warn", "fail"
@@ -85,7 +91,8 @@ def readiness(
     """The readiness of one server, from what readiness.yml gathered about it.
 
     :param hosts: variables by host name: of the server C(readiness_gathered), C(readiness_points),
-        C(readiness_repositories), C(readiness_limits), C(readiness_bundle), C(readiness_moments); of a source that was
+        C(readiness_repositories), C(readiness_notification), C(readiness_limits), C(readiness_bundle),
+        C(readiness_moments); of a source that was
         asked live C(readiness_told) and C(readiness_moments).
     :param stamp: which inventory is used now.
     :param person: whether somebody runs it, so that sources are asked live and the bundle is tried.
@@ -101,6 +108,7 @@ def readiness(
         **{"server": server, "now": now, "stamp": stamp, "person": person, "limits": own.get("readiness_limits")},
         "bundle": own.get("readiness_bundle") or {"problem": "there is no bundle on this machine"},
         "jobs": _jobs(plan, server),
+        "notification": _notification(own),
         "drill_host": str(own.get("drill_host") or ""),
         "sources": {
             source["name"]: {
@@ -202,6 +210,11 @@ def _points(own: Host, source: str) -> dict[str, t.Any]:
         "unreadable": found.get("unreadable") or [],
         "points_problem": problem,
     }
+
+
+def _notification(own: Host) -> Seen:
+    found: Seen = own.get("readiness_notification") or {}
+    return found if "channels" in found else {"problem": str(found.get("msg") or "no answer")}
 
 
 def _repositories(own: Host, source: Seen) -> dict[str, dict[str, t.Any]]:
@@ -740,6 +753,40 @@ def _legacy_row(legacy: Seen | None, host: str) -> Row:
     return Row(FAIL if legacy["named"] else WARN, value, limit, remedy)
 
 
+def _notifications(seen: Seen) -> t.Iterator[Row]:
+    """An alarm would be heard. Nothing in it names a URL or its host: both may be secrets."""
+    found, server = seen["notification"], seen["server"]
+    limit = "every URL is understood, and who can be asked without a message answers"
+    again = "run site.yml with the tag notification"
+    if found.get("problem"):
+        yield Row(FAIL, f"nobody could look: {found['problem']}", limit, f"Run site.yml for {server}")
+        return
+    if not found["apprise"]:
+        yield Row(FAIL, "no Apprise works in the job environment", limit, f"Run site.yml for {server}")
+        return
+    if not found["channels"]:
+        remedy = f"Set notification_urls, then {again}"
+        yield Row(WARN, "no URL is configured, so nobody is told of anything", limit, remedy)
+        return
+    problems, deaf = _channels.problems(found), _channels.deaf(found)
+    if not problems:
+        answered = [one["reached"] for one in found["channels"]]
+        value = f"{len(answered)} channels understood, {answered.count(True)} answer"
+        silent = answered.count(None)
+        value += f", {silent} could be judged by their form only" if silent else ""
+        yield Row(OK, value + (", the dead-man's switch answers" if found["ping"] else ""), limit)
+        return
+    more = f" and {len(problems) - _SHOWN} more" if len(problems) > _SHOWN else ""
+    value = "; ".join(problems[:_SHOWN]) + more
+    value += f"; nobody would hear of a {' or a '.join(deaf)}" if deaf else ""
+    remedy = (
+        "Find each entry of notification_urls by its list and its place there. Mend one that is not understood "
+        f"(apprise --dry-run shows what a URL means) and {again}; for one that does not answer, see why from {server}: "
+        "the service, the name, a firewall. Then run site.yml with the tag notify_test"
+    )
+    yield Row(FAIL if deaf or _channels.malformed(found) else WARN, value, limit, remedy)
+
+
 def _hold(_seen: Seen, source: Seen) -> t.Iterator[Row]:
     limit = "no incident holds the source"
     if source["hold"].get("problem"):
@@ -759,6 +806,7 @@ ITEMS = (
     Item("server_cron", _server_cron, server=True),
     Item("server_deployed", _server_deployed, server=True),
     Item("server_legacy", _server_legacy, server=True),
+    Item("notifications", _notifications, server=True),
     Item("escrow_bundle", _escrow_bundle, server=True),
     Item("hold", _hold),
     Item("pull", _pull),

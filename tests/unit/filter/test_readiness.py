@@ -59,6 +59,7 @@ def hosts() -> Hosts:
             **{"ansible_host": "192.0.2.8", "readiness_gathered": {"gathered": gathered}, "readiness_limits": limits},
             "readiness_points": {"results": [{"item": {"name": "tatchu"}, "points": [], "unreadable": []}]},
             "readiness_repositories": {"results": [{"item": [{}, path], **opened} for path in repositories]},
+            "readiness_notification": {"apprise": True, "ping": False, "untold": [], "channels": []},
             "readiness_moments": {"before": 100.0, "after": 102.0, "host": 101.0},
         },
         "tatchu": {
@@ -110,6 +111,14 @@ def test_what_gave_no_answer_fails_and_busy_is_told_apart(hosts: Hosts) -> None:
     states = {one["dataset"]: one["state"] for one in document["items"] if one["item"] == "repository"}
     assert states == {"database": "fail", "blobs": "warn", "data": "fail", "points": "ok"}
     assert values(document, "complete_point") == ["the seals could not be read: no lock"]
+
+
+def test_notifications_that_could_not_be_looked_at_fail(hosts: Hosts) -> None:
+    assert values(judged(hosts), "notifications") == ["no URL is configured, so nobody is told of anything"]
+    hosts["loki"]["readiness_notification"] = {"failed": False, "msg": "tell could not be started"}
+    assert values(judged(hosts), "notifications") == ["nobody could look: tell could not be started"]
+    del hosts["loki"]["readiness_notification"]
+    assert values(judged(hosts), "notifications") == ["nobody could look: no answer"]
 
 
 def test_a_server_that_gave_no_answer_has_failed(hosts: Hosts) -> None:

@@ -126,6 +126,17 @@ def seen() -> Seen:
         "known_hosts_sha256": "e" * 64,
         "bundle": {"digest": "d" * 64, "vault_hint": True, "files": 9},
         "jobs": {job: f"{job}.sh" for job in server_jobs},
+        "notification": {
+            **{"apprise": True, "ping": True, "ping_problem": "", "mail": True, "untold": []},
+            "channels": [
+                {
+                    **{"tag": f"{severity}-{number}", "severity": severity, "scheme": "json", "understood": True},
+                    **{"problem": "", "last_success": None, "last_failure": None, "why": "", "reached": reached},
+                }
+                for severity in ("failure", "warning", "recovery")
+                for number, reached in ((1, True), (2, None))
+            ],
+        },
         "drill_host": "",
         "sources": {"tatchu": source},
     }
@@ -168,6 +179,15 @@ NO_REFERENCES = {"ok": False, "checked": 7, "missing": 2, "wrong_size": 0, "unre
 REFUSED = {"rule": "older", "refuses": True, "text": "the server 10.6.1 is older"}
 NOTED = {"rule": "definer", "refuses": False, "text": "nobody"}
 
+CHANNELS = "notification channels "
+
+
+def away(number: int) -> Change:
+    """Nobody answers where a channel leads."""
+    here = f"{CHANNELS}{number} "
+    return both(put(f"{here}reached", False), put(f"{here}why", "the connection is refused"))
+
+
 # item, what is wrong, dataset, state, part of the value, part of the remedy
 CASES: list[tuple[str, Change, str, str, str, str]] = [
     ("disk", put("root problem", "not mounted"), "", "fail", "not mounted", "Mount the disk"),
@@ -208,6 +228,42 @@ CASES: list[tuple[str, Change, str, str, str, str]] = [
         *("warn", "1 places: /root/x:3", "legacy_cleanup_known"),
     ),
     ("server_legacy", put("host legacy", None), "", "warn", "nobody looked", "Run legacy.yml for loki"),
+    ("notifications", put("notification", {"problem": "no tell"}), "", "fail", "no tell", "Run site.yml for loki"),
+    ("notifications", put("notification apprise", False), "", "fail", "no Apprise works", "Run site.yml for loki"),
+    ("notifications", put("notification channels", []), "", "warn", "nobody is told", "Set notification_urls"),
+    (
+        "notifications",
+        both(
+            put(f"{CHANNELS}0 understood", False), put(f"{CHANNELS}0 problem", "Apprise does not understand this URL")
+        ),
+        *("", "fail", "failure-1 (json): Apprise does not understand this URL", "apprise --dry-run shows"),
+    ),
+    ("notifications", away(0), "", "warn", "failure-1 (json): the connection is refused", "see why from loki"),
+    (
+        *("notifications", both(away(0), away(1)), ""),
+        *("fail", "refused; nobody would hear of a failure", "the service, the name, a firewall"),
+    ),
+    ("notifications", both(*map(away, range(4))), "", "fail", "and 1 more; nobody would hear of a failure or a", "see"),
+    (
+        *("notifications", put(f"{CHANNELS}0 last_failure", "2026-11-23T02:30:00Z"), ""),
+        *("warn", "it did not take the last message", "notify_test"),
+    ),
+    (
+        "notifications",
+        put("notification ping_problem", "no answer"),
+        "",
+        "warn",
+        "dead-man's switch: no",
+        "notify_test",
+    ),
+    (
+        "notifications",
+        put("notification untold", [{"title": "x"}]),
+        "",
+        "warn",
+        "1 messages that nobody",
+        "notify_test",
+    ),
     ("escrow_bundle", put("bundle", {"problem": "there is no bundle"}), "", "fail", "no bundle", "from this machine"),
     ("escrow_bundle", put("bundle digest", "f"), "", "fail", "stale", "Fetch the newest copy"),
     ("escrow_bundle", put("bundle vault_hint", False), "", "warn", "vault's password", "backup_escrow_vault_hint"),
@@ -426,6 +482,13 @@ def test_an_item_is_seen_to_fail(
 def test_every_item_has_been_made_to_fail() -> None:
     """So that a rule that leaves the table makes a test fail, and so does one that comes without a test."""
     assert {case[0] for case in CASES} == {item.name for item in _readiness.ITEMS}
+
+
+def test_what_was_looked_at_of_the_notifications_is_told_when_all_is_well(seen: Seen) -> None:
+    (row,) = rows(seen, "notifications", "")
+    assert row["value"] == (
+        "6 channels understood, 3 answer, 3 could be judged by their form only, the dead-man's switch answers"
+    )
 
 
 def test_what_cannot_be_understood_fails_its_item_and_hides_no_other(seen: Seen) -> None:
