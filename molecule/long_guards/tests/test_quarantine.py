@@ -45,11 +45,16 @@ def test_a_file_comes_back_as_it_was(loki, tree, module, night):
     assert "/root/back/f03 exists, and nothing is overwritten" in again["msg"]
 
 
-def test_it_leaves_only_behind_a_verified_archive(loki, module, night):
+def test_it_leaves_only_behind_a_verified_archive(loki, module, borg, night):
     """With no days left to wait, what an archive holds goes; what no archive is known to hold stays."""
-    options = {"days": 0, "lock": "/run/labops-backup/tatchu.{}.lock"}
     gone, kept = (
-        module("quarantine_expire", **{**options, "directory": f"{PLACE}/{name}", "lock": options["lock"].format(name)})
+        module(
+            "quarantine_expire",
+            days=0,
+            directory=f"{PLACE}/{name}",
+            lock=f"/run/labops-backup/tatchu.{name}.lock",
+            archives=borg("list --short", name).stdout.split(),
+        )
         for name in ("rewritten", "recounted")
     )
     assert (gone["removed"], gone["files"]) == ([night], 16)
