@@ -21,4 +21,7 @@ class FilterModule:
 
     def filters(self) -> dict[str, t.Callable[..., t.Any]]:
         """Name to function."""
-        return filters(_inventory.plan, _inventory.datasets, _inventory.inventory_hash, unknown_variables)
+        return filters(
+            *(_inventory.plan, _inventory.datasets, _inventory.inventory_hash),
+            *(unknown_variables, _variables.misspelt_options),
+        )

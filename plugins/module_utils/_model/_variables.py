@@ -1,7 +1,7 @@
 # Copyright: (c) 2026, the labops.backup contributors
 # SPDX-License-Identifier: GPL-3.0-or-later
 # PRIVATE to labops.backup: no stable interface.
-"""Variables of the inventory that nothing reads, because their names are misspelt."""
+"""Variables and options that nothing reads, because their names are misspelt."""
 
 from __future__ import annotations
 
@@ -51,13 +51,32 @@ def unknown(
     return lines
 
 
+def misspelt_options(given: t.Iterable[str], known: t.Sequence[str], prefix: str) -> list[str]:
+    """One line for each given name that is none of the known ones and like one of them.
+
+    What is like none is a variable of the lab's own: nothing that has another purpose may stand against a restore.
+
+    :param prefix: what all names begin with; what they share makes no two of them alike.
+    """
+    lines = []
+    for name in sorted(set(map(str, given)) - set(known)):
+        meant = _nearest(name, known, prefix)
+        if meant:
+            lines.append(f"{name}, perhaps {meant} is meant")
+    return lines
+
+
+def _nearest(name: str, known: t.Collection[str], prefix: str) -> str:
+    """The known name that is nearest without the prefix; empty when none is near."""
+    ours = {one.removeprefix(prefix): one for one in sorted(known)}
+    near = difflib.get_close_matches(name.removeprefix(prefix), ours, n=1, cutoff=_LIKE)
+    return ours[near[0]] if near else ""
+
+
 def _meant(variable: str, known: t.Collection[str]) -> str | None:
     """The known name that is nearest, empty when none is near; None for a variable that is none of our business."""
     if variable.startswith(PREFIX):
-        # The prefix, which they share, would make all of them alike.
-        ours = {name.removeprefix(PREFIX): name for name in sorted(known)}
-        near = difflib.get_close_matches(variable.removeprefix(PREFIX), ours, n=1, cutoff=_LIKE)
-        return ours[near[0]] if near else ""
+        return _nearest(variable, known, PREFIX)
     words = variable.split("_")
     if len(words) < _WORDS:
         return None

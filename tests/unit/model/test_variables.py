@@ -64,3 +64,12 @@ def test_hosts_that_are_neither_server_nor_source_are_not_asked() -> None:
 
 def test_what_playbooks_set_is_known() -> None:
     assert unknown(loki=sorted(_variables.OURS)) == []
+
+
+def test_an_option_is_misspelt_when_it_is_like_one_of_the_known() -> None:
+    known = ["restore_schemas", "restore_scope", "restore_paths"]
+    given = ["restore_shcemas", "restore_scope", "restore_contact_person", "restore_path"]
+    assert _variables.misspelt_options(given, known, "restore_") == [
+        "restore_path, perhaps restore_paths is meant",
+        "restore_shcemas, perhaps restore_schemas is meant",
+    ]
