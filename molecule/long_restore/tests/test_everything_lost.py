@@ -108,6 +108,7 @@ def test_the_night_after_is_not_stopped_by_what_the_restore_changed(recovered, l
 
 
 def test_accept_removes_what_was_kept_aside(recovered, restore, tatchu):
+    kept = f"find /datajoint-db /datajoint-data -maxdepth 3 -name .labops-aside-{recovered['incident']}"
+    assert tatchu.check_output(kept) != ""
     restore(stage="accept", incident=recovered["incident"])
-    kept = tatchu.check_output("find /datajoint-db /datajoint-data -maxdepth 3 -name '.labops-aside-*'")
-    assert kept == ""
+    assert tatchu.check_output(kept) == ""
