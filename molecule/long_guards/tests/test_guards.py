@@ -4,11 +4,13 @@
 
 import json
 import re
+import secrets
 
 import pytest
 
 testinfra_hosts = ["ansible://loki"]
-NEW = "0" * 31 + "1"
+# An identifier that this lab has never seen, whatever ran in it before.
+NEW = secrets.token_hex(16)
 MIRRORS = "/srv/backup/mirror/tatchu"
 MARKER = ".labops-backup-dataset"
 # What happens on the source before the night, by dataset.
