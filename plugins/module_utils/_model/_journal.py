@@ -10,7 +10,7 @@ import typing as t
 from datetime import datetime
 
 from ansible_collections.labops.backup.plugins.module_utils._errors import BackupError
-from ansible_collections.labops.backup.plugins.module_utils._model import _run
+from ansible_collections.labops.backup.plugins.module_utils._model import _loss, _run
 
 OPEN, RESTORED, RELEASED, ACCEPTED = "open", "restored", "released", "accepted"
 STATES = (OPEN, RESTORED, RELEASED, ACCEPTED)
@@ -49,7 +49,10 @@ def note(
 ) -> Document:
     """The journal after one more entry. What came of a finished step may turn out to be wrong: then it has failed.
 
-    :raises BackupError: when what was confirmed is to be changed, or a finished step is to begin again.
+    Who confirms begins again: only checks that pass after that make the incident restored.
+
+    :raises BackupError: when what was confirmed is to be changed, a finished step is to begin again, or a restore whose
+        fence was taken down is to go on, because people have worked with the data since.
     """
     time = _run.utc(now)
     after: Document = {**journal, "steps": dict(journal["steps"]), "events": list(journal["events"])}
@@ -62,9 +65,23 @@ def note(
                 untouched="Nothing was changed",
                 remedy="Resume it with the same settings, or release it and begin another one",
             )
-        after["confirmed"] = dict(confirmed)
+        replaces = not (confirmed.get("target") or confirmed.get("beside"))
+        if journal["state"] in (RELEASED, ACCEPTED) and replaces:
+            raise BackupError(
+                f"the incident {journal['incident']} is {journal['state']}, and people have worked with the data since",
+                untouched="Nothing was changed",
+                remedy="Begin another incident: the same commands without restore_incident, from --tags fence on",
+            )
+        after["confirmed"], after["state"] = dict(confirmed), OPEN
     if plan is not None:
         after["plan"] = dict(plan)
+        for name in _undone(plan) & set(finished(journal)):
+            after["steps"][name] = {
+                **journal["steps"][name],
+                "state": FAILED,
+                "ended": time,
+                "result": {"problems": ["the source does not have any more what was brought"]},
+            }
     if step:
         known = dict(journal["steps"].get(step, {}))
         if known.get("state") == FINISHED and step_state == STARTED:
@@ -81,6 +98,15 @@ def note(
     if event:
         after["events"].append({"time": time, "what": event})
     return after
+
+
+def _undone(plan: t.Mapping[str, t.Any]) -> set[str]:
+    """The steps that would have brought what the plan of this moment sees missing or damaged."""
+    return {
+        f"{step['dataset']}.push"
+        for step in plan.get("steps", ())
+        if step["kind"] == "files" and step["taken"] and step["state"] in (_loss.DAMAGED, _loss.LOST)
+    }
 
 
 def finished(journal: t.Mapping[str, t.Any]) -> list[str]:

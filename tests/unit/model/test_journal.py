@@ -48,6 +48,34 @@ def test_what_was_confirmed_cannot_be_changed() -> None:
     assert "confirmed with other settings of point" in caught.value.message
 
 
+def test_who_confirms_again_has_to_pass_the_checks_again() -> None:
+    confirmed = _journal.note(NEW, now=NOW, confirmed={"point": "a"})
+    restored = _journal.note(confirmed, now=NOW, step="checks", step_state="finished", state="restored")
+    assert _journal.note(restored, now=NOW, confirmed={"point": "a"})["state"] == "open"
+
+
+@pytest.mark.parametrize("state", ["released", "accepted"])
+def test_a_restore_whose_fence_is_down_does_not_go_on(state: str) -> None:
+    confirmed = _journal.note(NEW, now=NOW, confirmed={"point": "a", "target": "", "beside": {}})
+    with pytest.raises(BackupError, match=f"is {state}, and people have worked with the data since"):
+        _journal.note(_journal.note(confirmed, now=NOW, state=state), now=NOW, confirmed=confirmed["confirmed"])
+    elsewhere = _journal.note(NEW, now=NOW, confirmed={"point": "a", "target": "/srv/looked-at"}, state=state)
+    assert _journal.note(elsewhere, now=NOW, confirmed=elsewhere["confirmed"])["state"] == "open"
+
+
+def test_what_was_brought_and_is_damaged_again_is_brought_again() -> None:
+    done = _journal.note(NEW, now=NOW, step="blobs.push", step_state="finished", result={"bytes": 10, "seconds": 2})
+    done = _journal.note(done, now=NOW, step="data.push", step_state="finished")
+    steps = [
+        {"dataset": "database", "kind": "database", "taken": True, "state": "lost"},
+        {"dataset": "blobs", "kind": "files", "taken": True, "state": "damaged"},
+        {"dataset": "data", "kind": "files", "taken": True, "state": "intact"},
+    ]
+    again = _journal.note(done, now=NOW, confirmed={"point": "a"}, plan={"steps": steps})
+    assert _journal.finished(again) == ["data.push"]
+    assert _journal.note(again, now=NOW, step="blobs.push", step_state="started")["steps"]["blobs.push"]["attempts"] == 1
+
+
 def test_rates_are_the_median_of_what_was_measured() -> None:
     journals = []
     for size in (10, 1000, 100):
