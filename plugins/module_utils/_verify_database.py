@@ -191,7 +191,10 @@ class _Comparison:
         for schema in schemas:
             ours, theirs = self._reader.schemas[schema], self._manifest["schemas"][schema]
             for what in ("charset", "collation"):
-                if getattr(ours, what) != theirs[what]:
+                # An older server leaves out the collation where it is the character set's own.
+                if theirs[what] and _compatibility.same_name(getattr(ours, what)) != _compatibility.same_name(
+                    theirs[what]
+                ):
                     found.append(f"schema {schema} has the {what} {getattr(ours, what)}, not {theirs[what]}")
             if self.by_digest and ours.code != theirs["code"]:
                 found.append(f"a view, trigger, routine or event of {schema} has other text than in the dump")

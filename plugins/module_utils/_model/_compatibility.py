@@ -56,6 +56,15 @@ def series(version: str) -> tuple[int, int] | None:
     return (int(match[1]), int(match[2])) if match else None
 
 
+def same_name(charset_or_collation: str) -> str:
+    """The name as newer servers have it: C(utf8) is called C(utf8mb3) since MariaDB 10.6 and MySQL 8.0.30.
+
+    Both take the old name for the new one.
+    """
+    head, underscore, rest = charset_or_collation.partition("_")
+    return f"{'utf8mb3' if head == 'utf8' else head}{underscore}{rest}"
+
+
 def target_of(capability: t.Mapping[str, t.Any]) -> Target:
     """The target that a server described itself as (``_database.capability``)."""
     return Target(
@@ -161,7 +170,8 @@ def _collations(
 ) -> t.Iterator[Finding]:
     used = {name for table in tables for name in table.collations}
     used |= {reader.schemas[name].collation for name in chosen} - {""}
-    unknown = sorted(used - set(target.collations))
+    known = {same_name(name) for name in target.collations}
+    unknown = sorted(name for name in used if same_name(name) not in known)
     if unknown:
         yield Finding("collation", True, f"the server does not know the collations {', '.join(unknown)}")
 

@@ -77,6 +77,13 @@ def test_a_collation_of_a_column_counts() -> None:
     assert judge(text=comment) == {}
 
 
+def test_the_old_name_of_utf8mb3_is_known() -> None:
+    text = RECORDED.replace(b"`note` varchar(400)", b"`note` varchar(400) COLLATE utf8_bin")
+    collations = ("utf8mb4_general_ci", "utf8mb3_bin")
+    assert judge(text=text, collations=collations) == {}
+    assert judge(text=text) == {"collation": True}
+
+
 def test_a_schema_that_a_foreign_key_refers_to_has_to_come_or_be_there() -> None:
     assert judge(chosen=["lab_imaging"]) == {"foreign_key": True}
     assert judge(chosen=["lab_imaging"], schemas=["lab_core"]) == {}

@@ -236,6 +236,33 @@ def test_another_series_is_counted_only(run_module_main: RunModule, server: Serv
     assert (result["compared"], result["ok"]) == ("counts", True)
 
 
+@pytest.mark.parametrize(
+    ("before", "now", "ok"),
+    [
+        ({"charset": "utf8", "collation": "utf8_bin"}, "utf8mb3 COLLATE utf8mb3_bin", True),
+        ({"charset": "utf8mb4", "collation": ""}, "utf8mb4 COLLATE utf8mb4_general_ci", True),
+        ({"charset": "utf8", "collation": "utf8_bin"}, "utf8mb3 COLLATE utf8mb3_general_ci", False),
+    ],
+)
+def test_a_newer_server_may_say_the_same_in_other_words(
+    run_module_main: RunModule,
+    server: Server,
+    options: dict[str, t.Any],
+    before: dict[str, str],
+    now: str,
+    ok: bool,
+) -> None:
+    path = pathlib.Path(options["directory"]) / "manifest.json"
+    manifest = json.loads(path.read_text())
+    manifest["schemas"]["lab_core"] |= before
+    path.write_text(json.dumps(manifest))
+    server.text = server.text.replace("10.11.19-MariaDB-0", "11.4.2-MariaDB-0").replace(
+        "`lab_core` /*!40100 DEFAULT CHARACTER SET utf8mb4 COLLATE utf8mb4_general_ci",
+        f"`lab_core` /*!40100 DEFAULT CHARACTER SET {now}",
+    )
+    assert run_module_main(db_verify_info, options)["ok"] is ok
+
+
 def test_an_older_manifest_without_digests_is_enough_to_count(
     run_module_main: RunModule, server: Server, options: dict[str, t.Any]
 ) -> None:
