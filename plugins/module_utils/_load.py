@@ -218,7 +218,7 @@ def _fill_scratch(
     """
     connection = _database.Connection(None, scratch.socket)
     path = os.path.join(dump_set.path, _dump_manifest.DATABASES)
-    splitter = _dump_split.Splitter(schemas)
+    splitter = _dump_split.Splitter(schemas, views=False)  # of schemas that are not here; only tables are copied
     progress = _progress.Progress(request.progress_file, "load", os.path.getsize(path))
     _require(_database.load(connection, _pieces(path, splitter, progress), pass_fds=(lock,)), "the scratch instance")
     progress.finish()
@@ -256,9 +256,11 @@ def _copy(
             noted = sorted({*_read_record(request.record, "beside"), new})
             _document.write(request.record, {**_document_or_nothing(request.record), "beside": noted})
         name = _database.quote_name(new)
+        # An older server leaves out the collation where it is the character set's own.
+        collation = f" COLLATE {facts['collation']}" if facts["collation"] else ""
         head = (
-            f"DROP DATABASE IF EXISTS {name};\nCREATE DATABASE {name} CHARACTER SET {facts['charset']}"
-            f" COLLATE {facts['collation']};\nUSE {name};\n"
+            f"DROP DATABASE IF EXISTS {name};\nCREATE DATABASE {name} CHARACTER SET {facts['charset']}{collation};\n"
+            f"USE {name};\n"
         )
         loaded = _database.load(request.connection, _with_head(head.encode(), path), pass_fds=(lock,))
         _require(loaded, f"the schema {new}")

@@ -26,13 +26,15 @@ class Splitter:
 
     :param chosen: names of the schemas.
     :param before: statements that come behind the head, once.
+    :param views: whether to pass on the sections of views, too. A server makes no view of what it does not have.
     """
 
-    def __init__(self, chosen: t.Collection[str], before: bytes = b"") -> None:
+    def __init__(self, chosen: t.Collection[str], before: bytes = b"", *, views: bool = True) -> None:
         self.schema = ""
         self.found: set[str] = set()
         self._chosen = frozenset(chosen)
         self._before = before
+        self._views = views
         self._wanted = True
         self._in_rows = False
         self._delimiter = b";"
@@ -87,8 +89,8 @@ class Splitter:
             self._set_delimiter(line)
         elif match := _SECTION.match(line):
             self.schema = match[1].replace(b"``", b"`").decode("utf-8", "surrogateescape")
+            self._wanted = self.schema in self._chosen and (self._views or self.schema not in self.found)
             self.found.add(self.schema)
-            self._wanted = self.schema in self._chosen
             before, self._before = self._before, b""
         elif line.rstrip() == _TAIL:
             self._wanted = True

@@ -377,6 +377,27 @@ def test_tables_are_copied_beside_without_keys_that_lead_out(
     assert json.loads(pathlib.Path(beside["record"]).read_text())["beside"] == ["lab_imaging_restored"]
 
 
+def test_views_of_other_schemas_are_not_made_where_those_are_not(
+    run_module_main: RunModule, two: TwoServers, beside: dict[str, t.Any]
+) -> None:
+    change = {"beside": {"lab_core": "lab_core_restored"}, "tables": []}
+    assert "Final view structure" in (pathlib.Path(beside["directory"]) / "databases.sql").read_text()
+    run_module_main(db_load, beside | change)
+    assert "CREATE TABLE `subject`" in two.in_scratch[0]
+    assert "Final view structure" not in two.in_scratch[0]
+
+
+def test_a_schema_without_a_collation_of_its_own_is_copied(
+    run_module_main: RunModule, two: TwoServers, beside: dict[str, t.Any]
+) -> None:
+    path = pathlib.Path(beside["directory"]) / "manifest.json"
+    manifest = json.loads(path.read_text())
+    manifest["schemas"]["lab_imaging"]["collation"] = ""
+    path.write_text(json.dumps(manifest))
+    run_module_main(db_load, beside)
+    assert "CREATE DATABASE `lab_imaging_restored` CHARACTER SET utf8mb4;\n" in two.loads[-1]
+
+
 def test_check_mode_copies_nothing(run_module_main: RunModule, two: TwoServers, beside: dict[str, t.Any]) -> None:
     result = run_module_main(db_load, beside, check_mode=True)
     assert (result["tables"], result["rows"], result["beside"]) == (2, 22, {})
