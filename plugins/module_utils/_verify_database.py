@@ -36,6 +36,7 @@ class Request:
     key_tables: t.Sequence[str] | None
     ignore_content: t.Sequence[str]
     exclude_accounts: t.Sequence[str]
+    kept_accounts: t.Sequence[str]
 
 
 def request(options: t.Mapping[str, t.Any]) -> Request:
@@ -48,6 +49,7 @@ def request(options: t.Mapping[str, t.Any]) -> Request:
         key_tables=options["key_tables"],
         ignore_content=options["ignore_content"],
         exclude_accounts=options["exclude_accounts"],
+        kept_accounts=options["kept_accounts"],
     )
 
 
@@ -63,19 +65,28 @@ def verify(request: Request) -> dict[str, t.Any]:
     reader = Reader()
     comparison = _Comparison(manifest, reader, request.ignore_content)
     dangling: dict[str, int] = {}
+    remarks: list[str] = []
     if present:
         problems += _read(request.connection, manifest, present, reader)
         problems += comparison.problems(present)
         found, dangling = _foreign_keys(request.connection, manifest, present)
         problems += found
-        problems += _definers(request.connection, present)
-    checked = _accounts.chosen(accounts, request.exclude_accounts)
+        missing, gone_before = _definers(request.connection, present, manifest)
+        problems += missing
+        remarks += gone_before
+    # Accounts belong to no schema: who asks for single ones says nothing about them.
+    checked = {} if request.schemas else _accounts.chosen(accounts, request.exclude_accounts)
     if checked:
-        problems += _accounts.differences(checked, _accounts_there(request.connection))
+        live = _accounts_there(request.connection)
+        kept = {name: account for name, account in checked.items() if name in request.kept_accounts and name in live}
+        made = {name: account for name, account in checked.items() if name not in kept}
+        problems += _accounts.differences(made, live)
+        remarks += _accounts.differences(kept, live)
     return {
         "ok": not problems,
         "problems": problems[:_SHOWN],
         "problems_total": len(problems),
+        "remarks": remarks[:_SHOWN],
         "compared": "digests" if comparison.by_digest else "counts",
         "schemas": schemas,
         "tables_checked": sum(len(schema.tables) for schema in reader.schemas.values()),
@@ -259,13 +270,23 @@ def _foreign_keys(
     return problems, {f"{key.schema}.{key.table}.{key.name}": rows for key, rows in counts.items()}
 
 
-def _definers(connection: _database.Connection, schemas: t.Sequence[str]) -> list[str]:
+def _definers(
+    connection: _database.Connection, schemas: t.Sequence[str], manifest: t.Mapping[str, t.Any]
+) -> tuple[list[str], list[str]]:
+    """Accounts that are missing although objects run with their rights: since the dump, and already then."""
     there = {_accounts.Account(*name).name for name in _database.account_names(connection)}
-    return [
-        f"account {definer} is missing, and {len(objects)} objects run with its rights, the first: {objects[0]}"
-        for definer, objects in sorted(_database.definers(connection, schemas).items())
-        if definer.removesuffix("@") not in there
-    ]
+    missing: list[str] = []
+    gone_before: list[str] = []
+    for definer, objects in sorted(_database.definers(connection, schemas).items()):
+        name = definer.removesuffix("@")
+        if name in there:
+            continue
+        text = f"account {definer} is missing, and {len(objects)} objects run with its rights, the first: {objects[0]}"
+        if name in manifest.get("accounts", [name]):
+            missing.append(text)
+        else:
+            gone_before.append(f"{text}; it was missing when the dump was made, too")
+    return missing, gone_before
 
 
 def _accounts_there(connection: _database.Connection) -> dict[str, _accounts.Account]:

@@ -18,7 +18,7 @@ description:
     at nothing. A load switches the server's own check off, so nobody else would notice.
   - Compares accounts, roles and grants with C(accounts.sql), and looks whether every account exists whose rights a
     view, trigger, routine or event runs with. Whether an account is locked is not compared, and one that is new since
-    the dump is no problem.
+    the dump is no problem. With O(schemas) accounts are not compared.
   - SHA-256 values are compared when the server is of the engine and series of the dump and the manifest has them.
     Otherwise RV(compared) says that rows were only counted.
 notes:
@@ -61,6 +61,13 @@ options:
     type: list
     elements: str
     default: [labops_dump]
+  kept_accounts:
+    description:
+      - Accounts that a load has left as they were, by C(user@host), see RV(labops.backup.db_load#module:accounts). That
+        they are others than in the dump is no problem but one of RV(remarks), because people may have changed them since.
+    type: list
+    elements: str
+    default: []
 seealso:
   - module: labops.backup.db_load
   - module: labops.backup.datajoint_verify_info
@@ -89,6 +96,14 @@ problems_total:
   description: How many there are.
   returned: success
   type: int
+remarks:
+  description:
+    - What differs or is wrong and is no fault of a load, at most 200 sentences. Accounts of O(kept_accounts) that are
+      others than in the dump, and accounts that were missing already when the dump was made although a view, trigger,
+      routine or event runs with their rights.
+  returned: success
+  type: list
+  elements: str
 compared:
   description: Whether rows were compared by their SHA-256 (V(digests)) or only counted (V(counts)).
   returned: success
@@ -147,6 +162,7 @@ ARGUMENT_SPEC: dict[str, t.Any] = {
     "key_tables": {"type": "list", "elements": "str", "no_log": False},
     "ignore_content": {"type": "list", "elements": "str", "default": []},
     "exclude_accounts": {"type": "list", "elements": "str", "default": ["labops_dump"]},
+    "kept_accounts": {"type": "list", "elements": "str", "default": []},
 }
 
 

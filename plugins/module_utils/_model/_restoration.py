@@ -499,7 +499,7 @@ def restore_verdict(
     :param left: C(remaining) of the plan, which no check against the point can find.
     """
     problems = [str(problem) for problem in database.get("problems", ())]
-    remaining = list(left)
+    remaining = [*left, *map(str, database.get("remarks", ()))]
     for dataset, counts in sorted((references.get("by_dataset") or {}).items()):
         told = ", ".join(f"{number} {finding.replace('_', ' ')}" for finding, number in counts.items() if number)
         text = f"files in {dataset or 'no dataset'} that the database refers to: {told}"

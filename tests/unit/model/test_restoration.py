@@ -202,6 +202,12 @@ def test_without_findings_nothing_stands_against_the_release() -> None:
     assert _restoration.restore_verdict(settled(), ["data"], {}, {}, []) == {"problems": [], "remaining": []}
 
 
+def test_a_remark_on_the_database_is_told_and_keeps_nobody_out() -> None:
+    database = {"problems": [], "remarks": ["account anna@% has more: GRANT x"]}
+    verdict = _restoration.restore_verdict(settled(), ["database"], database, {}, ["before"])
+    assert verdict == {"problems": [], "remaining": ["before", "account anna@% has more: GRANT x"]}
+
+
 def test_the_incident_is_the_one_that_holds() -> None:
     assert settled()["incident"] == INCIDENT
     assert settled()["held_on"] == ["loki", "tatchu"]

@@ -230,6 +230,43 @@ def test_accounts_grants_and_definers_are_compared(
     assert not any("former" in text for text in excluded["problems"])
 
 
+def test_what_was_changed_on_an_account_that_a_load_left_alone_is_a_remark(
+    run_module_main: RunModule, server: Server, options: dict[str, t.Any]
+) -> None:
+    server.accounts = server.accounts.replace(
+        "GRANT SELECT ON `lab_session`.*", "GRANT PROCESS ON *.* TO `former`@`localhost`;\nGRANT SELECT ON `lab_session`.*"
+    )
+    more = "account former@localhost has more: GRANT PROCESS ON *.* TO `former`@`localhost`"
+    assert run_module_main(db_verify_info, options)["problems"] == [more]
+    kept = run_module_main(db_verify_info, options | {"kept_accounts": ["former@localhost", "anna@%"]})
+    assert (kept["ok"], kept["problems"], kept["remarks"]) == (True, [], [more])
+    server.accounts = server.accounts.replace("CREATE USER `anna`@", "CREATE USER `nina`@")
+    gone = run_module_main(db_verify_info, options | {"kept_accounts": ["former@localhost", "anna@%"]})
+    assert gone["problems"] == ["account anna@% is missing"]
+
+
+def test_accounts_belong_to_no_schema(run_module_main: RunModule, server: Server, options: dict[str, t.Any]) -> None:
+    server.accounts = server.accounts.replace("CREATE USER `anna`@", "CREATE USER `nina`@")
+    result = run_module_main(db_verify_info, options | {"schemas": ["odd`name"]})
+    assert result["accounts_checked"] == 0
+    assert not [problem for problem in result["problems"] if "account" in problem]
+
+
+def test_a_definer_that_was_gone_when_the_dump_was_made_is_a_remark(
+    run_module_main: RunModule, server: Server, options: dict[str, t.Any], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    answer = server.answer
+    monkeypatch.setattr(server, "answer", lambda sql: [["x", "y"]] if "mysql.user" in sql else answer(sql))
+    path = pathlib.Path(options["directory"]) / "manifest.json"
+    path.write_text(json.dumps(json.loads(path.read_text()) | {"accounts": ["x@y", "lab_reader"]}))
+    result = run_module_main(db_verify_info, options)
+    assert [text for text in result["problems"] if "run with its rights" in text] == [
+        "account lab_reader@ is missing, and 4 objects run with its rights, the first: view lab_core.vinv"
+    ]
+    assert "account root@localhost is missing" in result["remarks"][0]
+    assert result["remarks"][0].endswith("it was missing when the dump was made, too")
+
+
 def test_another_series_is_counted_only(run_module_main: RunModule, server: Server, options: dict[str, t.Any]) -> None:
     server.text = server.text.replace("10.11.19-MariaDB-0", "11.4.2-MariaDB-0").replace("(0,'naïve", "(0,'moose")
     result = run_module_main(db_verify_info, options)
