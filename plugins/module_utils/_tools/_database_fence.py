@@ -16,6 +16,7 @@ from ansible_collections.labops.backup.plugins.module_utils._tools import _comma
 
 # MariaDB 10.4.2 and MySQL 5.7.6 brought ACCOUNT LOCK (their manuals, "ALTER USER" and "Account Locking").
 _LOCKABLE_SINCE = {"mariadb": (10, 4, 2), "mysql": (5, 7, 6)}
+_ROLES_SINCE = (8, 0, 0)  # of MySQL; MariaDB had roles before it could lock accounts
 _PROCESSLIST_SINCE = (8, 0, 22)  # MySQL 8.0 reference manual, "The processlist Table"
 # MySQL manual, "read_only": SUPER and CONNECTION_ADMIN write on. MariaDB: SUPER until 10.10, READ_ONLY ADMIN since
 # 10.5 ("READ ONLY ADMIN" in information_schema of some releases); CONNECTION ADMIN is named because it gets in beyond
@@ -63,7 +64,7 @@ class State:
 
     :param accounts: user and host of all who can have a password, with their lock. System accounts are left out.
     :param us: user and host of the account that asks.
-    :param bypassing: those who write although the server is read_only.
+    :param bypassing: those who write although the server is read_only, by themselves or by a role.
     """
 
     engine: str
@@ -108,7 +109,7 @@ def look(connection: _database.Connection) -> State:
         {str(name): str(value) for name, value in sorted(variables)},
         _accounts(connection, mariadb=mariadb),
         (user, host),
-        _bypassing(connection),
+        _bypassing(connection, mariadb=mariadb, number=server.number),
         _sessions(connection, mariadb=mariadb, number=server.number),
     )
 
@@ -125,7 +126,7 @@ def _accounts(connection: _database.Connection, *, mariadb: bool) -> dict[Name, 
     return {(user, host): locked for user, host, locked in rows if (user, host) not in _SYSTEM_ACCOUNTS}
 
 
-def _bypassing(connection: _database.Connection) -> list[Name]:
+def _bypassing(connection: _database.Connection, *, mariadb: bool, number: tuple[int, ...]) -> list[Name]:
     names = ",".join(map(_database.quote_string, _BYPASSING))
     rows = _database.query(
         connection,
@@ -135,7 +136,26 @@ def _bypassing(connection: _database.Connection) -> list[Name]:
     for (grantee,) in rows:  # 'user'@'host', in quotes that nothing inside is escaped by; a role of MariaDB has no host
         user, _at, host = str(grantee).rpartition("'@'")
         found.add((user[1:], host[:-1]) if user else (str(grantee).strip("'"), ""))
+    members = _members(connection, mariadb=mariadb) if mariadb or number >= _ROLES_SINCE else {}
+    waiting = list(found)
+    while waiting:
+        new = members.get(waiting.pop(), set()) - found
+        found |= new
+        waiting += new
     return sorted(found - _SYSTEM_ACCOUNTS)
+
+
+def _members(connection: _database.Connection, *, mariadb: bool) -> dict[Name, set[Name]]:
+    """Who has been given each role; others may have been given those again."""
+    if mariadb:
+        role, member, table = ("Role", "''"), ("User", "Host"), "mysql.roles_mapping"
+    else:
+        role, member, table = ("FROM_USER", "FROM_HOST"), ("TO_USER", "TO_HOST"), "mysql.role_edges"
+    names = ", ".join(f"CONVERT({column} USING utf8mb4)" for column in (*role, *member))
+    found: dict[Name, set[Name]] = {}
+    for role_user, role_host, user, host in _database.query(connection, f"SELECT JSON_ARRAY({names}) FROM {table};"):
+        found.setdefault((str(role_user), str(role_host)), set()).add((str(user), str(host)))
+    return found
 
 
 def _sessions(connection: _database.Connection, *, mariadb: bool, number: tuple[int, ...]) -> list[Session]:

@@ -41,6 +41,7 @@ class Server:
             [9, "root", "localhost", "Sleep"],
             [1, "event_scheduler", "localhost", "Daemon"],
         ]
+        self.roles: list[list[str]] = []
         self.configuration = "--event_scheduler=ON\n"
         self.statements: list[str] = []
 
@@ -98,6 +99,8 @@ class Server:
             yield from ([user, host, int(locked)] for (user, host), locked in self.accounts.items())
         elif "USER_PRIVILEGES" in sql:
             yield from (["'root'@'localhost'"], ["'root'@'%'"], ["'admins'"])
+        elif "roles_mapping" in sql:
+            yield from self.roles
         elif "PROCESSLIST" in sql:
             yield from self.sessions
         else:
@@ -133,6 +136,17 @@ def options(tmp_path: pathlib.Path) -> dict[str, t.Any]:
         "keep_accounts": ["labops_dump@localhost"],
         "wait_seconds": 0,
     }
+
+
+def test_who_gets_around_read_only_by_a_role_is_locked_whoever_is_named(
+    run_module_main: RunModule, server: Server, options: dict[str, t.Any]
+) -> None:
+    # admins may write, curators have got that role, and liam has got curators.
+    server.roles = [["admins", "", "curators", ""], ["curators", "", "liam.o'brien", "%"], ["x", "", "former", "%"]]
+    result = run_module_main(db_fence, options | {"accounts": ["lab_worker@localhost"]})
+    assert result["locked"] == ["lab_worker@localhost", "liam.o'brien@%", "root@%"]
+    assert server.accounts["liam.o'brien", "%"] is True
+    assert result["bypassing"] == ["admins", "curators", "liam.o'brien@%", "root@%", "root@localhost"]
 
 
 def test_a_fence_locks_sends_away_and_stops_writes_and_events(

@@ -37,7 +37,7 @@ class Server:
         elif "GLOBAL_STATUS" in sql:
             now = self.counters[0] if len(self.counters) == 1 else self.counters.pop(0)
             rows = [[name, str(value)] for name, value in now.items()]
-        elif "GLOBAL_VARIABLES" in sql or "global_priv" in sql or "USER_PRIVILEGES" in sql:
+        elif any(part in sql for part in ("GLOBAL_VARIABLES", "global_priv", "USER_PRIVILEGES", "roles_mapping")):
             rows = []
         elif "INNODB_TRX" in sql:
             rows = self.open

@@ -77,6 +77,7 @@ def test_a_mysql_server_is_asked_in_its_own_tables(client: Client) -> None:
         (0, [["root@localhost"]], ""),
         (0, [["anna", "%", 1], ["mysql.sys", "localhost", 1], ["bob", "%", 0]], ""),
         (0, [["'root'@'localhost'"], ["'o'brien'@'%'"]], ""),
+        (0, [["o'brien", "%", "anna", "%"], ["reader", "%", "bob", "%"]], ""),
         (0, [[5, "event_scheduler", "localhost", "Daemon"], [8, "anna", "10.0.0.1:2", "Query"]], ""),
     ]
     state = _database_fence.look(CONNECTION)
@@ -85,11 +86,12 @@ def test_a_mysql_server_is_asked_in_its_own_tables(client: Client) -> None:
         ("root", "localhost"),
         {("anna", "%"): True, ("bob", "%"): False},
     )
-    assert state.bypassing == [("o'brien", "%"), ("root", "localhost")]
+    assert state.bypassing == [("anna", "%"), ("o'brien", "%"), ("root", "localhost")]
     assert [session.number for session in state.sessions] == [8]
     asked = " ".join(sql for _argv, sql in client.calls)
     assert "performance_schema.processlist" in asked
     assert "mysql.user" in asked
+    assert "mysql.role_edges" in asked
 
 
 def test_a_server_that_does_not_answer_is_no_other_trouble(client: Client) -> None:
