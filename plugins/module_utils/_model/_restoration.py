@@ -723,7 +723,11 @@ def _share_of_a_file_system(
             needed[room["device"]] = needed.get(room["device"], 0) + step["bytes"]
     for device, size in needed.items():
         free = min(room["free_bytes"] for room in rooms.values() if room["device"] == device)
-        alone = any(step["bytes"] > free for step in steps if step["taken"])
+        alone = any(
+            step["bytes"] > free
+            for step in steps
+            if step["taken"] and rooms.get(step["destination"], {}).get("device") == device
+        )
         if size > free and not alone:
             refusals.append(f"the datasets on one file system need {_size(size)} together and {_size(free)} are free")
     return steps

@@ -379,6 +379,16 @@ def test_a_named_dataset_is_taken_even_if_it_looks_intact() -> None:
     assert planned(settled(scope="blobs"), loss("blobs"))["order"] == ["blobs"]
 
 
+def test_datasets_that_share_a_file_system_need_room_together_whatever_another_one_needs() -> None:
+    database, blobs, data = SPACES
+    space = [{**database, "device": 2}, {**blobs, "free_bytes": 1000}, {**data, "free_bytes": 1000}]
+    losses = [loss("blobs", "damaged", missing=6), loss("data", "damaged", missing=6)]
+    point = sealed()
+    point["datasets"][0]["bytes"] = 5000  # more than is free on the other file system, and there is room for it
+    plan = planned(settled(scope="database,blobs,data"), *losses, point=point, space=space)
+    assert plan["refusals"] == ["the datasets on one file system need 1.2 KB together and 1.0 KB are free"]
+
+
 def test_what_stands_in_the_way_is_said() -> None:
     tight = [{**one, "free_bytes": 150} for one in SPACES]
     blobs, data = loss("blobs", "lost", missing=1), loss("data", "damaged", damaged=1)
