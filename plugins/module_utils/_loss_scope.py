@@ -16,6 +16,7 @@ from ansible_collections.labops.backup.plugins.module_utils._errors import Backu
 from ansible_collections.labops.backup.plugins.module_utils._host import (
     _content_manifest,
     _document,
+    _listed,
     _live_tree,
     _progress,
     _tree,
@@ -173,6 +174,7 @@ def _compare(
         "reason": _reason(tree, found),
         "marker": found.marker,
         "expected": {"files": found.expected, "bytes": found.expected_bytes},
+        "unknown": _unknown(tree),
         **{
             kind: {
                 "files": one.files,
@@ -195,6 +197,13 @@ def _compare(
         "seconds": round(seconds, 3),
         "rate": round(found.hashed_bytes / seconds) if seconds else 0,
     }
+
+
+def _unknown(tree: Tree) -> list[str]:
+    """Those of the paths that are meant which the point does not have."""
+    meant = sorted(set(tree.only), key=_content.place)
+    found = _listed.selected(tree.manifest, meant) if meant else ()
+    return [_content.shown(path) for path, entry in found if entry is None]
 
 
 def _reason(tree: Tree, found: _live_tree.Found) -> str:

@@ -166,6 +166,10 @@ files:
       description: C(files) and C(bytes) that the point holds; files are all entries but folders and sockets.
       type: dict
       sample: {"files": 1042, "bytes": 73400320}
+    unknown:
+      description: The paths of O(files[].only) that the point does not have.
+      type: list
+      elements: str
     missing:
       description:
         - What the point has and the tree has not. C(files), C(folders), C(bytes) of the files, and at most 20

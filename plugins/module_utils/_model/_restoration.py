@@ -309,8 +309,10 @@ def restore_plan(
             "replaces": _replaces(wanted, dataset, is_database),
         }
         steps.append(step)
-        if dataset["paths"] and not loss.get("expected", {}).get("files"):
-            refusals.append(f"the point holds nothing of {', '.join(dataset['paths'])} in {name}")
+        # Each by itself: one that is misspelt among others would be restored to nothing without a word.
+        unknown = loss.get("unknown", dataset["paths"])
+        if unknown:
+            refusals.append(f"the point holds nothing of {', '.join(unknown)} in {name}")
         if taken and room:
             if not room["writable"]:
                 refusals.append(f"{dataset['destination']} on {wanted['source']} cannot be written")

@@ -379,6 +379,15 @@ def test_a_named_dataset_is_taken_even_if_it_looks_intact() -> None:
     assert planned(settled(scope="blobs"), loss("blobs"))["order"] == ["blobs"]
 
 
+def test_a_path_that_the_point_does_not_have_is_refused_beside_others_that_it_has() -> None:
+    request = settled(paths="data/2024/mouse7,data/2024/mouse9")
+    found = {**loss("data", "damaged", missing=3), "expected": {"files": 3}}
+    refusal = "the point holds nothing of 2024/mouse9 in data"
+    assert planned(request, {**found, "unknown": ["2024/mouse9"]})["refusals"] == [refusal]
+    assert planned(request, {**found, "expected": {"files": 0}, "unknown": []})["refusals"] == []
+    assert "2024/mouse7, 2024/mouse9" in planned(request)["refusals"][0]
+
+
 def test_datasets_that_share_a_file_system_need_room_together_whatever_another_one_needs() -> None:
     database, blobs, data = SPACES
     space = [{**database, "device": 2}, {**blobs, "free_bytes": 1000}, {**data, "free_bytes": 1000}]

@@ -531,6 +531,16 @@ def test_only_what_is_meant_counts_and_is_read(scope: Scope) -> None:
     assert scope.look(only=["nothing/here"])["expected"]["files"] == 0
 
 
+def test_each_path_that_the_point_does_not_have_is_named(scope: Scope) -> None:
+    scope.write("Mouse/1.tif", b"x")
+    scope.write("a/b", b"y")
+    (scope.path / "empty").mkdir()
+    scope.seal()
+    asked = ["a", "mouse/1.tif", "empty/", "Mouse/1.tif", "Mouse/2.tif", "a/b"]
+    assert sorted(scope.look(only=asked)["unknown"]) == ["Mouse/2.tif", "mouse/1.tif"]
+    assert scope.look()["unknown"] == []
+
+
 # ------------------------------------------------------------------------------------------------ newer and damaged
 
 
