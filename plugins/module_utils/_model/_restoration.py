@@ -279,6 +279,17 @@ def restore_plan(
     steps: list[Document] = []
     refusals: list[str] = []
     notes: list[str] = []
+    notes += [
+        f"the point does not hold {one['dataset']} ({one['reason']}), so nothing of that is looked at or brought"
+        for one in point["missing"]
+        if AUTO in wanted["scope"]
+    ]
+    known_schemas = database.get("schemas")
+    unknown_schemas = sorted(set(wanted["schemas"]) - set(known_schemas or ()))
+    if known_schemas and unknown_schemas and wanted["needs_fence"]:
+        refusals.append(
+            f"the point has no schema {', '.join(unknown_schemas)}; it has {', '.join(sorted(known_schemas))}"
+        )
     for dataset in datasets:
         name = dataset["name"]
         is_database = dataset["kind"] == "database" and not wanted["target"]

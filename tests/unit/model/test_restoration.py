@@ -388,6 +388,21 @@ def test_a_path_that_the_point_does_not_have_is_refused_beside_others_that_it_ha
     assert "2024/mouse7, 2024/mouse9" in planned(request)["refusals"][0]
 
 
+def test_a_schema_that_the_point_does_not_have_is_refused_with_those_that_it_has() -> None:
+    found = {"files": (), "database": LOST_DATABASE}
+    refusal = "the point has no schema lab_Subject; it has lab_subject"
+    assert planned(settled(schemas="lab_Subject,lab_subject"), losses=found)["refusals"] == [refusal]
+    assert planned(settled(schemas="lab_subject"), losses=found)["refusals"] == []
+
+
+def test_what_a_partial_point_does_not_hold_is_told_where_nobody_named_it() -> None:
+    point = sealed(state="partial", missing=[{"dataset": "blobs", "reason": "pull: no route"}])
+    point["datasets"].pop(1)
+    note = "the point does not hold blobs (pull: no route), so nothing of that is looked at or brought"
+    assert note in planned(settled(point=POINT), point=point)["notes"]
+    assert note not in planned(settled(point=POINT, scope="data"), point=point)["notes"]
+
+
 def test_datasets_that_share_a_file_system_need_room_together_whatever_another_one_needs() -> None:
     database, blobs, data = SPACES
     space = [{**database, "device": 2}, {**blobs, "free_bytes": 1000}, {**data, "free_bytes": 1000}]
