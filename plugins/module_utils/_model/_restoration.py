@@ -284,6 +284,8 @@ def restore_plan(
         for one in point["missing"]
         if AUTO in wanted["scope"]
     ]
+    if not point["dump_set"] and _database(wanted["entry"]):
+        notes.append("the point holds no proven dump set, so the checks cannot look up what the database refers to")
     known_schemas = database.get("schemas")
     unknown_schemas = sorted(set(wanted["schemas"]) - set(known_schemas or ()))
     if known_schemas and unknown_schemas and wanted["needs_fence"]:
@@ -320,6 +322,8 @@ def restore_plan(
             "replaces": _replaces(wanted, dataset, is_database),
         }
         steps.append(step)
+        if taken and dataset["kind"] == "database" and not point["dump_set"]:
+            refusals.append(f"{name} was archived without a proven dump set, so it cannot be loaded; leave it out")
         # Each by itself: one that is misspelt among others would be restored to nothing without a word.
         unknown = loss.get("unknown", dataset["paths"])
         if unknown:

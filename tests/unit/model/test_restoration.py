@@ -403,6 +403,15 @@ def test_what_a_partial_point_does_not_hold_is_told_where_nobody_named_it() -> N
     assert note not in planned(settled(point=POINT, scope="data"), point=point)["notes"]
 
 
+def test_a_database_without_a_proven_dump_set_is_refused_and_the_rest_is_not() -> None:
+    point = sealed(state="partial", dump_set=None)
+    refused = planned(settled(point=POINT, scope="database,blobs"), point=point)
+    assert "database was archived without a proven dump set" in refused["refusals"][0]
+    rest = planned(settled(point=POINT, scope="blobs"), loss("blobs", "lost", missing=3), point=point)
+    assert (rest["refusals"], rest["order"]) == ([], ["blobs"])
+    assert any("holds no proven dump set" in note for note in rest["notes"])
+
+
 def test_datasets_that_share_a_file_system_need_room_together_whatever_another_one_needs() -> None:
     database, blobs, data = SPACES
     space = [{**database, "device": 2}, {**blobs, "free_bytes": 1000}, {**data, "free_bytes": 1000}]

@@ -1,0 +1,56 @@
+# Copyright: (c) 2026, the labops.backup contributors
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""Under which conditions the steps of a restore are done."""
+
+from __future__ import annotations
+
+import pathlib
+import typing as t
+
+import pytest
+import yaml
+from jinja2 import Environment
+
+TASKS = pathlib.Path(__file__).resolve().parents[3] / "roles/_restore/tasks"
+DATABASE = {"name": "database", "kind": "database"}
+BLOBS = {"name": "blobs", "kind": "files"}
+
+
+def named(node: t.Any, name: str) -> t.Iterator[dict[str, t.Any]]:
+    for task in node if isinstance(node, list) else []:
+        if task.get("name") == name:
+            yield task
+        for part in ("block", "rescue", "always"):
+            yield from named(task.get(part), name)
+
+
+def is_done(file: str, name: str, **variables: t.Any) -> bool:
+    (task,) = named(yaml.safe_load((TASKS / file).read_text()), name)
+    conditions = task["when"] if isinstance(task["when"], list) else [task["when"]]
+    environment = Environment(autoescape=True)
+    return all(environment.compile_expression(condition)(**variables) for condition in conditions)
+
+
+@pytest.mark.parametrize(
+    ("dump_set", "parts", "done"),
+    [({"id": "x"}, [DATABASE, BLOBS], True), (None, [DATABASE, BLOBS], False), ({"id": "x"}, [BLOBS], False)],
+)
+def test_what_a_dump_refers_to_is_looked_up_where_the_point_has_the_dump(
+    dump_set: t.Any, parts: list[dict[str, str]], done: bool
+) -> None:
+    variables = {
+        "restore": {"entry": {"dump_directory": "/d"}, "needs_fence": True},
+        "restore_point_document": {"dump_set": dump_set},
+        "restore_parts": parts,
+    }
+    assert is_done("check.yml", "Look up every file that the database refers to", **variables) is done
+
+
+def test_a_dump_set_is_brought_where_there_is_one() -> None:
+    for dump_set in (None, {"id": "x"}):
+        variables = {"restore": {"needs_fence": True}, "restore_point_document": {"dump_set": dump_set}}
+        for file, name in (
+            ("do.yml", "Bring the dump set"),
+            ("scope.yml", "See whether the database server could take the dump set, where that is at hand"),
+        ):
+            assert is_done(file, name, **{"restore_part": DATABASE, **variables}) is bool(dump_set)
