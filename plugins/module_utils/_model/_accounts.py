@@ -13,7 +13,9 @@ import re
 import typing as t
 from dataclasses import dataclass, field
 
-_SYSTEM_USERS = ("root", "mysql", "mariadb.sys", "mysql.sys", "mysql.session", "mysql.infoschema", "debian-sys-maint")
+_SYSTEM_USERS = ("mysql", "mariadb.sys", "mysql.sys", "mysql.session", "mysql.infoschema", "debian-sys-maint")
+# The administrator that restores comes over the socket. With another host the same name is an account like any other.
+_ROOT, _LOCAL = "root", ("", "localhost", "127.0.0.1", "::1")
 _OUR_ROLE = "mariadb_dump_import_role"  # the dump tool's own, which it drops again
 
 _QUOTED = r"(?:`(?:[^`]|``)*`|'(?:[^'\\]|\\.|'')*'|\"(?:[^\"\\]|\\.|\"\")*\")"
@@ -21,6 +23,7 @@ _ANY_QUOTED = re.compile(_QUOTED, re.DOTALL)
 _ACCOUNT = re.compile(rf"({_QUOTED})(?:@({_QUOTED}))?")
 _CONDITIONAL = re.compile(r"/\*M?!\d+ (.*?) ?\*/\Z", re.DOTALL)
 _CREATE = re.compile(r"CREATE (USER|ROLE) (?:IF NOT EXISTS )?")
+_GRANT = re.compile(r"(GRANT|REVOKE) ")
 _ADMIN = re.compile(r" WITH ADMIN \S+\Z")
 _IDENTIFIED = re.compile(
     rf" IDENTIFIED (?:BY PASSWORD {_QUOTED}|VIA [\w.]+(?: (?:USING|AS) {_QUOTED})?"
@@ -39,7 +42,8 @@ class Account:
     :param create: the statement that makes it, without its lock.
     :param create_locked: the same so that nobody can log in with it.
     :param locked: whether it was locked.
-    :param grants: its grants without passwords, sorted.
+    :param grants: its grants without passwords, sorted; behind them what MySQL takes out of them again
+        (C(partial_revokes)).
     :param default_role: the statement that sets its default role, empty when it has none.
     """
 
@@ -60,6 +64,8 @@ class Account:
     @property
     def is_system(self) -> bool:
         """Whether it belongs to the server itself, or is the administrator that restores."""
+        if self.user == _ROOT:
+            return self.host.lower() in _LOCAL
         return self.user in _SYSTEM_USERS or (not self.user and not self.is_role)
 
     @property
@@ -73,7 +79,7 @@ class Account:
 def parse(text: str) -> dict[str, Account]:
     """The accounts by name, in the order of the text."""
     found: dict[str, Account] = {}
-    for line in text.splitlines():
+    for line in text.split("\n"):  # a name may hold what Python also takes for the end of a line
         statement = line.strip().removesuffix(";").rstrip()
         if match := _CONDITIONAL.match(statement):
             if statement.startswith("/*!"):  # meant for another engine, or a session setting
@@ -98,9 +104,10 @@ def _take(found: dict[str, Account], statement: str) -> None:
         named = _ACCOUNT.match(statement, match.end())
         if named is not None and match[1] != "NONE":
             _account(found, named).default_role = statement
-    elif statement.startswith("GRANT "):
-        position = _masked(statement).rfind(" TO ")
-        named = _ACCOUNT.match(statement, position + 4) if position >= 0 else None
+    elif match := _GRANT.match(statement):
+        word = " TO " if match[1] == "GRANT" else " FROM "
+        position = _masked(statement).rfind(word)
+        named = _ACCOUNT.match(statement, position + len(word)) if position >= 0 else None
         if named is not None:
             _account(found, named).grants.append(_in_order(_IDENTIFIED.sub("", statement)))
 

@@ -65,6 +65,26 @@ def test_the_text_of_a_mysql_server_is_read_too() -> None:
     ]
 
 
+def test_what_is_taken_out_of_a_grant_again_belongs_to_it() -> None:
+    revoke = "REVOKE INSERT ON `odd FROM ``t`.* FROM `anna`@`%`"
+    accounts = _accounts.parse(f"{MYSQL}\n{revoke};\n")
+    assert accounts["anna@%"].grants[-1] == revoke
+    assert _accounts.differences(accounts, _accounts.parse(MYSQL)) == [f"account anna@% lacks: {revoke}"]
+
+
+@pytest.mark.parametrize(
+    ("host", "chosen"), [("%", True), ("10.0.0.%", True), ("localhost", False), ("127.0.0.1", False), ("::1", False)]
+)
+def test_root_of_other_hosts_is_an_account_of_the_lab(host: str, chosen: bool) -> None:
+    accounts = _accounts.parse(f"CREATE USER `root`@`{host}` IDENTIFIED BY PASSWORD '*AB';")
+    assert bool(_accounts.chosen(accounts, [])) is chosen
+
+
+def test_a_line_ends_where_the_dump_tool_ends_it() -> None:
+    accounts = _accounts.parse("CREATE USER `a\u2028b\x85`@`%` IDENTIFIED VIA ed25519 USING 'x';\n")
+    assert [account.user for account in accounts.values()] == ["a\u2028b\x85"]
+
+
 def test_accounts_of_the_server_and_excluded_ones_are_not_chosen() -> None:
     accounts = _accounts.parse(RECORDED)
     chosen = _accounts.chosen(accounts, ["lab_worker", "lab_admin@localhost"])
