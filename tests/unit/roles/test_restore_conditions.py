@@ -54,3 +54,34 @@ def test_a_dump_set_is_brought_where_there_is_one() -> None:
             ("scope.yml", "See whether the database server could take the dump set, where that is at hand"),
         ):
             assert is_done(file, name, **{"restore_part": DATABASE, **variables}) is bool(dump_set)
+
+
+@pytest.mark.parametrize(
+    ("state", "confirmed", "done"),
+    [
+        ("restored", {"point": "a"}, True),
+        ("released", {"point": "a"}, True),  # a release that was cut off and is run again
+        ("restored", {"point": "a", "paths": ["x"]}, False),
+        ("open", {"point": "a"}, False),  # restore_abandon
+    ],
+)
+def test_only_a_restore_that_passed_makes_later_points_suspect(
+    state: str, confirmed: dict[str, t.Any], done: bool
+) -> None:
+    journal = {"selected": {"state": state, "confirmed": confirmed}}
+    assert is_done("release.yml", "Suspect them", _restore_journal=journal, _restore_confirmed=confirmed) is done
+
+
+@pytest.mark.parametrize(
+    ("journal", "done"),
+    [
+        ({"state": "restored", "confirmed": {"point": "a"}}, True),
+        ({"state": "open", "confirmed": {"point": "a"}}, False),  # restore_abandon
+        ({"state": "open", "confirmed": None}, False),
+        ({}, False),
+    ],
+)
+def test_only_a_restore_that_passed_lets_the_next_pull_exceed_its_limits(
+    journal: dict[str, t.Any], done: bool
+) -> None:
+    assert is_done("release.yml", "See what the next pull will find", _restore_journal={"selected": journal}) is done
