@@ -322,6 +322,9 @@ def restore_plan(
             "replaces": _replaces(wanted, dataset, is_database),
         }
         steps.append(step)
+        if taken and replaces and database.get("server") == "down":
+            unmounted = _data_directory_unmounted(wanted, rooms, facts)
+            refusals += [unmounted] if unmounted else []
         if taken and dataset["kind"] == "database" and not point["dump_set"]:
             refusals.append(f"{name} was archived without a proven dump set, so it cannot be loaded; leave it out")
         # Each by itself: one that is misspelt among others would be restored to nothing without a word.
@@ -726,6 +729,27 @@ def _other_file_system(
     return (
         f"{dataset['destination']} lies on the file system mounted at {room['mount']}; on {facts['time']} it lay on "
         f"the one at {known}. Mount that, or say that it is another one now: restore_other_file_system=true"
+    )
+
+
+def _data_directory_unmounted(
+    wanted: t.Mapping[str, t.Any], rooms: t.Mapping[str, t.Mapping[str, t.Any]], facts: t.Mapping[str, t.Any]
+) -> str:
+    """Why a database server that is down would begin anew in a folder over which its own disk is only not mounted."""
+    variables = (facts.get("database") or {}).get("variables") or {}
+    folder = posixpath.normpath(str(variables.get("datadir") or "."))
+    room = rooms.get(folder)
+    known = max(
+        (str(one["point"]) for one in facts.get("mounts", ()) if f"{folder}/".startswith(f"{one['point']}/")),
+        key=len,
+        default="",
+    )
+    if not known or room is None or wanted["other_file_system"] or len(str(room["mount"])) >= len(known):
+        return ""
+    return (
+        f"the database server is down, and its data directory {folder} lies on the file system mounted at "
+        f"{room['mount']}; on {facts['time']} it lay on the one at {known}. Mount that, or say that it is another one "
+        "now: restore_other_file_system=true"
     )
 
 

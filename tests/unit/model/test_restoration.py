@@ -549,6 +549,27 @@ def test_a_dataset_on_another_file_system_than_its_own_is_refused() -> None:
     assert planned(settled(), losses=lost, facts=facts, space=mounted)["refusals"] == []
 
 
+def test_a_data_directory_whose_disk_is_only_not_mounted_is_refused() -> None:
+    facts = {
+        "time": "2026-11-23T01:30:00Z",
+        "database": {"variables": {"datadir": "/srv/fast/mysql/"}},
+        "mounts": [{"point": "/"}, {"point": "/srv/fast"}, {"point": "/srv/fa"}],
+    }
+    down = {"files": [], "database": {"state": "lost", "server": "down", "schemas": {}, "newer_schemas": []}}
+    here = {"path": "/srv/fast/mysql", "device": 1, "mount": "/", "free_bytes": 10**9, "writable": True, "missing": []}
+    request = settled(scope="database")
+    (refusal,) = planned(request, losses=down, facts=facts, space=[*SPACES, here])["refusals"]
+    assert "its data directory /srv/fast/mysql lies on the file system mounted at /; on 2026-11-23T01" in refusal
+    assert "restore_other_file_system=true" in refusal
+    mounted = {**here, "mount": "/srv/fast"}
+    assert planned(request, losses=down, facts=facts, space=[*SPACES, mounted])["refusals"] == []
+    assert planned(request, losses=down, facts={}, space=SPACES)["refusals"] == []
+    up = {**down, "database": {**down["database"], "server": "up"}}
+    assert planned(request, losses=up, facts=facts, space=[*SPACES, here])["refusals"] == []
+    other = settled(scope="database", other_file_system="true")
+    assert planned(other, losses=down, facts=facts, space=[*SPACES, here])["refusals"] == []
+
+
 @pytest.mark.parametrize(
     ("options", "intact", "table", "proposed"),
     [
