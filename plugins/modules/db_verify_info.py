@@ -64,7 +64,7 @@ options:
   kept_accounts:
     description:
       - Accounts that a load has left as they were, by C(user@host), see RV(labops.backup.db_load#module:accounts). That
-        they are others than in the dump is no problem but one of RV(remarks), because people may have changed them since.
+        they are others than in the dump is no problem but one of RV(remarks), for people may have changed them since.
     type: list
     elements: str
     default: []

@@ -73,7 +73,9 @@ def test_what_was_brought_and_is_damaged_again_is_brought_again() -> None:
     ]
     again = _journal.note(done, now=NOW, confirmed={"point": "a"}, plan={"steps": steps})
     assert _journal.finished(again) == ["data.push"]
-    assert _journal.note(again, now=NOW, step="blobs.push", step_state="started")["steps"]["blobs.push"]["attempts"] == 1
+    assert (
+        _journal.note(again, now=NOW, step="blobs.push", step_state="started")["steps"]["blobs.push"]["attempts"] == 1
+    )
 
 
 def test_rates_are_the_median_of_what_was_measured() -> None:

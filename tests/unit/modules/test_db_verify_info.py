@@ -234,7 +234,8 @@ def test_what_was_changed_on_an_account_that_a_load_left_alone_is_a_remark(
     run_module_main: RunModule, server: Server, options: dict[str, t.Any]
 ) -> None:
     server.accounts = server.accounts.replace(
-        "GRANT SELECT ON `lab_session`.*", "GRANT PROCESS ON *.* TO `former`@`localhost`;\nGRANT SELECT ON `lab_session`.*"
+        "GRANT SELECT ON `lab_session`.*",
+        "GRANT PROCESS ON *.* TO `former`@`localhost`;\nGRANT SELECT ON `lab_session`.*",
     )
     more = "account former@localhost has more: GRANT PROCESS ON *.* TO `former`@`localhost`"
     assert run_module_main(db_verify_info, options)["problems"] == [more]

@@ -81,7 +81,5 @@ def test_only_a_restore_that_passed_makes_later_points_suspect(
         ({}, False),
     ],
 )
-def test_only_a_restore_that_passed_lets_the_next_pull_exceed_its_limits(
-    journal: dict[str, t.Any], done: bool
-) -> None:
+def test_only_a_restore_that_passed_lets_the_next_pull_exceed_its_limits(journal: dict[str, t.Any], done: bool) -> None:
     assert is_done("release.yml", "See what the next pull will find", _restore_journal={"selected": journal}) is done
