@@ -349,13 +349,12 @@ class _Piece:
         """Take some paths of an archive out and compare them. What is too large for that is read through a pipe."""
         free = os.statvfs(self.scratch)
         room = free.f_bavail * free.f_frsize // 2
-        large = {path for path, entry in entries if entry.is_file and entry.size > min(room, _SLICE_BYTES)}
-        for path, entry in entries:
-            if path in large:
-                inside = os.path.join(self._request.dataset, os.fsdecode(path))
-                digest = self._borg.file_digest(name, inside)
-                if digest.encode() != entry.sha256:
-                    raise _DiffersError(f"{_content.shown(path)} in the archive {name} holds {digest}")
+        large = {path: entry for path, entry in entries if entry.is_file and entry.size > min(room, _SLICE_BYTES)}
+        # Once a file, by all names that it has: they are not all in this slice.
+        for names, entry in _with_all_names(manifest, large):
+            digest = self._borg.file_digest(name, *(f"{self._request.dataset}/{os.fsdecode(one)}" for one in names))
+            if digest.encode() != entry.sha256:
+                raise _DiffersError(f"{_content.shown(names[0])} in the archive {name} holds {digest}")
         small = [path for path, _entry in entries if path not in large]
         if small:
             listed, folder = os.path.join(self.scratch, "paths"), os.path.join(self.scratch, name)
@@ -675,6 +674,21 @@ def _beyond(entries: Entries, after: tuple[bytes, bytes] | None) -> Entries:
     for path, entry in entries:
         if after is None or _content.place(path) > after:
             yield path, entry
+
+
+def _with_all_names(
+    manifest: str, files: t.Mapping[bytes, _content.Entry]
+) -> t.Iterator[tuple[list[bytes], _content.Entry]]:
+    """Each of these files once, with all names that it has in the manifest; the manifest knows them by their inode."""
+    if not files:
+        return
+    found: dict[int, list[bytes]] = {entry.inode: [] for entry in files.values()}
+    for path, entry in _content_manifest.entries(manifest):
+        if entry.is_file and entry.inode in found:
+            found[entry.inode].append(path)
+    by_inode = {entry.inode: entry for entry in files.values()}
+    for inode, names in found.items():
+        yield names, by_inode[inode]
 
 
 def _slices(entries: Entries, after: tuple[bytes, bytes] | None) -> t.Iterator[list[tuple[bytes, _content.Entry]]]:

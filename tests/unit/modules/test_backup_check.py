@@ -214,6 +214,17 @@ def test_reading_back_goes_on_where_it_stopped(world: World, monkeypatch: pytest
 
 
 @pytest.mark.long
+def test_a_large_file_of_several_names_is_read_back_whole(world: World, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Borg writes nothing for a further name of a file, and ends well."""
+    for name in ("again", "raw/again", "zz"):
+        (world.mirror / name).hardlink_to(world.mirror / "raw" / "session00.npy")
+    world.night("20261124T023000Z-77b0ac")
+    monkeypatch.setattr(_check, "_SLICE_BYTES", 1000)
+    done = world("manifest")
+    assert (done["ok"], done["finding"], done["share"]) == (True, "", 1.0), done
+
+
+@pytest.mark.long
 def test_a_lost_segment_is_found_and_the_points_it_touches(world: World) -> None:
     segments = sorted((world.root / "borg" / "data" / "0").iterdir(), key=lambda path: path.stat().st_size)
     segments[-1].unlink()
