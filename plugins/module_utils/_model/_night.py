@@ -175,6 +175,13 @@ def outcome(
     for step, name in ((pull, "pull"), (content, "content"), (archive, "archive")):
         if step.get("skipped"):
             continue
+        if name == "archive" and result.get("generation", step["generation"]) != step["generation"]:
+            raise BackupError(
+                f"the content of generation {result['generation']} was verified, and generation {step['generation']} "
+                f"is archived as {step['archive']}: another pull came in between",
+                untouched="No recovery point names that archive",
+                remedy="Run again",
+            )
         result["seconds"][name] = step["seconds"]
         result["warnings"] += list(step.get("warnings") or ())
         result["generation"] = step["generation"]

@@ -330,6 +330,14 @@ def test_a_step_that_did_not_really_run_is_a_failure(steps: dict[str, t.Any], me
     assert caught.value.message.startswith(message)
 
 
+def test_what_was_archived_is_what_was_verified() -> None:
+    """Without a pull in this run, somebody else's may come between the two steps of a slow night."""
+    with pytest.raises(BackupError) as caught:
+        _night.outcome(dataset(), SKIPPED, SKIPPED, {**ARCHIVE, "generation": 8}, PROOF, CONTENT)
+    assert caught.value.message.startswith("the content of generation 7 was verified, and generation 8 is archived")
+    assert _night.outcome(dataset(), SKIPPED, SKIPPED, ARCHIVE, PROOF, CONTENT)["generation"] == 7
+
+
 def test_the_outcomes_of_a_source_include_the_silent() -> None:
     source = make_plan()[0]
     hosts: Hosts = {"tatchu.database": {}, "tatchu.blobs": {"backup_outcome": good("tatchu", "blobs")}}
