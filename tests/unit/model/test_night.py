@@ -573,6 +573,21 @@ def test_what_a_check_found_stops_the_retention_until_it_is_cleared() -> None:
     assert "/checks/tatchu.json does not hold the evidence of checks" in unreadable
 
 
+def test_what_cannot_be_read_may_hold_a_finding() -> None:
+    hosts, source = good_hosts(), make_plan()[0]
+    path = source["checks"]["evidence"]
+    for none in (f"File not found: {path}", f"file not found: {path}"):
+        assert _night.retention_stop(hosts, source, {"failed": False, "msg": none}) == []
+    for why in (f"Unable to slurp file: {path}", f"File is not readable: {path}"):
+        assert _night.retention_stop(hosts, source, {"failed": False, "msg": why}) == [
+            f"what the checks have found cannot be read: {why}"
+        ]
+    gone = {"unreachable": True, "msg": "Connection refused"}
+    assert _night.retention_stop(hosts, source, gone) == [
+        "what the checks have found cannot be read: Connection refused"
+    ]
+
+
 def test_a_stopped_retention_is_said_and_is_no_failure_of_its_own() -> None:
     hosts = good_hosts()
     hosts["tatchu.points"]["backup_retention"] = {"stopped": ["blobs: bit rot"]}
