@@ -301,7 +301,8 @@ class _Piece:
     def _dump_archive(self, name: str, identifier: str) -> None:
         point = self._point_with(identifier)
         folder = os.path.join(self.scratch, name)
-        _extract.extract(self._borg, self._extraction(name, identifier, folder), dry_run=False)
+        size = next(one for one in self._own(point) if one["archive_id"] == identifier).get("original_size") or 0
+        _extract.extract(self._borg, self._extraction(name, identifier, folder, size=size), dry_run=False)
         found, _others = _dump_set.find(folder)
         wanted = (point["dump_set"] or {}).get("id")
         problems = [] if wanted in [one.id for one in found] or wanted is None else [f"it does not hold {wanted}"]
@@ -365,7 +366,13 @@ class _Piece:
             shutil.rmtree(folder)
 
     def _extraction(
-        self, name: str, identifier: str, folder: str, listed: str | None = None, manifest: str | None = None
+        self,
+        name: str,
+        identifier: str,
+        folder: str,
+        listed: str | None = None,
+        manifest: str | None = None,
+        size: int = 0,
     ) -> _extract.Request:
         return _extract.Request(
             archive=name,
@@ -377,6 +384,7 @@ class _Piece:
             lock=None,
             progress_file=None,
             stall_seconds=self._request.stall_seconds,
+            size=size,
         )
 
     def _manifest(self, identifier: str) -> str | None:

@@ -9,11 +9,18 @@ import json
 import os
 import pathlib
 import shutil
+import types
 import typing as t
 from datetime import UTC, datetime
 
 import pytest
-from ansible_collections.labops.backup.plugins.module_utils import _check, _recovery_points, _verify_content
+from ansible_collections.labops.backup.plugins.module_utils import (
+    _check,
+    _extract,
+    _recovery_points,
+    _verify_content,
+)
+from ansible_collections.labops.backup.plugins.module_utils._errors import BackupError
 from ansible_collections.labops.backup.plugins.module_utils._host import _generation
 from ansible_collections.labops.backup.plugins.module_utils._tools import _borg
 from ansible_collections.labops.backup.plugins.modules import backup_check
@@ -288,3 +295,17 @@ def test_an_incident_comes_first(run_module_main: RunModule, asked: dict[str, t.
     hold.write_text(json.dumps(told))
     done = run_module_main(backup_check, {**asked, "hold": str(hold)})
     assert "held by incident" in done["gave_way"] and done["ok"] and done["share"] == 0.0 and not done["changed"]
+
+
+def test_a_dump_that_does_not_fit_is_not_taken_out(tmp_path: pathlib.Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """A dump has no content manifest that tells its size; the seal does."""
+    archived = {"name": "database", "archive": "a", "archive_id": "ab", "original_size": 40_000}
+    repository = types.SimpleNamespace(path="/borg", describe=lambda: {"archives": [{"name": "a", "id": "ab"}]})
+    piece: t.Any = object.__new__(_check._Piece)
+    piece.scratch, piece._repository, piece._open = str(tmp_path), "/borg", lambda _path: repository
+    piece._request = types.SimpleNamespace(dataset="database", stall_seconds=0)
+    piece._listing = [{"point": POINTS[0], "dump_set": None, "datasets": [archived]}]
+    room = os.statvfs_result((4096, 4096, 9, 9, 9, 9, 9, 9, 0, 255))
+    monkeypatch.setattr(_extract.os, "statvfs", lambda _folder: room)
+    with pytest.raises(BackupError, match=r"^40000 bytes are to be extracted to .*, where 36864 are free"):
+        piece._dump_archive("a", "ab")
