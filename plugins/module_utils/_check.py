@@ -431,9 +431,9 @@ class _Piece:
                 self.skipped = (
                     "the mirror has moved on since the newest recovery point; it was compared with its last pull"
                 )
-            walk = _Mirror(t.cast("str", self._request.mirror), self._request.stores)
             state = self.states[_checks.MIRROR]
             same = state["cursor"].get("manifest") == sha256
+            walk = _Mirror(t.cast("str", self._request.mirror), self._request.stores, goes_on=same)
             after = _content.place(os.fsencode(state["cursor"]["path"])) if same else None
             done, last = (int(state["cursor"]["done"]) if same else 0), b""
             finished = True
@@ -600,12 +600,13 @@ class _DiffersError(BackupError):
 class _Mirror:
     """Files of a mirror, compared with their manifest and their names, one after the other.
 
+    :param goes_on: a piece before this one has seen the beginning of the manifest.
     :ivar changed: what is not as the manifest says.
     :ivar misnamed: what does not hold what its name says.
     :ivar archived_so: whether one of those was archived as it is.
     """
 
-    def __init__(self, mirror: str, stores: t.Sequence[str] | None) -> None:
+    def __init__(self, mirror: str, stores: t.Sequence[str] | None, *, goes_on: bool) -> None:
         self.changed: list[str] = []
         self.misnamed: list[str] = []
         self.archived_so = False
@@ -615,6 +616,7 @@ class _Mirror:
         self._folder: bytes | None = None
         self._names: set[bytes] = set()
         self._whole = False
+        self._goes_on = goes_on
 
     def look(self, path: bytes, entry: _content.Entry) -> None:
         """Take one entry of the manifest."""
@@ -623,7 +625,7 @@ class _Mirror:
             first = self._folder is None
             self.close_folder()
             # Where a piece goes on within a folder, names of it were seen before.
-            self._folder, self._names, self._whole = folder, set(), not first or path == name
+            self._folder, self._names, self._whole = folder, set(), not (first and self._goes_on)
         self._names.add(name)
         try:
             status = os.lstat(os.path.join(self._root, path))

@@ -297,6 +297,16 @@ def test_an_incident_comes_first(run_module_main: RunModule, asked: dict[str, t.
     assert "held by incident" in done["gave_way"] and done["ok"] and done["share"] == 0.0 and not done["changed"]
 
 
+@pytest.mark.long
+def test_a_look_at_a_mirror_goes_on_within_its_top_folder(world: World, monkeypatch: pytest.MonkeyPatch) -> None:
+    """What was seen in the piece before is in the manifest."""
+    monkeypatch.setattr(_check._Piece, "_is_over", lambda piece: piece._moved)
+    for look_every, finished in ((1, False), (1000, True)):
+        monkeypatch.setattr(_check, "_LOOK_EVERY", look_every)
+        done = world("mirror")
+        assert (done["ok"], done["finding"], done["share"] == 1) == (True, "", finished), done
+
+
 def test_a_dump_that_does_not_fit_is_not_taken_out(tmp_path: pathlib.Path, monkeypatch: pytest.MonkeyPatch) -> None:
     """A dump has no content manifest that tells its size; the seal does."""
     archived = {"name": "database", "archive": "a", "archive_id": "ab", "original_size": 40_000}
