@@ -301,7 +301,8 @@ class _Piece:
     def _dump_archive(self, name: str, identifier: str) -> None:
         point = self._point_with(identifier)
         folder = os.path.join(self.scratch, name)
-        _extract.extract(self._borg, self._extraction(name, identifier, folder), dry_run=False)
+        size = next(one for one in self._own(point) if one["archive_id"] == identifier).get("original_size") or 0
+        _extract.extract(self._borg, self._extraction(name, identifier, folder, size=size), dry_run=False)
         found, _others = _dump_set.find(folder)
         wanted = (point["dump_set"] or {}).get("id")
         problems = [] if wanted in [one.id for one in found] or wanted is None else [f"it does not hold {wanted}"]
@@ -349,13 +350,12 @@ class _Piece:
         """Take some paths of an archive out and compare them. What is too large for that is read through a pipe."""
         free = os.statvfs(self.scratch)
         room = free.f_bavail * free.f_frsize // 2
-        large = {path for path, entry in entries if entry.is_file and entry.size > min(room, _SLICE_BYTES)}
-        for path, entry in entries:
-            if path in large:
-                inside = os.path.join(self._request.dataset, os.fsdecode(path))
-                digest = self._borg.file_digest(name, inside)
-                if digest.encode() != entry.sha256:
-                    raise _DiffersError(f"{_content.shown(path)} in the archive {name} holds {digest}")
+        large = {path: entry for path, entry in entries if entry.is_file and entry.size > min(room, _SLICE_BYTES)}
+        # Once a file, by all names that it has: they are not all in this slice.
+        for names, entry in _with_all_names(manifest, large):
+            digest = self._borg.file_digest(name, *(f"{self._request.dataset}/{os.fsdecode(one)}" for one in names))
+            if digest.encode() != entry.sha256:
+                raise _DiffersError(f"{_content.shown(names[0])} in the archive {name} holds {digest}")
         small = [path for path, _entry in entries if path not in large]
         if small:
             listed, folder = os.path.join(self.scratch, "paths"), os.path.join(self.scratch, name)
@@ -366,7 +366,13 @@ class _Piece:
             shutil.rmtree(folder)
 
     def _extraction(
-        self, name: str, identifier: str, folder: str, listed: str | None = None, manifest: str | None = None
+        self,
+        name: str,
+        identifier: str,
+        folder: str,
+        listed: str | None = None,
+        manifest: str | None = None,
+        size: int = 0,
     ) -> _extract.Request:
         return _extract.Request(
             archive=name,
@@ -378,6 +384,7 @@ class _Piece:
             lock=None,
             progress_file=None,
             stall_seconds=self._request.stall_seconds,
+            size=size,
         )
 
     def _manifest(self, identifier: str) -> str | None:
@@ -424,9 +431,9 @@ class _Piece:
                 self.skipped = (
                     "the mirror has moved on since the newest recovery point; it was compared with its last pull"
                 )
-            walk = _Mirror(t.cast("str", self._request.mirror), self._request.stores)
             state = self.states[_checks.MIRROR]
             same = state["cursor"].get("manifest") == sha256
+            walk = _Mirror(t.cast("str", self._request.mirror), self._request.stores, goes_on=same)
             after = _content.place(os.fsencode(state["cursor"]["path"])) if same else None
             done, last = (int(state["cursor"]["done"]) if same else 0), b""
             finished = True
@@ -593,12 +600,13 @@ class _DiffersError(BackupError):
 class _Mirror:
     """Files of a mirror, compared with their manifest and their names, one after the other.
 
+    :param goes_on: a piece before this one has seen the beginning of the manifest.
     :ivar changed: what is not as the manifest says.
     :ivar misnamed: what does not hold what its name says.
     :ivar archived_so: whether one of those was archived as it is.
     """
 
-    def __init__(self, mirror: str, stores: t.Sequence[str] | None) -> None:
+    def __init__(self, mirror: str, stores: t.Sequence[str] | None, *, goes_on: bool) -> None:
         self.changed: list[str] = []
         self.misnamed: list[str] = []
         self.archived_so = False
@@ -608,6 +616,7 @@ class _Mirror:
         self._folder: bytes | None = None
         self._names: set[bytes] = set()
         self._whole = False
+        self._goes_on = goes_on
 
     def look(self, path: bytes, entry: _content.Entry) -> None:
         """Take one entry of the manifest."""
@@ -616,7 +625,7 @@ class _Mirror:
             first = self._folder is None
             self.close_folder()
             # Where a piece goes on within a folder, names of it were seen before.
-            self._folder, self._names, self._whole = folder, set(), not first or path == name
+            self._folder, self._names, self._whole = folder, set(), not (first and self._goes_on)
         self._names.add(name)
         try:
             status = os.lstat(os.path.join(self._root, path))
@@ -675,6 +684,21 @@ def _beyond(entries: Entries, after: tuple[bytes, bytes] | None) -> Entries:
     for path, entry in entries:
         if after is None or _content.place(path) > after:
             yield path, entry
+
+
+def _with_all_names(
+    manifest: str, files: t.Mapping[bytes, _content.Entry]
+) -> t.Iterator[tuple[list[bytes], _content.Entry]]:
+    """Each of these files once, with all names that it has in the manifest; the manifest knows them by their inode."""
+    if not files:
+        return
+    found: dict[int, list[bytes]] = {entry.inode: [] for entry in files.values()}
+    for path, entry in _content_manifest.entries(manifest):
+        if entry.is_file and entry.inode in found:
+            found[entry.inode].append(path)
+    by_inode = {entry.inode: entry for entry in files.values()}
+    for inode, names in found.items():
+        yield names, by_inode[inode]
 
 
 def _slices(entries: Entries, after: tuple[bytes, bytes] | None) -> t.Iterator[list[tuple[bytes, _content.Entry]]]:

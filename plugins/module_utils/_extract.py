@@ -23,7 +23,10 @@ _UNFINISHED = ".extracting"
 
 @dataclass(frozen=True)
 class Request:
-    """What :func:`extract` is asked to do; see the options of the module ``borg_extract``."""
+    """What :func:`extract` is asked to do; see the options of the module ``borg_extract``.
+
+    :param size: how much will come, where no manifest tells.
+    """
 
     archive: str
     archive_id: str | None
@@ -34,6 +37,7 @@ class Request:
     lock: str | None
     progress_file: str | None
     stall_seconds: int
+    size: int = 0
 
 
 def extract(repository: _borg.Repository, request: Request, *, dry_run: bool) -> dict[str, t.Any]:
@@ -81,7 +85,7 @@ def _check(request: Request) -> None:
 
 def _wanted(request: Request, paths: t.Sequence[bytes] | None) -> dict[str, int]:
     if request.manifest is None:
-        return {"files": 0, "bytes": 0, "sockets": 0}
+        return {"files": 0, "bytes": request.size, "sockets": 0}
     wanted = _listed.Wanted.count(request.manifest, paths)
     if wanted.unknown_count:
         raise BackupError(

@@ -175,6 +175,13 @@ def outcome(
     for step, name in ((pull, "pull"), (content, "content"), (archive, "archive")):
         if step.get("skipped"):
             continue
+        if name == "archive" and result.get("generation", step["generation"]) != step["generation"]:
+            raise BackupError(
+                f"the content of generation {result['generation']} was verified, and generation {step['generation']} "
+                f"is archived as {step['archive']}: another pull came in between",
+                untouched="No recovery point names that archive",
+                remedy="Run again",
+            )
         result["seconds"][name] = step["seconds"]
         result["warnings"] += list(step.get("warnings") or ())
         result["generation"] = step["generation"]
@@ -243,6 +250,10 @@ def retention_stop(hosts: t.Mapping[str, Host], source: Document, read: t.Mappin
         reasons += _checks.findings(_checks.check_evidence_of(read))
     except BackupError as error:
         reasons.append(f"{source['checks']['evidence']}: {error.what}")
+    # Only where there is none nothing was found; what cannot be read may hold a finding.
+    why = str(read.get("msg") or "")
+    if "content" not in read and why and not why.lower().startswith("file not found"):
+        reasons.append(f"what the checks have found cannot be read: {why}")
     return reasons
 
 

@@ -994,14 +994,16 @@ class Repository:
         """
         return self._run("extract", "--stdout", f"{self.path}::{check_archive_name(archive)}", f"pp:{path}")
 
-    def file_digest(self, archive: str, path: str) -> str:
-        """The sha256 of one file of an archive, of any size; as :meth:`read_file` for a file that has one name there.
+    def file_digest(self, archive: str, *names: str) -> str:
+        """The sha256 of one file of an archive, of any size.
 
-        :raises BorgError: when archive or path do not exist.
+        :param names: all names that it has there: only under one of them Borg writes its content, and which one that is
+            nobody can tell (see :meth:`read_file`).
+        :raises BorgError: when archive or paths do not exist.
         """
         digest = hashlib.sha256()
-        words = ("extract", "--stdout", f"{self.path}::{check_archive_name(archive)}", f"pp:{path}")
-        self._run(*words, on_stdout=digest.update)
+        paths = [f"pp:{name}" for name in names]
+        self._run("extract", "--stdout", f"{self.path}::{check_archive_name(archive)}", *paths, on_stdout=digest.update)
         return digest.hexdigest()
 
     def extract(

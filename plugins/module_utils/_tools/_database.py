@@ -46,7 +46,9 @@ DUMP_OPTIONS = (
     "--max-allowed-packet=1G",  # the largest the protocol has: a row that the server holds can be dumped
     "--net-buffer-length=1047551",  # rows per statement; only a larger row makes a larger statement
 )
-_MYSQL_DUMP_OPTIONS = ("--no-tablespaces", "--column-statistics=0", "--set-gtid-purged=OFF")
+# A mysqldump may be MariaDB's before 10.4.6, or MySQL's before 8.0, which do not know all of these; with "loose" in
+# front an option that is not known is a warning (MySQL 8.0 reference manual, "Program Option Modifiers").
+_MYSQL_DUMP_OPTIONS = ("--no-tablespaces", "--loose-column-statistics=0", "--loose-set-gtid-purged=OFF")
 _HISTORY_OPTION = "--dump-history"
 _VERSIONED_SINCE = (10, 3)
 # The option, and the session variable without which its text cannot be loaded (MDEV-16029).

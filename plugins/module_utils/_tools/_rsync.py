@@ -160,7 +160,10 @@ _PUSH_REMEDIES: tuple[tuple[str, str], ...] = (
         "The source's file system is read-only: look at the kernel log there before anything else",
     ),
 )
-_SERIOUS = re.compile(r"rsync: \[|IO error encountered|could not make way|cannot delete|ERROR: ")
+# A source's rsync before 3.2 does not say in brackets which side speaks.
+_SERIOUS = re.compile(
+    r"rsync: (\[|.* failed: |.*failed to |read errors )|IO error encountered|could not make way|cannot delete|ERROR: "
+)
 
 
 @dataclass(frozen=True)

@@ -330,6 +330,14 @@ def test_a_step_that_did_not_really_run_is_a_failure(steps: dict[str, t.Any], me
     assert caught.value.message.startswith(message)
 
 
+def test_what_was_archived_is_what_was_verified() -> None:
+    """Without a pull in this run, somebody else's may come between the two steps of a slow night."""
+    with pytest.raises(BackupError) as caught:
+        _night.outcome(dataset(), SKIPPED, SKIPPED, {**ARCHIVE, "generation": 8}, PROOF, CONTENT)
+    assert caught.value.message.startswith("the content of generation 7 was verified, and generation 8 is archived")
+    assert _night.outcome(dataset(), SKIPPED, SKIPPED, ARCHIVE, PROOF, CONTENT)["generation"] == 7
+
+
 def test_the_outcomes_of_a_source_include_the_silent() -> None:
     source = make_plan()[0]
     hosts: Hosts = {"tatchu.database": {}, "tatchu.blobs": {"backup_outcome": good("tatchu", "blobs")}}
@@ -563,6 +571,21 @@ def test_what_a_check_found_stops_the_retention_until_it_is_cleared() -> None:
     assert stop(evidence) == []
     (unreadable,) = stop({"schema_version": 2})
     assert "/checks/tatchu.json does not hold the evidence of checks" in unreadable
+
+
+def test_what_cannot_be_read_may_hold_a_finding() -> None:
+    hosts, source = good_hosts(), make_plan()[0]
+    path = source["checks"]["evidence"]
+    for none in (f"File not found: {path}", f"file not found: {path}"):
+        assert _night.retention_stop(hosts, source, {"failed": False, "msg": none}) == []
+    for why in (f"Unable to slurp file: {path}", f"File is not readable: {path}"):
+        assert _night.retention_stop(hosts, source, {"failed": False, "msg": why}) == [
+            f"what the checks have found cannot be read: {why}"
+        ]
+    gone = {"unreachable": True, "msg": "Connection refused"}
+    assert _night.retention_stop(hosts, source, gone) == [
+        "what the checks have found cannot be read: Connection refused"
+    ]
 
 
 def test_a_stopped_retention_is_said_and_is_no_failure_of_its_own() -> None:

@@ -9,11 +9,18 @@ import json
 import os
 import pathlib
 import shutil
+import types
 import typing as t
 from datetime import UTC, datetime
 
 import pytest
-from ansible_collections.labops.backup.plugins.module_utils import _check, _recovery_points, _verify_content
+from ansible_collections.labops.backup.plugins.module_utils import (
+    _check,
+    _extract,
+    _recovery_points,
+    _verify_content,
+)
+from ansible_collections.labops.backup.plugins.module_utils._errors import BackupError
 from ansible_collections.labops.backup.plugins.module_utils._host import _generation
 from ansible_collections.labops.backup.plugins.module_utils._tools import _borg
 from ansible_collections.labops.backup.plugins.modules import backup_check
@@ -214,6 +221,17 @@ def test_reading_back_goes_on_where_it_stopped(world: World, monkeypatch: pytest
 
 
 @pytest.mark.long
+def test_a_large_file_of_several_names_is_read_back_whole(world: World, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Borg writes nothing for a further name of a file, and ends well."""
+    for name in ("again", "raw/again", "zz"):
+        (world.mirror / name).hardlink_to(world.mirror / "raw" / "session00.npy")
+    world.night("20261124T023000Z-77b0ac")
+    monkeypatch.setattr(_check, "_SLICE_BYTES", 1000)
+    done = world("manifest")
+    assert (done["ok"], done["finding"], done["share"]) == (True, "", 1.0), done
+
+
+@pytest.mark.long
 def test_a_lost_segment_is_found_and_the_points_it_touches(world: World) -> None:
     segments = sorted((world.root / "borg" / "data" / "0").iterdir(), key=lambda path: path.stat().st_size)
     segments[-1].unlink()
@@ -277,3 +295,27 @@ def test_an_incident_comes_first(run_module_main: RunModule, asked: dict[str, t.
     hold.write_text(json.dumps(told))
     done = run_module_main(backup_check, {**asked, "hold": str(hold)})
     assert "held by incident" in done["gave_way"] and done["ok"] and done["share"] == 0.0 and not done["changed"]
+
+
+@pytest.mark.long
+def test_a_look_at_a_mirror_goes_on_within_its_top_folder(world: World, monkeypatch: pytest.MonkeyPatch) -> None:
+    """What was seen in the piece before is in the manifest."""
+    monkeypatch.setattr(_check._Piece, "_is_over", lambda piece: piece._moved)
+    for look_every, finished in ((1, False), (1000, True)):
+        monkeypatch.setattr(_check, "_LOOK_EVERY", look_every)
+        done = world("mirror")
+        assert (done["ok"], done["finding"], done["share"] == 1) == (True, "", finished), done
+
+
+def test_a_dump_that_does_not_fit_is_not_taken_out(tmp_path: pathlib.Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """A dump has no content manifest that tells its size; the seal does."""
+    archived = {"name": "database", "archive": "a", "archive_id": "ab", "original_size": 40_000}
+    repository = types.SimpleNamespace(path="/borg", describe=lambda: {"archives": [{"name": "a", "id": "ab"}]})
+    piece: t.Any = object.__new__(_check._Piece)
+    piece.scratch, piece._repository, piece._open = str(tmp_path), "/borg", lambda _path: repository
+    piece._request = types.SimpleNamespace(dataset="database", stall_seconds=0)
+    piece._listing = [{"point": POINTS[0], "dump_set": None, "datasets": [archived]}]
+    room = os.statvfs_result((4096, 4096, 9, 9, 9, 9, 9, 9, 0, 255))
+    monkeypatch.setattr(_extract.os, "statvfs", lambda _folder: room)
+    with pytest.raises(BackupError, match=r"^40000 bytes are to be extracted to .*, where 36864 are free"):
+        piece._dump_archive("a", "ab")

@@ -98,8 +98,8 @@ def test_mysqldump_gets_what_only_it_needs(monkeypatch: pytest.MonkeyPatch) -> N
     assert argv[0] == "/usr/bin/mysqldump"
     assert argv[-6:] == [
         "--no-tablespaces",
-        "--column-statistics=0",
-        "--set-gtid-purged=OFF",
+        "--loose-column-statistics=0",
+        "--loose-set-gtid-purged=OFF",
         "--databases",
         "--",
         "lab",

@@ -192,6 +192,10 @@ rsync error: some files/attrs were not transferred (see previous errors) (code 2
 ABSENT_LOCAL = """rsync: [sender] link_stat "/data/.labops-backup-dataset" failed: No such file or directory (2)
 rsync error: some files/attrs were not transferred (see previous errors) (code 23) at main.c(1394) [sender=3.5.0]"""
 
+# Before 3.2 rsync did not say which side speaks.
+ABSENT_OLD = """rsync: link_stat "/.labops-backup-dataset" (in blobs) failed: No such file or directory (2)
+rsync error: some files/attrs were not transferred (see previous errors) (code 23) at main.c(1677) [Receiver=3.5.0]"""
+
 
 @pytest.mark.parametrize(
     ("rc", "text", "kind", "absent"),
@@ -199,6 +203,7 @@ rsync error: some files/attrs were not transferred (see previous errors) (code 2
         (0, "", "ok", False),
         (23, ABSENT, "partial", True),
         (23, ABSENT_LOCAL, "partial", True),
+        (23, ABSENT_OLD, "partial", True),
         (23, UNREADABLE, "partial", False),
         (12, CUT, "connection", False),
     ],
