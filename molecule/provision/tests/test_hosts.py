@@ -82,7 +82,9 @@ def test_release_is_the_checked_out_version(host):
     assert host.run("/opt/labops-backup/current/bin/ansible-runner --version").rc == 0
     # Releases of one list of packages share one environment, and none is left that nobody uses.
     environments = host.check_output("ls /opt/labops-backup/environments").split()
-    used = host.check_output("find /opt/labops-backup/releases -mindepth 2 -maxdepth 2 -name bin -printf '%l\\n'").split()
+    used = host.check_output(
+        "find /opt/labops-backup/releases -mindepth 2 -maxdepth 2 -name bin -printf '%l\\n'"
+    ).split()
     assert sorted({path.split("/")[-2] for path in used}) == environments
     prefix = host.check_output("/opt/labops-backup/current/bin/python -c 'import ansible; print(ansible.__path__[0])'")
     assert prefix.startswith(("/opt/labops-backup/current/lib/", "/opt/labops-backup/environments/"))
