@@ -39,6 +39,20 @@ options:
         (those which Borg up to 1.2.4 renamed or recreated).
     type: bool
     default: false
+  root:
+    description:
+      - Refuse when the file system that the repository lies on is not the one that was provisioned, before anything at
+        that path is taken for a repository or for none.
+    type: dict
+    suboptions:
+      path:
+        description: Where it is mounted; the C(.labops-backup-root) in it must be the one in O(root.document).
+        type: path
+        required: true
+      document:
+        description: The server's own copy of it, on another file system.
+        type: path
+        required: true
   key_digest:
     description: Whether to tell the SHA-256 of the key as C(borg key export) gives it, to compare it with a copy.
     type: bool
@@ -131,6 +145,7 @@ import typing as t
 
 from ansible.module_utils.basic import AnsibleModule
 from ansible_collections.labops.backup.plugins.module_utils._arguments import BORG
+from ansible_collections.labops.backup.plugins.module_utils._host import _root
 from ansible_collections.labops.backup.plugins.module_utils._module import run_module
 from ansible_collections.labops.backup.plugins.module_utils._tools import _borg
 
@@ -139,11 +154,18 @@ ARGUMENT_SPEC: dict[str, t.Any] = {
     "repository": {**BORG["repository"], "aliases": ["path"]},
     "sizes": {"type": "bool", "default": True},
     "open_archives": {"type": "bool", "default": False},
+    "root": {
+        "type": "dict",
+        "options": {"path": {"type": "path", "required": True}, "document": {"type": "path", "required": True}},
+    },
     "key_digest": {"type": "bool", "default": False},
 }
 
 
 def _look(module: AnsibleModule) -> dict[str, t.Any]:
+    root = module.params["root"]
+    if root:
+        _root.check(_root.Root(root["path"], root["document"], reserve_bytes=0, reserve_percent=0.0))
     repository = _borg.Repository.of(module.params)
     if repository.is_absent():
         return {"exists": False, "borg_version": repository.version}

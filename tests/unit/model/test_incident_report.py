@@ -40,6 +40,7 @@ class Page(html.parser.HTMLParser):
 def journal(**changes: t.Any) -> dict[str, t.Any]:
     step = {
         "dataset": EVIL,
+        "kind": "files",
         "state": "damaged",
         "taken": True,
         "bytes": 4096,

@@ -96,3 +96,16 @@ def test_a_file_in_its_place_is_for_borg_to_judge(
     recorded_borg.will("foreign")
     result = run_module_main(borg_repository_info, {**recorded_borg.options, "repository": str(tmp_path / "blobs")})
     assert result["failed"] and result["msgid"] == "Repository.InvalidRepository"
+
+
+@pytest.mark.parametrize("check_mode", [False, True])
+def test_another_disk_is_told_before_a_repository_that_is_not_there(
+    recorded_borg: t.Any, run_module_main: RunModule, tmp_path: pathlib.Path, check_mode: bool
+) -> None:
+    """A missing mount was told as a missing repository, with the advice to make one."""
+    (tmp_path / "known.json").write_text('{"schema_version": 1, "id": "a"}')
+    root = {"path": str(tmp_path / "disk"), "document": str(tmp_path / "known.json")}
+    options = {**recorded_borg.options, "repository": str(tmp_path / "disk/borg/blobs"), "root": root}
+    said = run_module_main(borg_repository_info, options, check_mode=check_mode)["msg"]
+    assert "the file system of backup_root is not mounted" in said and "Nothing was changed" in said
+    assert recorded_borg.verbs == []
