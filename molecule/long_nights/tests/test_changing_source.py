@@ -49,7 +49,7 @@ def test_a_recording_that_grows_all_the_time(loki, tatchu, last, extract, recove
     """Each archive holds its beginning, byte for byte; nothing is a finding, and nothing of it is archived torn."""
     tatchu.check_output(
         f"mkdir -p $(dirname {RECORDING}); : >{RECORDING}; systemd-run --collect --unit=lab-recorder"
-        f" sh -c 'while :; do head -c 65536 /dev/urandom >>{RECORDING}; sleep 0.01; done'"
+        f" sh -c 'while :; do head -c 65536 /dev/urandom >>{RECORDING}; sleep 0.2; done'"
     )
     lengths = []
     try:
@@ -64,6 +64,8 @@ def test_a_recording_that_grows_all_the_time(loki, tatchu, last, extract, recove
             assert loki.file(here).sha256sum == digest
             lengths.append(length)
     finally:
-        tatchu.check_output("systemctl stop lab-recorder")
+        tatchu.check_output(
+            "systemctl stop lab-recorder"
+        )  # at 300 kB/s, so that the quarantine takes what it was before
     assert 0 < lengths[0] < lengths[1] < tatchu.file(RECORDING).size
     recovered()
