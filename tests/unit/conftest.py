@@ -7,6 +7,7 @@ from __future__ import annotations
 import json
 import os
 import pathlib
+import signal
 import types
 import typing as t
 from collections import deque
@@ -22,6 +23,12 @@ RunModule = t.Callable[..., dict[str, t.Any]]
 def no_waiting_for_the_disk(monkeypatch: pytest.MonkeyPatch) -> None:
     """What is flushed and when is tested where that matters; really to wait for a disk proves nothing here."""
     monkeypatch.setattr(os, "fsync", lambda _descriptor: None)
+
+
+def pytest_configure() -> None:
+    """A shell that starts tests in the background lets them ignore SIGINT, and what they start would, too."""
+    if signal.getsignal(signal.SIGINT) == signal.SIG_IGN:
+        signal.signal(signal.SIGINT, signal.default_int_handler)
 
 
 @pytest.fixture
