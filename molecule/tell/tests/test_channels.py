@@ -87,7 +87,8 @@ def test_what_is_malformed_is_known_without_sending(loki, heard, channel):
         (
             "notification_urls",
             {"failure": ["nosuchservice://x"]},
-            "Apprise on loki does not understand failure-1 (the list in notification_urls and the place in it)",
+            # The list of failures speaks for warnings and recoveries, too.
+            "Apprise on loki does not understand failure-1, warning-1, recovery-1 (the list in notification_urls",
         ),
         ("notification_urls", {"failure": ["not a url"]}, "every entry is a URL"),
         ("notification_urls", {"failure": ["json://x"], "sucess": []}, "warning, recovery and success"),

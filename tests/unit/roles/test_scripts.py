@@ -339,6 +339,32 @@ def test_the_oldest_logs_go_when_they_fill_too_much(machine: Machine) -> None:
     assert sorted(path.name for path in logs.iterdir()) == ["20261122T023000Z-000000", RUN]
 
 
+def test_old_logs_go_in_silence(machine: Machine) -> None:
+    """A unit of systemd ignores SIGPIPE, so that whoever writes for a reader that is gone would say so, by mail."""
+    logs = machine.root / "var/log/labops-backup/backup"
+    for number in range(62):
+        (logs / f"20261120T{number:06}Z-000000").mkdir(parents=True)
+        os.utime(logs / f"20261120T{number:06}Z-000000", (0, 0))
+    release = machine.root / "opt/labops-backup/releases/0.1.0"
+    run_job = machine.root / "usr/local/libexec/labops-backup/run-job"
+    command = [
+        "/bin/sh",
+        "-c",
+        "trap '' PIPE; exec \"$@\"",
+        "sh",
+        run_job,
+        "--inside",
+        RUN,
+        "backup",
+        "backup.yml",
+        "{}",
+        release,
+    ]
+    done = subprocess.run(command, check=True, capture_output=True, text=True)
+    assert done.stderr == ""
+    assert len(list(logs.iterdir())) == 60
+
+
 @pytest.mark.parametrize(("arguments", "code"), [(["--help"], 0), (["-h"], 0), (["--nonsense"], 64), (["x"], 64)])
 def test_arguments(machine: Machine, arguments: list[str], code: int) -> None:
     done = subprocess.run([machine.script, *arguments], text=True, capture_output=True)
