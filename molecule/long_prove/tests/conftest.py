@@ -18,6 +18,10 @@ PLACES += [f"{STATE}/drills", f"{STATE}/recovery_points"]
 def nights(loki, tatchu):
     """Three points of a lab in which nobody writes."""
     tatchu.check_output("systemctl stop datajoint-worker")
+    # An object as DataJoint 2.x keeps it, of which it knows no digest.
+    tatchu.check_output(
+        "install -d /datajoint-data/prove && head -c 4096 /dev/urandom >/datajoint-data/prove/spikes.npy"
+    )
     loki.check_output(f"rm -rf {STATE}/checks {STATE}/drills")
     for _ in range(3):
         tatchu.check_output("/usr/local/sbin/backup_and_notify_on_tatchu.sh")
@@ -35,6 +39,7 @@ def whole(loki, nights):
     yield
     for number, place in enumerate(PLACES):
         loki.check_output(f"rm -rf {place} && cp -a {KEPT}/{number} {place}")
+    loki.check_output("rm -rf /root/plain-borg")  # it remembers the repositories as they were in between
 
 
 @pytest.fixture(scope="session")

@@ -22,7 +22,7 @@ manifest["files"]["databases.sql"] = {{"size": len(text), "sha256": hashlib.sha2
 (seal / "manifest.json").write_text(json.dumps(manifest))
 """
 FEWER_ROWS = r"""
-found = [match for match in re.finditer(rb"^INSERT INTO [^\n]*;\n", text, re.M)][0]
+found = re.search(rb"^INSERT INTO .*?;\n", text, re.M | re.S)
 text = text[: found.start()] + text[found.end() :]
 """
 NO_FOREIGN_KEY = r"""
