@@ -2,6 +2,8 @@
 # SPDX-License-Identifier: GPL-3.0-or-later
 """One incident: a schema dropped, half of the blobs deleted and some flipped, raw data overwritten without a trace."""
 
+import json
+
 import pytest
 
 testinfra_hosts = ["ansible://loki"]
@@ -44,6 +46,14 @@ def test_the_plan_says_what_is_lost(recovered):
     assert steps["database"]["counts"]["missing"]["files"] >= 5
     assert steps["blobs"]["counts"]["missing"]["files"] > 100 and steps["blobs"]["counts"]["damaged"]["files"] > 20
     assert steps["data"]["counts"]["damaged"]["files"] > 50
+
+
+def test_people_were_told_that_it_began_and_that_it_is_done(recovered, point, loki):
+    heard = map(json.loads, loki.check_output("cat /var/log/lab-catcher.jsonl").splitlines())
+    titles = [one["body"]["title"] for one in heard if isinstance(one["body"], dict) and "title" in one["body"]]
+    name = point["point"]
+    wanted = [f"tatchu: the restore from {name} begins", f"tatchu: restored from {name} and checked"]
+    assert [title for title in titles if name in title and "restore" in title] == wanted
 
 
 def test_the_database_is_that_of_the_point(recovered, point, checksums, dumped):
