@@ -126,6 +126,13 @@ class Machine:
         path.write_text(text)
         path.chmod(0o755)
 
+    def inside(self, *before: str) -> str:
+        """The part of a job of backup inside its unit, behind these words; what it wrote to stderr."""
+        run_job = self.root / "usr/local/libexec/labops-backup/run-job"
+        release = self.root / "opt/labops-backup/releases/0.1.0"
+        words = [*before, run_job, "--inside", RUN, "backup", "backup.yml", "{}", release]
+        return subprocess.run(words, check=True, stderr=subprocess.PIPE, text=True).stderr
+
     def channels(self, *severities: str) -> None:
         """Who is told: one channel for each of these."""
         known = [{"severity": severity, "tag": f"{severity}-1", "scheme": "json"} for severity in severities]
@@ -227,9 +234,7 @@ def test_the_folders_of_a_run_that_goes_on_stay(machine: Machine) -> None:
             os.utime(folder, (0, 0))
     going_on = os.open(logs / runs[0], os.O_RDONLY)
     fcntl.flock(going_on, fcntl.LOCK_EX)
-    release = machine.root / "opt/labops-backup/releases/0.1.0"
-    run_job = machine.root / "usr/local/libexec/labops-backup/run-job"
-    subprocess.run([run_job, "--inside", RUN, "backup", "backup.yml", "{}", release], check=True)
+    machine.inside()
     os.close(going_on)
     assert sorted(path.name for path in logs.iterdir()) == [runs[0], RUN]
     assert sorted(path.name for path in homes.iterdir()) == [runs[0], RUN]
@@ -323,19 +328,7 @@ def test_the_oldest_logs_go_when_they_fill_too_much(machine: Machine) -> None:
         os.posix_fallocate(stream.fileno(), 0, 501 << 20)
     for folder in logs.iterdir():
         os.utime(folder, (0, 0))
-    release = machine.root / "opt/labops-backup/releases/0.1.0"
-    subprocess.run(
-        [
-            machine.root / "usr/local/libexec/labops-backup/run-job",
-            "--inside",
-            RUN,
-            "backup",
-            "backup.yml",
-            "{}",
-            release,
-        ],
-        check=True,
-    )
+    machine.inside()
     assert sorted(path.name for path in logs.iterdir()) == ["20261122T023000Z-000000", RUN]
 
 
@@ -345,23 +338,7 @@ def test_old_logs_go_in_silence(machine: Machine) -> None:
     for number in range(62):
         (logs / f"20261120T{number:06}Z-000000").mkdir(parents=True)
         os.utime(logs / f"20261120T{number:06}Z-000000", (0, 0))
-    release = machine.root / "opt/labops-backup/releases/0.1.0"
-    run_job = machine.root / "usr/local/libexec/labops-backup/run-job"
-    command = [
-        "/bin/sh",
-        "-c",
-        "trap '' PIPE; exec \"$@\"",
-        "sh",
-        run_job,
-        "--inside",
-        RUN,
-        "backup",
-        "backup.yml",
-        "{}",
-        release,
-    ]
-    done = subprocess.run(command, check=True, capture_output=True, text=True)
-    assert done.stderr == ""
+    assert machine.inside("/bin/sh", "-c", "trap '' PIPE; exec \"$@\"", "sh") == ""
     assert len(list(logs.iterdir())) == 60
 
 
