@@ -178,7 +178,10 @@ class _Piece:
         if request.kind == _checks.MIRROR and not request.database:
             kinds.append(_checks.NAMES)
         now = self._now()
-        self.states = {kind: _checks.begun(_checks.known(evidence, request.dataset, kind), now) for kind in kinds}
+        self.states = {
+            kind: _checks.begun(_checks.known(evidence, request.dataset, kind), now, whole=self._deadline is None)
+            for kind in kinds
+        }
 
     # -------------------------------------------------------------------------------------------------- the work
 

@@ -65,9 +65,16 @@ def known(evidence: t.Mapping[str, t.Any], dataset: str, kind: str) -> Document:
     return {**fresh(), **evidence.get("datasets", {}).get(dataset, {}).get(kind, {})}
 
 
-def begun(state: t.Mapping[str, t.Any], now: str) -> Document:
-    """The state with a cycle under way: the one that was left, or a new one."""
-    if state["cycle_started"] is None or (state["complete_at"] or "") >= state["cycle_started"]:
+def begun(state: t.Mapping[str, t.Any], now: str, *, whole: bool = False) -> Document:
+    """The state with a cycle under way: the one that was left, or a new one.
+
+    :param whole: a cycle that has found something is not gone on with: it could not clear its finding any more. Without
+        it, such a cycle still comes to its end, or damage at its beginning would hide what is behind; unless it has
+        nothing behind it.
+    """
+    over = state["cycle_started"] is None or (state["complete_at"] or "") >= state["cycle_started"]
+    has_come_nowhere = not state["share"] and not state["cursor"]
+    if over or (not state["clean"] and (whole or has_come_nowhere)):
         return {**state, "cycle_started": now, "share": 0.0, "cursor": {}, "clean": True}
     return dict(state)
 
@@ -232,7 +239,7 @@ def verify_verdict(hosts: t.Mapping[str, Host], plan: t.Sequence[Document], run_
                     "dataset": piece["dataset"],
                     "ok": piece["ok"],
                     "step": piece["kind"],
-                    "message": piece.get("finding") or piece.get("problem") or "",
+                    "message": piece.get("finding") or piece.get("problem") or piece.get("standing") or "",
                     **{field: piece[field] for field in ("share", "seconds", "gave_way") if field in piece},
                 }
                 for piece in own

@@ -49,6 +49,27 @@ def test_a_finding_stays_until_a_whole_clean_cycle() -> None:
     assert (one["ok"], one["finding"], one["found_at"]) == (True, "", None)
 
 
+@pytest.mark.parametrize(("share", "cursor"), [(0.5, {}), (0.0, {"path": "a"})])
+def test_a_whole_check_after_a_finding_clears_it_at_once(share: float, cursor: dict[str, str]) -> None:
+    left = _checks.advanced(_checks.begun(_checks.fresh(), NOW), now=NOW, share=share, finished=False, finding="bad")
+    left["cursor"] = cursor
+    assert _checks.begun(left, LATER)["cycle_started"] == NOW
+    again = _checks.begun(left, LATER, whole=True)
+    assert (again["cycle_started"], again["share"], again["cursor"]) == (LATER, 0.0, {})
+    again = _checks.advanced(again, now=LATER, share=1.0, finished=True, finding="")
+    assert (again["ok"], again["finding"]) == (True, "")
+
+
+def test_a_cycle_that_failed_before_it_came_anywhere_begins_anew() -> None:
+    left = _checks.advanced(_checks.begun(_checks.fresh(), NOW), now=NOW, share=0.0, finished=False, finding="no key")
+    assert _checks.begun(left, LATER)["cycle_started"] == LATER
+
+
+def test_a_whole_check_goes_on_with_a_clean_cycle() -> None:
+    left = _checks.advanced(_checks.begun(_checks.fresh(), NOW), now=NOW, share=0.5, finished=False, finding="")
+    assert _checks.begun(left, LATER, whole=True)["cycle_started"] == NOW
+
+
 def test_what_was_not_looked_at_for_longest_comes_first() -> None:
     evidence = {"datasets": {"blobs": {"mirror": state(at=NOW), "repository": state(at=LATER)}}}
     pieces = _checks.verify_pieces(PLAN, "loki", [read(evidence)])
@@ -112,6 +133,7 @@ def test_the_verdict_on_work_left_for_later() -> None:
     standing = [piece(ok=False, standing="an old finding")]
     verdict = _checks.verify_verdict({"loki": {"verify_pieces_done": standing}}, PLAN[:1], RUN)
     assert not verdict["ok"] and any("still stands: an old finding" in line for line in verdict["lines"])
+    assert verdict["outcomes"][0]["message"] == "an old finding"
 
 
 def test_a_server_that_did_nothing_fails() -> None:
