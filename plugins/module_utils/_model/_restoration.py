@@ -266,7 +266,8 @@ def restore_plan(
     """What would be done, what it needs, and what stands in its way. Changes and decides nothing by itself.
 
     :param losses: of ``loss_scope_info``: C(files) and C(database); C(history) of ``recovery_history_info``; C(load) of
-        ``db_load`` in check mode; C(remaining) of the plan that was confirmed, when a restore is resumed.
+        ``db_load`` in check mode; when a restore is resumed C(confirmed), the datasets that it was confirmed for, and
+        C(remaining) of the plan that was confirmed.
     :param space: of ``space_info`` for the destinations.
     :param fence: C(holds) and C(reasons).
     :param rates: bytes a second by kind of work, as measured by earlier restores and drills.
@@ -356,6 +357,8 @@ def restore_plan(
         )
     if wanted["needs_fence"] and not fence.get("holds"):
         notes.append("seen on a moving target: the fence does not hold (" + "; ".join(fence.get("reasons", ())) + ")")
+    confirmed = losses.get("confirmed")
+    refusals += _unlike_confirmed(wanted, steps, confirmed)
     taken_steps = [step for step in steps if step["taken"]]
     return {
         "time": now,
@@ -367,6 +370,8 @@ def restore_plan(
         "moving": bool(wanted["needs_fence"] and not fence.get("holds")),
         "steps": steps,
         "order": [step["dataset"] for step in taken_steps],
+        # What was confirmed stays meant, also where it is intact by now.
+        "scope": [step["dataset"] for step in steps if step["taken"] or step["dataset"] in (confirmed or ())],
         "bytes": sum(step["bytes"] for step in taken_steps),
         "seconds": round(sum(step["seconds"] for step in taken_steps), 1),
         "rates": {**ASSUMED_RATES, **rates},
@@ -377,6 +382,37 @@ def restore_plan(
         "history": losses.get("history") or {},
         "proposed": _proposed(losses.get("history") or {}, datasets, str(point["point"])),
     }
+
+
+def _unlike_confirmed(
+    wanted: t.Mapping[str, t.Any], steps: t.Sequence[t.Mapping[str, t.Any]], confirmed: t.Sequence[str] | None
+) -> list[str]:
+    """Why a resumed restore would be another one than was confirmed: a person decides about each dataset.
+
+    Behind a fence nobody writes, so what is damaged only now may be a disk that fails, and somebody has to look.
+
+    :param confirmed: the datasets; None when nothing was confirmed yet.
+    """
+    if confirmed is None:
+        return []
+    asked = list(wanted["scope"])
+    found = []
+    for step in steps:
+        name = step["dataset"]
+        if step["taken"] and name not in (*asked, *confirmed):
+            leave = f"; to leave it: restore_scope={','.join(confirmed)}" if confirmed else ""
+            found.append(
+                f"{name} is {step['state']} and is not among what this incident was confirmed for "
+                f"({', '.join(confirmed) or 'nothing'}). Look why. To bring it, too: "
+                f"restore_scope={','.join([*asked, name])}{leave}"
+            )
+        by_auto = AUTO in asked and step["kind"] != "database"
+        if name in confirmed and name not in asked and not by_auto:
+            found.append(
+                f"restore_scope leaves out {name}, which this incident was confirmed for. Resume it with "
+                f"restore_scope={','.join([*asked, name])}, or release it and begin another one"
+            )
+    return found
 
 
 def _remaining(

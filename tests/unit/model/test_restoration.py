@@ -354,6 +354,59 @@ def test_a_resumed_restore_still_knows_what_remains() -> None:
     assert again["remaining"] == earlier
 
 
+@pytest.mark.parametrize(
+    ("confirmed", "scope", "damaged", "refusal", "brought"),
+    [
+        (None, "auto", "blobs data", "", "blobs data"),
+        (["blobs"], "auto", "blobs", "", "blobs"),
+        (["blobs"], "auto", "", "", "blobs"),
+        (["blobs"], "auto,data", "blobs data", "", "blobs data"),
+        (["database", "blobs"], "auto,database", "", "", "database blobs"),
+        (["blobs"], "blobs", "data", "", "blobs"),
+        (
+            ["blobs"],
+            "auto",
+            "blobs data",
+            "data is damaged and is not among what this incident was confirmed for (blobs). Look why. To bring it, "
+            "too: restore_scope=auto,data; to leave it: restore_scope=blobs",
+            "blobs data",
+        ),
+        (
+            [],
+            "auto",
+            "data",
+            "data is damaged and is not among what this incident was confirmed for (nothing). Look why. To bring it, "
+            "too: restore_scope=auto,data",
+            "data",
+        ),
+        (
+            ["database", "blobs"],
+            "auto",
+            "blobs",
+            "restore_scope leaves out database, which this incident was confirmed for. Resume it with "
+            "restore_scope=auto,database, or release it and begin another one",
+            "database blobs",
+        ),
+        (
+            ["blobs", "data"],
+            "blobs",
+            "blobs data",
+            "restore_scope leaves out data, which this incident was confirmed for. Resume it with "
+            "restore_scope=blobs,data, or release it and begin another one",
+            "blobs data",
+        ),
+    ],
+)
+def test_a_resume_brings_what_was_confirmed_and_what_is_named_since(
+    confirmed: list[str] | None, scope: str, damaged: str, refusal: str, brought: str
+) -> None:
+    files = [loss(name, "damaged" if name in damaged else "intact") for name in ("blobs", "data")]
+    losses = {"files": files, "database": {"state": "intact"}, "confirmed": confirmed}
+    offer = planned(settled(scope=scope), losses=losses)
+    assert offer["refusals"] == ([refusal] if refusal else [])
+    assert offer["scope"] == brought.split()
+
+
 def test_what_remains_does_not_stand_against_the_release() -> None:
     verdict = _restoration.restore_verdict(settled(), ["blobs"], {}, {}, ["lab_ephys: rows refer to"])
     assert verdict == {"problems": [], "remaining": ["lab_ephys: rows refer to"]}
