@@ -85,6 +85,10 @@ def restoration(
         )
     if target:
         target = _target(target, source)
+    without = _words(options.get("without_key_tables") or [])
+    unpinned = sorted(set(without) - set(source["key_tables"] or ()))
+    if unpinned:
+        raise _refused(f"restore_without_key_tables names {', '.join(unpinned)}; backup_key_tables has no such table")
     return {
         "stage": stage,
         "source": source["name"],
@@ -95,6 +99,7 @@ def restoration(
         "schemas": schemas,
         "beside": beside,
         "tables": tables,
+        "without_key_tables": without,
         "target": target,
         "exact": _flag("restore_exact", options.get("exact")),
         "other_file_system": _flag("restore_other_file_system", options.get("other_file_system")),
@@ -277,9 +282,12 @@ def restore_plan(
     found = {one["dataset"]: one for one in losses.get("files", ())}
     database = losses.get("database") or {}
     rooms = {one["path"]: one for one in space}
+    history = losses.get("history") or {}
+    key_tables, lacking = _key_tables(wanted, history, str(point["point"]))
     steps: list[Document] = []
     refusals: list[str] = []
     notes: list[str] = []
+    given_up: list[str] = []
     notes += [
         f"the point does not hold {one['dataset']} ({one['reason']}), so nothing of that is looked at or brought"
         for one in point["missing"]
@@ -326,6 +334,13 @@ def restore_plan(
         if taken and replaces and database.get("server") == "down":
             unmounted = _data_directory_unmounted(wanted, rooms, facts)
             refusals += [unmounted] if unmounted else []
+        if taken and replaces:
+            refusals += _lacking(lacking, wanted["without_key_tables"])
+            given_up = [
+                f"{table}: backup_key_tables names it and the point does not have it, so nothing of it is checked"
+                for table in lacking
+                if table in wanted["without_key_tables"]
+            ]
         if taken and dataset["kind"] == "database" and not point["dump_set"]:
             refusals.append(f"{name} was archived without a proven dump set, so it cannot be loaded; leave it out")
         # Each by itself: one that is misspelt among others would be restored to nothing without a word.
@@ -377,11 +392,37 @@ def restore_plan(
         "rates": {**ASSUMED_RATES, **rates},
         "rates_measured": sorted(rates),
         "notes": notes,
-        "remaining": _remaining(steps, database, losses.get("remaining", ())),
+        "remaining": _remaining(steps, database, given_up, losses.get("remaining", ())),
         "refusals": refusals,
-        "history": losses.get("history") or {},
-        "proposed": _proposed(losses.get("history") or {}, datasets, str(point["point"])),
+        "key_tables": key_tables,
+        "history": history,
+        "proposed": _proposed(history, datasets, str(point["point"])),
     }
+
+
+def _key_tables(
+    wanted: t.Mapping[str, t.Any], history: t.Mapping[str, t.Any], point: str
+) -> tuple[list[str], list[str]]:
+    """The key tables of the inventory that the point has, and those of what is replaced that it lacks."""
+    pinned = list(wanted["entry"]["key_tables"] or ())
+    found = [one["missing_key_tables"] or [] for one in history.get("points", ()) if one["point"] == point]
+    missing = [name for name in pinned if found and name in found[0]]
+    schemas = tuple(f"{schema}." for schema in wanted["schemas"])
+    lacking = [name for name in missing if not schemas or name.startswith(schemas)]
+    return [name for name in pinned if name not in missing], lacking
+
+
+def _lacking(tables: t.Sequence[str], without: t.Sequence[str]) -> list[str]:
+    """Why a point that lacks key tables is not restored before somebody has named them."""
+    unnamed = [name for name in tables if name not in without]
+    if not unnamed:
+        return []
+    return [
+        f"the point has no table {', '.join(unnamed)}, which backup_key_tables names. If it is there, it goes with the "
+        "database that is replaced, and nothing of it can be checked. Go on with "
+        f"restore_without_key_tables={','.join(tables)} if it is newer than the point and that is meant; otherwise "
+        "choose a newer point, or correct backup_key_tables"
+    ]
 
 
 def _unlike_confirmed(
@@ -416,11 +457,15 @@ def _unlike_confirmed(
 
 
 def _remaining(
-    steps: t.Sequence[t.Mapping[str, t.Any]], database: t.Mapping[str, t.Any], earlier: t.Sequence[str]
+    steps: t.Sequence[t.Mapping[str, t.Any]],
+    database: t.Mapping[str, t.Any],
+    given_up: t.Sequence[str],
+    earlier: t.Sequence[str],
 ) -> list[str]:
     """What this restore cannot heal: rows that stay and refer to files that are newer and damaged.
 
     :param database: of ``loss_scope_info``; empty when it was not looked at.
+    :param given_up: what remains besides.
     :param earlier: the same of the plan that was confirmed; its files are aside by now and nobody finds them.
     """
     files = sum(_count(step["counts"].get("newer_damaged", {})) for step in steps)
@@ -432,7 +477,7 @@ def _remaining(
     }
     if files and not replaced and database.get("server") == "down":
         refers = {"the database": {"files": None}}
-    found = [f"{name}: {_left_behind(one, files)}" for name, one in refers.items()]
+    found = [*given_up, *(f"{name}: {_left_behind(one, files)}" for name, one in refers.items())]
     return [*earlier, *(text for text in found if text not in earlier)]
 
 

@@ -448,6 +448,49 @@ def test_a_schema_that_the_point_does_not_have_is_refused_with_those_that_it_has
     assert planned(settled(schemas="lab_subject"), losses=found)["refusals"] == []
 
 
+NEW_TABLE = (
+    "the point has no table lab_x.rig, which backup_key_tables names. If it is there, it goes with the database that "
+    "is replaced, and nothing of it can be checked. Go on with restore_without_key_tables=lab_x.rig if it is newer "
+    "than the point and that is meant; otherwise choose a newer point, or correct backup_key_tables"
+)
+GIVEN_UP = "lab_x.rig: backup_key_tables names it and the point does not have it, so nothing of it is checked"
+
+
+@pytest.mark.parametrize(
+    ("options", "lacks", "refusals", "remaining"),
+    [
+        ({"scope": "database"}, [], [], []),
+        ({"scope": "database"}, None, [], []),  # no dump set, which is refused by itself
+        ({"scope": "database"}, ["lab_x.rig"], [NEW_TABLE], []),
+        ({"scope": "database", "without_key_tables": "lab_x.rig"}, ["lab_x.rig"], [], [GIVEN_UP]),
+        ({"scope": "database", "without_key_tables": "lab_x.rig"}, [], [], []),
+        ({"schemas": "lab_x"}, ["lab_x.rig"], [NEW_TABLE], []),
+        ({"schemas": "lab_subject"}, ["lab_x.rig"], [], []),
+        ({"schemas": "lab_x", "beside": "true"}, ["lab_x.rig"], [], []),
+        ({"scope": "blobs"}, ["lab_x.rig"], [], []),
+    ],
+)
+def test_a_key_table_that_the_point_lacks_needs_a_named_yes(
+    options: dict[str, t.Any], lacks: list[str] | None, refusals: list[str], remaining: list[str]
+) -> None:
+    pinned = _inventory.plan(
+        {"loki": {}, "tatchu": {"backup_server": "loki", "backup_key_tables": ["lab_subject.subject", "lab_x.rig"]}},
+        {"backup_servers": ["loki"], "backup_sources": ["tatchu"]},
+        DEFAULTS,
+    )
+    request = {**settled(), **_restoration.restoration(pinned, options, ["all"])}
+    points = [{"point": OLDER, "missing_key_tables": []}, {"point": POINT, "missing_key_tables": lacks}]
+    offer = planned(request, losses={"database": {"state": "damaged"}, "history": {"points": points}})
+    assert (offer["refusals"], offer["remaining"]) == (refusals, remaining)
+    assert offer["key_tables"] == ["lab_subject.subject", *([] if lacks else ["lab_x.rig"])]
+
+
+def test_what_the_inventory_does_not_pin_is_no_key_table_to_go_without() -> None:
+    with pytest.raises(BackupError, match=r"restore_without_key_tables names lab_y.z; backup_key_tables has no such"):
+        wanted(without_key_tables="lab_y.z")
+    assert planned(settled(scope="database"))["key_tables"] == []
+
+
 def test_what_a_partial_point_does_not_hold_is_told_where_nobody_named_it() -> None:
     point = sealed(state="partial", missing=[{"dataset": "blobs", "reason": "pull: no route"}])
     point["datasets"].pop(1)
