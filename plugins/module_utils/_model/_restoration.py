@@ -632,7 +632,8 @@ def fence_state(
     if not writers.get("holds"):
         reasons.append("the writers that the inventory names are not stopped")
     if database and not database.get("holds"):
-        reasons.append("the database takes writes")
+        told = "; ".join(database.get("problems") or ())
+        reasons.append(f"the database is not closed: {told}" if told else "the database takes writes")
     if not activity.get("quiet"):
         seen = ", ".join(
             f"{one['who'] or one['kind']} in {one['where']}" for one in activity.get("writers", ())[:_EXAMPLES]

@@ -553,14 +553,14 @@ def test_the_fence_holds_only_if_all_of_it_does() -> None:
     state = _restoration.fence_state(
         {**request, "held_on": []},
         {"holds": False},
-        {"holds": False},
+        {"holds": False, "problems": ["the server takes writes or runs events", "a restart would open it"]},
         {"quiet": False, "writers": [{"who": "process 7 (python3)", "where": "/datajoint-data/x"}]},
     )
     assert state["reasons"] == [
         "no incident holds tatchu",
         "the backup jobs on loki are not held",
         "the writers that the inventory names are not stopped",
-        "the database takes writes",
+        "the database is not closed: the server takes writes or runs events; a restart would open it",
         "somebody is writing: process 7 (python3) in /datajoint-data/x",
     ]
 
