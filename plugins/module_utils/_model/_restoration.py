@@ -271,8 +271,8 @@ def restore_plan(
     """What would be done, what it needs, and what stands in its way. Changes and decides nothing by itself.
 
     :param losses: of ``loss_scope_info``: C(files) and C(database); C(history) of ``recovery_history_info``; C(load) of
-        ``db_load`` in check mode; when a restore is resumed C(confirmed), the datasets that it was confirmed for, and
-        C(remaining) of the plan that was confirmed.
+        ``db_load`` in check mode; C(aside), the results of ``file_aside`` in check mode; when a restore is resumed
+        C(confirmed), the datasets that it was confirmed for, and C(remaining) of the plan that was confirmed.
     :param space: of ``space_info`` for the destinations.
     :param fence: C(holds) and C(reasons).
     :param rates: bytes a second by kind of work, as measured by earlier restores and drills.
@@ -281,6 +281,7 @@ def restore_plan(
     """
     found = {one["dataset"]: one for one in losses.get("files", ())}
     database = losses.get("database") or {}
+    stuck = {one["item"]["dataset"]: str(one["msg"]) for one in losses.get("aside", ()) if one.get("msg")}
     rooms = {one["path"]: one for one in space}
     history = losses.get("history") or {}
     key_tables, lacking = _key_tables(wanted, history, str(point["point"]))
@@ -347,6 +348,8 @@ def restore_plan(
         unknown = loss.get("unknown", dataset["paths"])
         if unknown:
             refusals.append(f"the point holds nothing of {', '.join(unknown)} in {name}")
+        if taken and name in stuck:
+            refusals.append(f"what a restore of {name} replaces cannot be moved aside: {stuck[name]}")
         if taken and room:
             if not room["writable"]:
                 refusals.append(f"{dataset['destination']} on {wanted['source']} cannot be written")

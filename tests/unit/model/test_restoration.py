@@ -508,6 +508,17 @@ def test_a_database_without_a_proven_dump_set_is_refused_and_the_rest_is_not() -
     assert any("holds no proven dump set" in note for note in rest["notes"])
 
 
+def test_what_cannot_be_moved_aside_is_refused_where_it_would_be() -> None:
+    told = "a/x in /datajoint-db/blobs lies on another file system, mounted at /datajoint-db/blobs/a. Nothing was moved"
+    aside = [{"item": {"dataset": "blobs"}, "msg": told}, {"item": {"dataset": "data"}, "skipped": True}]
+    for state, refusals in (
+        ("damaged", [f"what a restore of blobs replaces cannot be moved aside: {told}"]),
+        ("intact", []),
+    ):
+        losses = {"files": [loss("blobs", state), loss("data", "damaged")], "aside": aside}
+        assert planned(settled(), losses=losses)["refusals"] == refusals
+
+
 def test_datasets_that_share_a_file_system_need_room_together_whatever_another_one_needs() -> None:
     database, blobs, data = SPACES
     space = [{**database, "device": 2}, {**blobs, "free_bytes": 1000}, {**data, "free_bytes": 1000}]
