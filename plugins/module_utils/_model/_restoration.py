@@ -375,6 +375,7 @@ def restore_plan(
         )
     if wanted["needs_fence"] and not fence.get("holds"):
         notes.append("seen on a moving target: the fence does not hold (" + "; ".join(fence.get("reasons", ())) + ")")
+    notes += _unread(steps, found)
     confirmed = losses.get("confirmed")
     refusals += _unlike_confirmed(wanted, steps, confirmed)
     taken_steps = [step for step in steps if step["taken"]]
@@ -401,6 +402,19 @@ def restore_plan(
         "history": history,
         "proposed": _proposed(history, datasets, str(point["point"])),
     }
+
+
+def _unread(steps: t.Sequence[t.Mapping[str, t.Any]], found: t.Mapping[str, t.Mapping[str, t.Any]]) -> list[str]:
+    """That size and time were trusted, where they were: such a plan may call intact what is not."""
+    trusted = [step for step in steps if found.get(step["dataset"], {}).get("depth") == "metadata"]
+    if not trusted:
+        return []
+    left = [step["dataset"] for step in trusted if not step["taken"]]
+    return [
+        f"files of {', '.join(step['dataset'] for step in trusted)} with the size and time of the point were not read "
+        "and count as intact (restore_depth=metadata). What is restored is read afterwards"
+        + (f"; what is left as it is, {', '.join(left)}, is not" if left else "")
+    ]
 
 
 def _key_tables(

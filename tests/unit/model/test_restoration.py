@@ -508,6 +508,22 @@ def test_a_database_without_a_proven_dump_set_is_refused_and_the_rest_is_not() -
     assert any("holds no proven dump set" in note for note in rest["notes"])
 
 
+def test_a_plan_says_where_files_were_not_read() -> None:
+    files = [{**loss("blobs", "damaged", missing=1), "depth": "metadata"}, {**loss("data"), "depth": "metadata"}]
+    lost = {"state": "intact"}
+    note = (
+        "files of blobs, data with the size and time of the point were not read and count as intact "
+        "(restore_depth=metadata). What is restored is read afterwards; what is left as it is, data, is not"
+    )
+    offer = planned(settled(), losses={"files": files, "database": lost})
+    assert offer["notes"] == [note]
+    assert f"Note: {note}" in _restoration.restore_plan_lines(offer)
+    all_taken = planned(settled(scope="blobs,data"), losses={"files": files, "database": lost})
+    assert all_taken["notes"] == [note.partition("; what is left")[0]]
+    read = [{**one, "depth": "content"} for one in files]
+    assert planned(settled(), losses={"files": read, "database": lost})["notes"] == []
+
+
 def test_what_cannot_be_moved_aside_is_refused_where_it_would_be() -> None:
     told = "a/x in /datajoint-db/blobs lies on another file system, mounted at /datajoint-db/blobs/a. Nothing was moved"
     aside = [{"item": {"dataset": "blobs"}, "msg": told}, {"item": {"dataset": "data"}, "skipped": True}]

@@ -103,3 +103,13 @@ def test_what_would_be_moved_aside_is_looked_at_before_the_confirmation(
     found = {"damaged": nothing, "newer_damaged": nothing, "newer": nothing} | counts
     name = "See whether what is replaced could be moved aside"
     assert is_done("scope.yml", name, item=found, restore={"exact": exact}) is done
+
+
+def test_what_was_brought_is_read_whatever_the_plan_has_trusted() -> None:
+    tasks = yaml.safe_load((TASKS / "dataset.yml").read_text())
+    (again,) = named(tasks, "Compare the source with the point again")
+    assert "'content'" in again["labops.backup.loss_scope_info"]["files"]
+    (judged,) = named(tasks, "See that nothing is missing any more")
+    said = judged["ansible.builtin.assert"]["fail_msg"]
+    # A resume that trusts size and time again would never find what this one has found.
+    assert "without restore_depth=metadata" in said.partition("if restore_depth == 'metadata'")[0]
