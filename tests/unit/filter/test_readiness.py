@@ -85,6 +85,7 @@ def test_what_was_registered_is_found(hosts: Hosts) -> None:
     assert values(document, "repository") == ["2 archives"] * 4
     assert values(document, "pull") == ["never pulled"] * 3
     assert values(document, "newest_point") == ["there is no recovery point"]
+    assert values(document, "complete_point") == ["no complete recovery point holds it"] * 3
     jobs = {one["dataset"] for one in document["items"] if one["item"] == "server_cron"}
     assert jobs == {"backup", "verify", "drill", "readiness"}
     assert not [value for one in document["items"] for value in [one["value"]] if "could not be judged" in value]
@@ -111,6 +112,10 @@ def test_what_gave_no_answer_fails_and_busy_is_told_apart(hosts: Hosts) -> None:
     states = {one["dataset"]: one["state"] for one in document["items"] if one["item"] == "repository"}
     assert states == {"database": "fail", "blobs": "warn", "data": "fail", "points": "ok"}
     assert values(document, "complete_point") == ["the seals could not be read: no lock"]
+    del hosts["loki"]["readiness_points"], hosts["loki"]["readiness_repositories"]
+    document = judged(hosts)
+    assert values(document, "complete_point") == ["the seals could not be read: no answer"]
+    assert [value.partition(" at ")[0] for value in values(document, "repository")] == ["there is no repository"] * 4
 
 
 def test_notifications_that_could_not_be_looked_at_fail(hosts: Hosts) -> None:
@@ -153,7 +158,12 @@ def test_one_verdict_over_all_servers(verdict: str | None, ok: bool, title: str)
     loki: dict[str, t.Any] = {"readiness_document": document} if verdict else {}
     said = FILTERS["readiness_verdict"]({"loki": loki}, ["loki"])
     assert (said["ok"], said["title"]) == (ok, title)
-    assert FILTERS["readiness_verdict"]({"loki": {**loki, "readiness_unwritten": "full"}}, ["loki"])["ok"] is False
+    assert said["documents"] == ([document] if verdict else [])
+    table = FILTERS["readiness_table"](document) if verdict else ["loki: nothing was found out"]
+    assert said["lines"] == table
+    unwritten = FILTERS["readiness_verdict"]({"loki": {**loki, "readiness_unwritten": "full"}}, ["loki"])
+    assert unwritten["ok"] is False
+    assert unwritten["lines"] == table + (["The verdict could not be left on loki: full"] if verdict else [])
 
 
 def test_a_trial_of_the_bundle_tells_each_repository() -> None:

@@ -216,7 +216,7 @@ CASES: list[tuple[str, Change, str, str, str, str]] = [
     ),
     ("server_deployed", put("host deployed /etc/loki", "c"), "", "fail", "/etc/loki differs", "Look who changed it"),
     ("server_deployed", drop("host deployed /etc/loki"), "", "fail", "/etc/loki is missing", "run site.yml for loki"),
-    ("server_deployed", put("deployed", {"problem": "nobody noted"}), "", "fail", "nobody noted", "Run site.yml"),
+    ("server_deployed", put("deployed", {"problem": "not JSON"}), "", "fail", "not JSON", "Run site.yml"),
     ("server_deployed", put("deployed hosts", {}), "", "fail", "nobody noted", "Run site.yml for loki"),
     ("server_deployed", put("deployed inventory", "b"), "", "fail", "another inventory", "Run site.yml for loki"),
     (
@@ -523,6 +523,7 @@ def test_a_source_that_told_nothing_fails_once_and_is_judged_no_further(seen: Se
 def test_a_source_without_a_database_needs_no_dump_and_no_engine(seen: Seen) -> None:
     seen["engine"] = {"problem": "no program"}
     seen["sources"]["tatchu"].update(has_database=False, findings_problem="no dump", jobs={})
+    seen["sources"]["tatchu"]["facts"]["cron"] = {"running": False, "enabled": False, "entries": {}}
     document = _readiness.judge(seen)
     asked = {"references", "drill_engine", "compatibility", "cron"}
     assert {one["item"] for one in document["items"]} == {item.name for item in _readiness.ITEMS} - asked

@@ -24,6 +24,7 @@ TWO = _inventory.plan(
     {"backup_servers": ["loki"], "backup_sources": ["tatchu", "meg"]},
     DEFAULTS,
 )
+FILES_ONLY = [{**PLAN[0], "datasets": [one for one in PLAN[0]["datasets"] if one["kind"] == "files"]}]
 POINT = "20261123T023000Z-77b0aa"
 OLDER = "20261122T023000Z-77b0aa"
 INCIDENT = "20261123T140000Z-3fa9c1"
@@ -115,7 +116,10 @@ def planned(request: dict[str, t.Any], *losses: dict[str, t.Any], **changes: t.A
         ({"exact": "perhaps"}, "all", "restore_exact is 'perhaps'"),
         ({"paths": "photos/a"}, "all", "a path begins with its dataset"),
         ({"paths": ["data/../../etc"]}, "all", "a path begins with its dataset"),
+        ({"paths": "data/"}, "all", "a path begins with its dataset"),
         ({"target": "restored"}, "all", "an absolute directory is meant"),
+        ({"target": "/"}, "all", "an absolute directory is meant"),
+        ({"target": "/srv/../datajoint-photos"}, "all", "an absolute directory is meant"),
         ({"target": "/datajoint-data/old"}, "all", "overlaps with the dataset data in /datajoint-data"),
         ({"target": "/datajoint-db"}, "all", "overlaps with the dataset database"),
         ({"beside": "true"}, "all", "Name them with restore_schemas"),
@@ -125,6 +129,7 @@ def planned(request: dict[str, t.Any], *losses: dict[str, t.Any], **changes: t.A
         ({"beside": "lab_ephys:old", "paths": "data/a"}, "all", "goes with no paths, no target"),
         ({"tables": "lab_ephys.unit", "schemas": "lab_ephys"}, "all", "a schema is replaced as a whole"),
         ({"staging": "tmp"}, "all", "restore_staging is 'tmp'"),
+        ({"staging": "/tmp/.."}, "all", "restore_staging is '/tmp/..'"),
     ],
 )
 def test_what_cannot_be_meant_is_refused(options: dict[str, t.Any], stage: str, said: str) -> None:
@@ -137,6 +142,19 @@ def test_with_several_sources_one_has_to_be_named() -> None:
     with pytest.raises(BackupError, match="Name one as restore_source"):
         _restoration.restoration(TWO, {}, ["all"])
     assert _restoration.restoration(TWO, {"source": "meg"}, ["all"])["source"] == "meg"
+
+
+def test_a_source_without_a_database_has_no_schemas_to_restore() -> None:
+    assert _restoration.restoration(FILES_ONLY, {}, ["all"])["scope"] == ["auto"]
+    with pytest.raises(BackupError, match="tatchu has no dataset of kind database"):
+        _restoration.restoration(FILES_ONLY, {"schemas": "lab_ephys"}, ["all"])
+    with pytest.raises(BackupError, match="goes with no paths, no target, and a database"):
+        _restoration.restoration(FILES_ONLY, {"beside": "lab_ephys:old"}, ["all"])
+
+
+def test_paths_and_schemas_say_of_which_datasets_they_are() -> None:
+    assert wanted(paths="data/a,blobs/b/c", scope="database")["scope"] == ["blobs", "data"]
+    assert wanted(schemas="lab_ephys", scope="blobs")["scope"] == ["database"]
 
 
 def test_two_stages_at_once_are_refused() -> None:
@@ -198,6 +216,11 @@ def test_only_what_was_to_be_restored_stands_against_the_release(
     assert verdict["remaining"] == ([] if stands else [MISSING])
 
 
+def test_files_that_somebody_changes_during_the_checks_stand_against_the_release() -> None:
+    verdict = _restoration.restore_verdict(settled(), ["blobs"], {}, {"by_dataset": {}, "changed_mirrors": 1}, [])
+    assert verdict["problems"] == ["somebody changed the files while they were checked"]
+
+
 def test_without_findings_nothing_stands_against_the_release() -> None:
     assert _restoration.restore_verdict(settled(), ["data"], {}, {}, []) == {"problems": [], "remaining": []}
 
@@ -213,6 +236,13 @@ def test_the_incident_is_the_one_that_holds() -> None:
     assert settled()["held_on"] == ["loki", "tatchu"]
     fresh = _restoration.incident(wanted("fence"), [{"item": {"host": "tatchu"}, "holds": []}], INCIDENT)
     assert (fresh["incident"], fresh["held"]) == (INCIDENT, "")
+
+
+def test_an_incident_is_gone_on_with_by_its_name() -> None:
+    assert settled(incident=INCIDENT)["incident"] == INCIDENT
+    # It was released, and what it moved aside is accepted.
+    accepted = _restoration.incident(wanted("accept", incident=INCIDENT), [], "unused")
+    assert (accepted["incident"], accepted["held"]) == (INCIDENT, "")
 
 
 def test_what_replaces_nothing_goes_on_beside_an_incident() -> None:
@@ -241,6 +271,7 @@ def test_a_host_that_does_not_answer_is_named() -> None:
         ),
         ({"loki": INCIDENT}, {"incident": "20261120T140000Z-000000"}, "all", "a second restore beside the first"),
         ({}, {}, "release", "no incident holds tatchu, so there is nothing to release"),
+        ({}, {}, "accept", "no incident holds tatchu, so there is nothing to accept"),
     ],
 )
 def test_incidents_that_do_not_fit_are_refused(
@@ -343,6 +374,8 @@ def test_what_cannot_be_read_may_refer_to_it() -> None:
     (text,) = spoiled({}, database=down)["remaining"]
     assert text.startswith("the database: cannot be read")
     assert spoiled({}, database=down, scope="auto,database")["remaining"] == []
+    losses = {"files": [loss("blobs", "damaged", missing=2), loss("data")], "database": {**down, "refers": {}}}
+    assert planned(settled(), losses=losses)["remaining"] == []
 
 
 def test_a_resumed_restore_still_knows_what_remains() -> None:
@@ -393,6 +426,8 @@ def test_a_schema_that_the_point_does_not_have_is_refused_with_those_that_it_has
     refusal = "the point has no schema lab_Subject; it has lab_subject"
     assert planned(settled(schemas="lab_Subject,lab_subject"), losses=found)["refusals"] == [refusal]
     assert planned(settled(schemas="lab_subject"), losses=found)["refusals"] == []
+    # Where nobody could look, nobody knows.
+    assert planned(settled(schemas="lab_Subject"), losses={"database": {"state": "lost"}})["refusals"] == []
 
 
 def test_what_a_partial_point_does_not_hold_is_told_where_nobody_named_it() -> None:
@@ -410,6 +445,13 @@ def test_a_database_without_a_proven_dump_set_is_refused_and_the_rest_is_not() -
     rest = planned(settled(point=POINT, scope="blobs"), loss("blobs", "lost", missing=3), point=point)
     assert (rest["refusals"], rest["order"]) == ([], ["blobs"])
     assert any("holds no proven dump set" in note for note in rest["notes"])
+
+
+def test_a_source_without_a_database_lacks_no_dump_set() -> None:
+    request = {**settled(point=POINT, scope="blobs"), "entry": FILES_ONLY[0]}
+    point = sealed(dump_set=None, datasets=sealed()["datasets"][1:])
+    offer = planned(request, point=point, losses={"files": [loss("blobs", "lost", missing=3)]})
+    assert (offer["notes"], offer["refusals"], offer["order"]) == ([], [], ["blobs"])
 
 
 def test_datasets_that_share_a_file_system_need_room_together_whatever_another_one_needs() -> None:
@@ -434,6 +476,8 @@ def test_what_stands_in_the_way_is_said() -> None:
         "/datajoint-db/blobs has 10 B free and 100 B would come",
     ]
     assert "no place to restore to" in planned(settled(cause="intrusion"), blobs, data)["refusals"][0]
+    elsewhere = settled(cause="intrusion", target="/srv/looked-at")
+    assert planned(elsewhere, blobs, data)["refusals"] == []
     partial = sealed(state="partial")
     assert "has to be named" in planned(settled(), blobs, data, point=partial)["refusals"][0]
     assert planned(settled(point=POINT), blobs, data, point=partial)["refusals"] == []
@@ -494,6 +538,9 @@ def test_the_plan_can_be_read() -> None:
     ):
         assert text in lines, lines
     assert offer["moving"] and offer["order"] == ["database", "blobs"]
+    assert "Note: seen on a moving target: the fence does not hold (no incident holds tatchu)" in lines
+    for still in (planned(settled()), planned(settled(target="/srv/looked-at"), fence=moving)):
+        assert not still["moving"] and not any("moving target" in note for note in still["notes"])
 
 
 def test_the_tables_of_a_schema_that_is_gone_are_counted() -> None:
@@ -577,7 +624,7 @@ def test_a_data_directory_whose_disk_is_only_not_mounted_is_refused() -> None:
         ({"scope": "auto,database"}, {"blobs": POINT, "data": POINT, "database": POINT}, OLDER, OLDER),
         ({"scope": "data"}, {"blobs": OLDER, "data": POINT, "database": OLDER}, OLDER, ""),
         ({"scope": "auto"}, {"blobs": POINT, "data": POINT, "database": POINT}, POINT, ""),
-        ({"scope": "auto"}, {"blobs": None, "data": POINT, "database": POINT}, POINT, ""),
+        ({"scope": "auto"}, {"blobs": None, "data": OLDER, "database": POINT}, POINT, ""),
     ],
 )
 def test_the_newest_point_from_before_anything_suspicious_is_proposed(
@@ -593,6 +640,8 @@ def test_the_newest_point_from_before_anything_suspicious_is_proposed(
     assert offer["proposed"] == proposed
     said = "\n".join(_restoration.restore_plan_lines(offer))
     assert ("PROPOSED: restore_point=" + OLDER in said) is bool(proposed)
+    calm = {**losses, "history": {**history, "suspicious": []}}
+    assert planned(settled(**options), losses=calm)["proposed"] == ""
 
 
 def test_rates_that_were_measured_are_used() -> None:

@@ -36,6 +36,7 @@ class World:
 
     :ivar errors: what Borg says to a kind of check, or when it touches an archive.
     :ivar folders: what comes out of an archive.
+    :ivar left: what of another archive lay there when one was taken out.
     """
 
     path = "/borg"
@@ -48,6 +49,7 @@ class World:
         self.folders: dict[str, pathlib.Path] = {}
         self.reasons: list[str] = []
         self.whole: list[str] = []
+        self.left: list[str] = []
         self.size = 10
         self.points = [self._point(NEW, "new"), self._point(OLD, "old")]
         self.asked: dict[str, t.Any] = {
@@ -104,6 +106,7 @@ class World:
     def extract(self, _repository: t.Any, request: _extract.Request, *, dry_run: bool) -> None:
         """In place of ``_extract.extract``, which compares what comes out with the content manifest."""
         self._see(request.archive)
+        self.left += [name for name in os.listdir(os.path.dirname(request.destination)) if name in self.ids]
         shutil.copytree(self.folders.get(request.archive, self.mirror), request.destination)
 
     # -- a mirror of files
@@ -167,7 +170,7 @@ def test_a_dump_set_comes_out_of_every_archive_as_it_was_sealed(dumps: World) ->
     done = dumps("manifest")
     assert (done["ok"], done["finding"], done["share"], done["touched"]) == (True, "", 1.0, [])
     assert set(dumps.state("manifest")["passed"]) == {"id-new", "id-old"}
-    assert not (dumps.root / "scratch" / "blobs").exists()
+    assert dumps.left == [] and not (dumps.root / "scratch" / "blobs").exists()
 
 
 def test_a_dump_set_that_comes_out_otherwise_touches_the_points_of_its_archive_only(
@@ -214,6 +217,12 @@ def test_what_is_not_in_the_repository_as_it_was_sealed(world: World) -> None:
     assert done["touched"] == [OLD, NEW]
     del world.ids["night-new"]
     assert "sealed with the id id-new, is not there" in world("manifest")["finding"]
+
+
+def test_without_a_recovery_point_nothing_was_read_back(world: World) -> None:
+    world.points.clear()
+    assert world("manifest")["skipped"] == "no recovery point has an archive of it yet"
+    assert not pathlib.Path(world.asked["evidence_file"]).exists()
 
 
 def test_an_archive_whose_seal_has_no_content_manifest_cannot_be_compared(world: World) -> None:
@@ -268,7 +277,11 @@ def test_what_there_is_no_time_to_read_counts_as_touched(world: World, monkeypat
     assert world("data")["touched"] == [OLD, NEW]
 
 
-def test_damage_to_the_seals_touches_no_archive(world: World) -> None:
+def test_damage_to_the_seals_touches_no_archive(world: World, monkeypatch: pytest.MonkeyPatch) -> None:
+    def read(*_arguments: t.Any, **_keywords: t.Any) -> t.NoReturn:
+        raise BackupError("they cannot be read")
+
+    monkeypatch.setattr(_recovery_points, "read", read)
     world.errors = dict.fromkeys(("repository", "archives", "data"), DAMAGE)
     for kind in world.errors:
         done = world(kind, dataset="points")
