@@ -91,6 +91,22 @@ def test_what_was_registered_is_found(hosts: Hosts) -> None:
     assert not [value for one in document["items"] for value in [one["value"]] if "could not be judged" in value]
 
 
+def test_points_and_bundle_are_those_that_were_registered(hosts: Hosts) -> None:
+    assert values(judged(hosts), "escrow_bundle") == ["there is no bundle on this machine"]
+    hosts["loki"]["readiness_bundle"] = {"problem": "a key is another one"}
+    point = {"point": "p", "state": "partial", "problems": [], "datasets": [], "dump_set": None, "references": None}
+    hosts["loki"]["readiness_points"]["results"][0]["points"] = [point]
+    document = judged(hosts)
+    assert values(document, "escrow_bundle") == ["a key is another one"]
+    assert values(document, "newest_point") == ["p is partial"]
+
+
+def test_a_source_without_a_database_is_known_by_its_datasets(hosts: Hosts) -> None:
+    assert values(judged(hosts), "compatibility") == ["x"]
+    hosts["tatchu"]["backup_datasets"] = [{"name": "data", "path": "/data", "kind": "files"}]
+    assert values(judged(hosts), "compatibility") == []
+
+
 def test_clocks_are_compared_within_what_asking_took(hosts: Hosts) -> None:
     assert values(judged(hosts), "clock")[0] == "7.0 s apart, measured live"
     hosts["tatchu"]["readiness_moments"]["host"] = 203.0
@@ -109,6 +125,7 @@ def test_what_gave_no_answer_fails_and_busy_is_told_apart(hosts: Hosts) -> None:
     third.update(item=[{}, "/srv/backup/borg/tatchu/data"], exists=False)
     hosts["loki"]["readiness_points"]["results"] = [{"item": {"name": "tatchu"}, "msg": "no lock"}]
     document = judged(hosts)
+    assert values(document, "newest_point") == ["there is no recovery point"]
     states = {one["dataset"]: one["state"] for one in document["items"] if one["item"] == "repository"}
     assert states == {"database": "fail", "blobs": "warn", "data": "fail", "points": "ok"}
     assert values(document, "complete_point") == ["the seals could not be read: no lock"]
@@ -164,6 +181,12 @@ def test_one_verdict_over_all_servers(verdict: str | None, ok: bool, title: str)
     unwritten = FILTERS["readiness_verdict"]({"loki": {**loki, "readiness_unwritten": "full"}}, ["loki"])
     assert unwritten["ok"] is False
     assert unwritten["lines"] == table + (["The verdict could not be left on loki: full"] if verdict else [])
+
+
+def test_a_server_that_says_nothing_fails_beside_one_that_is_well() -> None:
+    documents = {"loki": {"readiness_document": {"server": "loki", "verdict": "ok", "items": []}}, "thor": {}}
+    said = FILTERS["readiness_verdict"](documents, ["loki", "thor"])
+    assert said["ok"] is False and "thor: nothing was found out" in said["lines"]
 
 
 def test_a_trial_of_the_bundle_tells_each_repository() -> None:

@@ -491,6 +491,11 @@ def test_what_was_looked_at_of_the_notifications_is_told_when_all_is_well(seen: 
     )
 
 
+def test_a_channel_that_is_not_the_only_one_leaves_nobody_without_word(seen: Seen) -> None:
+    away(0)(seen)
+    assert rows(seen, "notifications", "")[0]["value"].endswith("the connection is refused")
+
+
 def test_what_cannot_be_understood_fails_its_item_and_hides_no_other(seen: Seen) -> None:
     seen["sources"]["tatchu"]["checks"] = {"datasets": {"blobs": {"data": {"at": "yesterday"}}}}
     document = _readiness.judge(seen)

@@ -592,6 +592,8 @@ def test_a_dataset_on_another_file_system_than_its_own_is_refused() -> None:
     assert "restore_other_file_system=true" in refusal
     assert planned(settled(other_file_system="true"), losses=lost, facts=facts)["refusals"] == []
     assert planned(settled(scope="blobs"), losses=lost, facts=facts)["refusals"] == []
+    target = [{**SPACES[0], "path": "/srv/looked-at/data"}]
+    assert planned(settled(target="/srv/looked-at"), losses=lost, facts=facts, space=target)["refusals"] == []
     mounted = [one | {"mount": "/datajoint-data"} for one in SPACES]
     assert planned(settled(), losses=lost, facts=facts, space=mounted)["refusals"] == []
 
@@ -611,6 +613,8 @@ def test_a_data_directory_whose_disk_is_only_not_mounted_is_refused() -> None:
     mounted = {**here, "mount": "/srv/fast"}
     assert planned(request, losses=down, facts=facts, space=[*SPACES, mounted])["refusals"] == []
     assert planned(request, losses=down, facts={}, space=SPACES)["refusals"] == []
+    assert planned(request, losses=down, facts={}, space=[*SPACES, here])["refusals"] == []
+    assert planned(request, losses=down, facts=facts, space=SPACES)["refusals"] == []
     up = {**down, "database": {**down["database"], "server": "up"}}
     assert planned(request, losses=up, facts=facts, space=[*SPACES, here])["refusals"] == []
     other = settled(scope="database", other_file_system="true")
