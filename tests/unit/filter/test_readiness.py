@@ -95,10 +95,10 @@ def test_points_and_bundle_are_those_that_were_registered(hosts: Hosts) -> None:
     assert values(judged(hosts), "escrow_bundle") == ["there is no bundle on this machine"]
     hosts["loki"]["readiness_bundle"] = {"problem": "a key is another one"}
     point = {"point": "p", "state": "partial", "problems": [], "datasets": [], "dump_set": None, "references": None}
-    hosts["loki"]["readiness_points"]["results"][0]["points"] = [point]
+    hosts["loki"]["readiness_points"]["results"][0].update(points=[point], unreadable=[{"point": "q"}])
     document = judged(hosts)
     assert values(document, "escrow_bundle") == ["a key is another one"]
-    assert values(document, "newest_point") == ["p is partial"]
+    assert values(document, "newest_point") == ["the seals of q cannot be read", "p is partial"]
 
 
 def test_a_source_without_a_database_is_known_by_its_datasets(hosts: Hosts) -> None:
@@ -128,6 +128,7 @@ def test_what_gave_no_answer_fails_and_busy_is_told_apart(hosts: Hosts) -> None:
     assert values(document, "newest_point") == ["there is no recovery point"]
     states = {one["dataset"]: one["state"] for one in document["items"] if one["item"] == "repository"}
     assert states == {"database": "fail", "blobs": "warn", "data": "fail", "points": "ok"}
+    assert "wrong passphrase" in values(document, "repository")
     assert values(document, "complete_point") == ["the seals could not be read: no lock"]
     del hosts["loki"]["readiness_points"], hosts["loki"]["readiness_repositories"]
     document = judged(hosts)

@@ -517,6 +517,13 @@ def test_the_limit_itself_is_still_good(seen: Seen) -> None:
     assert rows(seen, "pull", "blobs")[0]["state"] == "fail"
 
 
+@pytest.mark.parametrize("gone", [put(f"{FACTS}datasets data present", False), drop(f"{FACTS}datasets data")])
+def test_room_for_what_is_not_there_is_not_asked_for(seen: Seen, gone: Change) -> None:
+    gone(seen)
+    asked = {one["dataset"] for one in _readiness.judge(seen)["items"] if one["item"] == "restore_space"}
+    assert asked == {"database", "blobs"}
+
+
 def test_a_source_that_told_nothing_fails_once_and_is_judged_no_further(seen: Seen) -> None:
     seen["sources"]["tatchu"].update(facts=None, facts_problem="no dump", findings_problem="no dump")
     document = _readiness.judge(seen)

@@ -157,6 +157,11 @@ def test_paths_and_schemas_say_of_which_datasets_they_are() -> None:
     assert wanted(schemas="lab_ephys", scope="blobs")["scope"] == ["database"]
 
 
+def test_a_folder_of_the_server_may_be_named() -> None:
+    assert wanted(staging="/srv/spool/")["staging"] == "/srv/spool"
+    assert wanted()["staging"] == ""
+
+
 def test_two_stages_at_once_are_refused() -> None:
     with pytest.raises(BackupError, match="one at a time"):
         _restoration.restoration(PLAN, {}, ["fence", "release"])
@@ -203,6 +208,7 @@ MISSING = "files in blobs that the database refers to: 3 missing"
     [
         ({}, ["blobs"], True),
         ({"scope": "blobs"}, ["blobs"], True),
+        ({}, ["data"], True),
         ({"scope": "data"}, ["data"], False),
         ({"paths": "blobs/a"}, ["blobs"], False),
     ],
@@ -317,7 +323,16 @@ def test_auto_takes_what_is_damaged_and_never_the_database() -> None:
     assert plan["order"] == ["blobs"]
     assert plan["bytes"] == 400
     assert any("restore_scope=auto,database" in note for note in plan["notes"])
-    assert planned(settled(scope="auto,database"), loss("blobs"), loss("data"))["order"] == ["database"]
+    named = planned(settled(scope="auto,database"), loss("blobs"), loss("data"))
+    assert (named["order"], named["bytes"], named["notes"]) == (["database"], 1000, [])
+    intact = {"files": [loss("blobs"), loss("data")], "database": {"state": "intact"}}
+    assert planned(settled(), losses=intact)["notes"] == []
+
+
+def test_a_dump_set_that_is_laid_elsewhere_is_a_file_among_others() -> None:
+    offer = planned(settled(target="/srv/looked-at", scope="database"))
+    assert (offer["order"], offer["bytes"]) == (["database"], 1000)
+    assert offer["steps"][0]["replaces"] == "laid into /srv/looked-at/database"
 
 
 # ------------------------------------------------------------------------------------------------ newer and damaged
@@ -404,6 +419,10 @@ def test_stores_and_acceptances_of_the_inventory_go_into_the_look() -> None:
     files = {one["dataset"]: one for one in _restoration.scope_files(parts, "/run/x", "content")}
     assert (files["blobs"]["stores"], files["data"]["stores"]) == (["ephys"], [])
     assert files["blobs"]["accept"] == [accepted]
+    two = sealed(files={"blobs.content": {}})
+    for request, names in ((settled(scope="blobs"), ["blobs"]), (settled(scope="blobs,data"), ["blobs"])):
+        found = _restoration.scope_files(_restoration.restore_datasets(request, two), "/run/x", "content")
+        assert [one["dataset"] for one in found] == names
     by_layout = _restoration.scope_files(_restoration.restore_datasets(settled(), sealed()), "/run/x", "content")
     assert "stores" not in by_layout[0]
 
@@ -617,6 +636,8 @@ def test_a_data_directory_whose_disk_is_only_not_mounted_is_refused() -> None:
     assert planned(request, losses=down, facts=facts, space=SPACES)["refusals"] == []
     up = {**down, "database": {**down["database"], "server": "up"}}
     assert planned(request, losses=up, facts=facts, space=[*SPACES, here])["refusals"] == []
+    for harmless in (settled(), settled(beside="lab_subject:old")):
+        assert planned(harmless, losses=down, facts=facts, space=[*SPACES, here])["refusals"] == []
     other = settled(scope="database", other_file_system="true")
     assert planned(other, losses=down, facts=facts, space=[*SPACES, here])["refusals"] == []
 

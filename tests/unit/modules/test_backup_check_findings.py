@@ -36,6 +36,8 @@ class World:
 
     :ivar errors: what Borg says to a kind of check, or when it touches an archive.
     :ivar folders: what comes out of an archive.
+    :ivar limits: how long Borg was given for a look at a repository.
+    :ivar taken: the archives that something was taken out of, once a slice.
     :ivar left: what of another archive lay there when one was taken out.
     """
 
@@ -49,6 +51,8 @@ class World:
         self.folders: dict[str, pathlib.Path] = {}
         self.reasons: list[str] = []
         self.whole: list[str] = []
+        self.limits: list[int | None] = []
+        self.taken: list[str] = []
         self.left: list[str] = []
         self.size = 10
         self.points = [self._point(NEW, "new"), self._point(OLD, "old")]
@@ -88,9 +92,11 @@ class World:
     def bytes_on_disk(self) -> int:
         return self.size
 
-    def check(self, kind: str, *, glob: str | None = None, **_keywords: t.Any) -> dict[str, t.Any]:
+    def check(self, kind: str, *, glob: str | None = None, **keywords: t.Any) -> dict[str, t.Any]:
         self._see(glob or kind)
         self.whole += [] if glob else [kind]
+        if kind == "repository":
+            self.limits.append(keywords["max_duration"])
         return {"segments": {"reached": 3, "total": 4}} if kind == "repository" else {}
 
     def read(self, name: str, **_keywords: t.Any) -> None:
@@ -106,6 +112,7 @@ class World:
     def extract(self, _repository: t.Any, request: _extract.Request, *, dry_run: bool) -> None:
         """In place of ``_extract.extract``, which compares what comes out with the content manifest."""
         self._see(request.archive)
+        self.taken.append(request.archive)
         self.left += [name for name in os.listdir(os.path.dirname(request.destination)) if name in self.ids]
         shutil.copytree(self.folders.get(request.archive, self.mirror), request.destination)
 
@@ -289,9 +296,34 @@ def test_damage_to_the_seals_touches_no_archive(world: World, monkeypatch: pytes
 
 
 def test_a_repository_is_checked_piece_by_piece_and_the_seals_at_once(world: World) -> None:
-    assert world("repository", seconds=5)["share"] == 0.75
-    assert world("archives", dataset="points")["share"] == 1.0
+    done = world("repository", seconds=5)
+    assert (done["share"], done["complete_at"]) == (0.75, "") and world.limits.pop() in range(1, 6)
+    done = world("archives", dataset="points")
+    assert done["share"] == 1.0 and done["complete_at"].startswith("2026-11-23T04")
     assert world.whole == ["repository", "archives"]
+    world("repository")
+    assert world.limits == [None]
+
+
+def test_what_was_found_stands_until_a_whole_look_finds_nothing(world: World) -> None:
+    world.errors["repository"] = DAMAGE
+    done = world("repository", seconds=5)
+    assert (done["finding"], done["standing"]) == (DAMAGE.message, "")
+    del world.errors["repository"]
+    done = world("repository", seconds=5)
+    assert (done["finding"], done["standing"], done["ok"]) == ("", DAMAGE.message, False)
+    done = world("repository")
+    assert (done["standing"], done["ok"]) == ("", True)
+
+
+@pytest.mark.parametrize(("name", "most"), [("_SLICE_FILES", 1), ("_SLICE_BYTES", len(CONTENT))])
+def test_what_is_read_back_comes_in_slices(world: World, monkeypatch: pytest.MonkeyPatch, name: str, most: int) -> None:
+    world.fill()
+    assert world("manifest")["ok"]
+    at_once = world.taken.count("night-new")
+    monkeypatch.setattr(_check, name, most)
+    assert world("manifest")["ok"]
+    assert at_once == 1 and world.taken.count("night-new") - at_once >= 3
 
 
 def test_data_that_one_run_cannot_read_is_told_by_what_is_read_back(world: World) -> None:
@@ -303,7 +335,9 @@ def test_data_that_one_run_cannot_read_is_told_by_what_is_read_back(world: World
     assert world.state("data")["complete_at"] == world.state("manifest")["complete_at"] and world.whole == []
     world("data")
     world("data", seconds=5, dataset="points")
-    assert world.whole == ["data", "data"]
+    world.size = 10
+    world("data", seconds=5)
+    assert world.whole == ["data", "data", "data"]
 
 
 def test_when_nobody_could_look_nothing_was_found(world: World) -> None:

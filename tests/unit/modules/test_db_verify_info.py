@@ -317,6 +317,27 @@ def test_an_older_manifest_without_digests_is_enough_to_count(
 @pytest.mark.parametrize(
     ("change", "message"),
     [
+        ({"rows": 7}, "cannot be believed: the row counts add up to 150, not to 7"),
+        (
+            {"rows": 0, "tables": {key: {} for key in ("lab_core", "lab_imaging", "odd`name")}},
+            "have no table in the dump",
+        ),
+    ],
+)
+def test_a_manifest_that_tells_too_little_is_a_failure(
+    run_module_main: RunModule, server: Server, options: dict[str, t.Any], change: dict[str, t.Any], message: str
+) -> None:
+    path = pathlib.Path(options["directory"]) / "manifest.json"
+    manifest = json.loads(path.read_text()) | change
+    del manifest["digests"], manifest["structures"]
+    path.write_text(json.dumps(manifest))
+    assert message in run_module_main(db_verify_info, {"manifest": str(path)})["msg"]
+    assert server.dumps == []
+
+
+@pytest.mark.parametrize(
+    ("change", "message"),
+    [
         ({"key_tables": []}, "the list of key tables is empty"),
         ({"key_tables": ["lab_core.subject", "lab_core.nosuch"]}, "has no key table lab_core.nosuch"),
         ({"schemas": ["nosuch"]}, "has no schema nosuch"),
