@@ -368,6 +368,18 @@ def test_a_run_that_is_over_leaves_the_rest_for_another(world: World, monkeypatc
     assert world("archives", seconds=5)["share"] == 1.0
 
 
+def test_reading_back_goes_on_behind_the_last_slice(world: World, monkeypatch: pytest.MonkeyPatch) -> None:
+    world.fill()
+    monkeypatch.setattr(_check, "_SLICE_FILES", 1)
+    monkeypatch.setattr(_check.time, "monotonic", iter(range(0, 10_000, 10)).__next__)
+    reached = []
+    for number in range(1, 4):
+        assert world("manifest", seconds=5)["share"] == 0.0
+        assert world.taken == ["night-new"] * number
+        reached.append(world.state("manifest")["cursor"]["path"])
+    assert len(set(reached)) == 3
+
+
 def test_what_is_no_evidence_is_refused(world: World) -> None:
     pathlib.Path(world.asked["evidence_file"]).parent.mkdir()
     _document.write(world.asked["evidence_file"], {"datasets": {"blobs": []}})

@@ -179,6 +179,24 @@ def test_a_key_table_with_other_content_is_not_good(
     assert keys["lab_core.~log"]["ok"] is True
 
 
+def test_a_key_table_that_is_gone_is_not_good(
+    run_module_main: RunModule, server: Server, options: dict[str, t.Any]
+) -> None:
+    server.text = server.text.replace("CREATE TABLE `empty`", "CREATE TABLE `zombie`")
+    keys = run_module_main(db_verify_info, options | {"key_tables": ["odd`name.empty"]})["key_tables"]
+    assert keys == {"odd`name.empty": {"rows": None, "expected": 0, "ok": False}}
+
+
+def test_a_table_that_others_refer_to_is_gone(
+    run_module_main: RunModule, server: Server, options: dict[str, t.Any]
+) -> None:
+    text = server.text.replace("`#species`", "`zombie`")
+    server.text = text.replace("REFERENCES `zombie`", "REFERENCES `#species`")
+    result = run_module_main(db_verify_info, options)
+    assert "lab_core.subject refers to lab_core.#species, which is gone" in result["problems"]
+    assert result["foreign_keys_checked"] == 8
+
+
 def test_jobs_may_differ_where_that_is_said(
     run_module_main: RunModule, server: Server, options: dict[str, t.Any]
 ) -> None:
