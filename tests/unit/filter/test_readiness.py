@@ -95,7 +95,9 @@ def test_points_and_bundle_are_those_that_were_registered(hosts: Hosts) -> None:
     assert values(judged(hosts), "escrow_bundle") == ["there is no bundle on this machine"]
     hosts["loki"]["readiness_bundle"] = {"problem": "a key is another one"}
     point = {"point": "p", "state": "partial", "problems": [], "datasets": [], "dump_set": None, "references": None}
-    hosts["loki"]["readiness_points"]["results"][0].update(points=[point], unreadable=[{"point": "q"}])
+    other = {"item": {"name": "meg"}, "points": [], "unreadable": []}
+    hosts["loki"]["readiness_points"]["results"].insert(0, other)
+    hosts["loki"]["readiness_points"]["results"][1].update(points=[point], unreadable=[{"point": "q"}])
     document = judged(hosts)
     assert values(document, "escrow_bundle") == ["a key is another one"]
     assert values(document, "newest_point") == ["the seals of q cannot be read", "p is partial"]
@@ -105,6 +107,14 @@ def test_a_source_without_a_database_is_known_by_its_datasets(hosts: Hosts) -> N
     assert values(judged(hosts), "compatibility") == ["x"]
     hosts["tatchu"]["backup_datasets"] = [{"name": "data", "path": "/data", "kind": "files"}]
     assert values(judged(hosts), "compatibility") == []
+
+
+def test_a_source_of_another_server_is_none_of_this_one(hosts: Hosts) -> None:
+    hosts |= {"thor": {"ansible_host": "192.0.2.9"}, "meg": {"ansible_host": "192.0.2.18", "backup_server": "thor"}}
+    groups = {"backup_servers": ["loki", "thor"], "backup_sources": ["tatchu", "meg"]}
+    plan = FILTERS["plan"](hosts, groups, DEFAULTS)
+    document = FILTERS["readiness"](hosts, plan, "loki", NOW, "stamp", True)
+    assert {one["source"] for one in document["items"]} == {"", "tatchu"}
 
 
 def test_clocks_are_compared_within_what_asking_took(hosts: Hosts) -> None:
@@ -157,6 +167,7 @@ def test_the_table_has_what_fails_first_with_limit_and_remedy(hosts: Hosts) -> N
     assert lines[0].startswith("Readiness of loki: fail (")
     kinds = [line.split()[0] for line in lines if line.startswith(("FAIL", "WARN", "OK"))]
     assert kinds == sorted(kinds, key=["FAIL", "WARN", "OK"].index) and set(kinds) == {"FAIL", "WARN", "OK"}
+    assert "OK    disk: /srv/backup is mounted" in lines
     where = lines.index("FAIL  pull (tatchu/blobs): never pulled")
     assert lines[where + 1] == "      limit: not older than 10 h"
     assert lines[where + 2].startswith("      to do: Look at the last nights")

@@ -200,6 +200,11 @@ CASES: list[tuple[str, Change, str, str, str, str]] = [
         *("warn", "a night added 3.0 GiB", "Free space on the file system of /srv/backup"),
     ),
     (
+        "nights_space",
+        both(put(f"{T}points 0 datasets 2 bytes", 150 * GIB), put("host datasets backup_root free_bytes", 60 * GIB)),
+        *("backup_root", "fail", "a night added 53.0 GiB", "Free space on the file system of /srv/backup"),
+    ),
+    (
         *("nights_space", put("host datasets state free_bytes", 500 << 20), "state"),
         *("fail", "500.0 MiB free", "Borg's cache"),
     ),
@@ -209,6 +214,10 @@ CASES: list[tuple[str, Change, str, str, str, str]] = [
     ("server_cron", put("host cron enabled", False), "", "fail", "does not begin with", "systemctl enable --now"),
     ("server_cron", drop(f"host cron entries {CRON}verify"), "verify", "fail", "nothing starts verify.sh", "site.yml"),
     ("server_cron", put(f"host cron entries {CRON}verify", []), "verify", "fail", "nothing starts", "switched off"),
+    (
+        *("server_cron", put(f"host cron entries {CRON}verify", ["0 4 * * * root /root/mine.sh"]), "verify"),
+        *("fail", "nothing starts verify.sh", "site.yml"),
+    ),
     (
         "server_cron",
         both(drop(f"host cron entries {CRON}verify"), drop(f"deployed hosts loki {CRON}verify")),
@@ -291,6 +300,17 @@ CASES: list[tuple[str, Change, str, str, str, str]] = [
         "complete_point",
         both(put(f"{T}points 0 sealed", ago(hours=38)), put(f"{T}points 1 sealed", ago(hours=62))),
         *("blobs", "fail", "38 h ago", "run backup.sh"),
+    ),
+    (
+        # It is suspect, so that the one before it would be taken.
+        "complete_point",
+        both(put(f"{T}points 0 state", "suspect"), put(f"{T}points 1 sealed", ago(hours=38))),
+        *("blobs", "fail", "000001, 38 h ago", "run backup.sh"),
+    ),
+    (
+        "complete_point",
+        both(put(f"{T}points 0 datasets", [{"name": "data"}]), put(f"{T}points 1 sealed", ago(hours=38))),
+        *("blobs", "fail", "000001, 38 h ago", "run backup.sh"),
     ),
     ("complete_point", put(f"{T}points", []), "data", "fail", "no complete recovery point", "run backup.sh"),
     ("complete_point", put(f"{T}points_problem", "no answer"), "", "fail", "no answer", "run backup.sh"),
@@ -457,6 +477,17 @@ def test_all_is_well(seen: Seen) -> None:
     assert document["verdict"] == "ok"
     assert {one["item"] for one in document["items"]} == {item.name for item in _readiness.ITEMS}
     assert all(one["remedy"] == "" for one in document["items"])
+
+
+def test_room_for_nights_is_told_when_there_is_enough(seen: Seen) -> None:
+    (row,) = rows(seen, "nights_space", "backup_root")
+    assert row["value"] == "800.0 GiB free, a night added 3.0 GiB on average"
+
+
+def test_references_are_those_of_the_newest_point_with_a_dump(seen: Seen) -> None:
+    seen["sources"]["tatchu"]["points"][0].update(dump_set=None, references=None)
+    (row,) = rows(seen, "references", "")
+    assert row["value"] == "20261122T023000Z-000001: 7 looked up, none is missing"
 
 
 def test_a_scheduler_that_is_on_is_no_warning_because_a_fence_turns_it_off(seen: Seen) -> None:

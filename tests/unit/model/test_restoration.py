@@ -124,6 +124,7 @@ def planned(request: dict[str, t.Any], *losses: dict[str, t.Any], **changes: t.A
         ({"target": "/datajoint-db"}, "all", "overlaps with the dataset database"),
         ({"beside": "true"}, "all", "Name them with restore_schemas"),
         ({"beside": "lab_ephys:lab_ephys"}, "all", "gives no new name for lab_ephys"),
+        ({"beside": "lab_ephys:"}, "all", "gives no new name for lab_ephys"),
         ({"beside": "lab_ephys:old", "schemas": "lab_ephys,lab_x"}, "all", "gives no new name for lab_x"),
         ({"beside": "lab_ephys:old", "target": "/srv/x"}, "all", "goes with no paths, no target"),
         ({"beside": "lab_ephys:old", "paths": "data/a"}, "all", "goes with no paths, no target"),
@@ -155,11 +156,15 @@ def test_a_source_without_a_database_has_no_schemas_to_restore() -> None:
 def test_paths_and_schemas_say_of_which_datasets_they_are() -> None:
     assert wanted(paths="data/a,blobs/b/c", scope="database")["scope"] == ["blobs", "data"]
     assert wanted(schemas="lab_ephys", scope="blobs")["scope"] == ["database"]
+    assert wanted(scope="blobs,,data,")["scope"] == ["blobs", "data"]
+    assert (wanted(point=None)["point"], wanted(point=POINT)["point"]) == ("latest", POINT)
 
 
 def test_a_folder_of_the_server_may_be_named() -> None:
     assert wanted(staging="/srv/spool/")["staging"] == "/srv/spool"
     assert wanted()["staging"] == ""
+    assert settled(staging="/srv/spool/")["work"] == f"/srv/spool/{INCIDENT}"
+    assert settled()["work"] == f"/srv/backup/staging/tatchu/restore/{INCIDENT}"
 
 
 def test_two_stages_at_once_are_refused() -> None:
@@ -420,9 +425,9 @@ def test_stores_and_acceptances_of_the_inventory_go_into_the_look() -> None:
     assert (files["blobs"]["stores"], files["data"]["stores"]) == (["ephys"], [])
     assert files["blobs"]["accept"] == [accepted]
     two = sealed(files={"blobs.content": {}})
-    for request, names in ((settled(scope="blobs"), ["blobs"]), (settled(scope="blobs,data"), ["blobs"])):
-        found = _restoration.scope_files(_restoration.restore_datasets(request, two), "/run/x", "content")
-        assert [one["dataset"] for one in found] == names
+    for request, point in ((settled(scope="blobs"), sealed()), (settled(scope="blobs,data"), two)):
+        found = _restoration.scope_files(_restoration.restore_datasets(request, point), "/run/x", "content")
+        assert [one["dataset"] for one in found] == ["blobs"]
     by_layout = _restoration.scope_files(_restoration.restore_datasets(settled(), sealed()), "/run/x", "content")
     assert "stores" not in by_layout[0]
 
@@ -481,6 +486,8 @@ def test_datasets_that_share_a_file_system_need_room_together_whatever_another_o
     point["datasets"][0]["bytes"] = 5000  # more than is free on the other file system, and there is room for it
     plan = planned(settled(scope="database,blobs,data"), *losses, point=point, space=space)
     assert plan["refusals"] == ["the datasets on one file system need 1.2 KB together and 1.0 KB are free"]
+    space = [{**database, "device": 2, "free_bytes": 10}, {**blobs, "free_bytes": 2000}, {**data, "free_bytes": 2000}]
+    assert planned(settled(scope="blobs,data"), *losses, space=space)["refusals"] == []
 
 
 def test_what_stands_in_the_way_is_said() -> None:
@@ -621,7 +628,7 @@ def test_a_data_directory_whose_disk_is_only_not_mounted_is_refused() -> None:
     facts = {
         "time": "2026-11-23T01:30:00Z",
         "database": {"variables": {"datadir": "/srv/fast/mysql/"}},
-        "mounts": [{"point": "/"}, {"point": "/srv/fast"}, {"point": "/srv/fa"}],
+        "mounts": [{"point": point} for point in ("/", "/srv/fast", "/srv/fa", "/srv/another/place")],
     }
     down = {"files": [], "database": {"state": "lost", "server": "down", "schemas": {}, "newer_schemas": []}}
     here = {"path": "/srv/fast/mysql", "device": 1, "mount": "/", "free_bytes": 10**9, "writable": True, "missing": []}

@@ -20,7 +20,12 @@ from ansible_collections.labops.backup.plugins.module_utils import (
     _verify_content,
 )
 from ansible_collections.labops.backup.plugins.module_utils._errors import BackupError
-from ansible_collections.labops.backup.plugins.module_utils._host import _document, _file_content, _generation
+from ansible_collections.labops.backup.plugins.module_utils._host import (
+    _document,
+    _file_content,
+    _generation,
+    _path_list,
+)
 from ansible_collections.labops.backup.plugins.module_utils._tools import _borg
 
 DUMP = "20261123T021500Z-3fa9c1"
@@ -38,6 +43,7 @@ class World:
     :ivar folders: what comes out of an archive.
     :ivar limits: how long Borg was given for a look at a repository.
     :ivar taken: the archives that something was taken out of, once a slice.
+    :ivar listed: the paths that were asked for.
     :ivar left: what of another archive lay there when one was taken out.
     """
 
@@ -53,6 +59,7 @@ class World:
         self.whole: list[str] = []
         self.limits: list[int | None] = []
         self.taken: list[str] = []
+        self.listed: list[bytes] = []
         self.left: list[str] = []
         self.size = 10
         self.points = [self._point(NEW, "new"), self._point(OLD, "old")]
@@ -113,6 +120,8 @@ class World:
         """In place of ``_extract.extract``, which compares what comes out with the content manifest."""
         self._see(request.archive)
         self.taken.append(request.archive)
+        if request.paths_file is not None:
+            self.listed += _path_list.read([request.paths_file])
         self.left += [name for name in os.listdir(os.path.dirname(request.destination)) if name in self.ids]
         shutil.copytree(self.folders.get(request.archive, self.mirror), request.destination)
 
@@ -206,6 +215,13 @@ def test_a_dump_set_in_the_mirror_that_is_not_what_its_manifest_says(dumps: Worl
     done = dumps("mirror")
     assert "source_facts.json has other content than when it was written" in done["finding"]
     assert done["touched"] == []
+
+
+def test_dump_sets_in_a_mirror_that_is_being_written_are_not_judged(dumps: World) -> None:
+    _generation.begin(dumps.asked["generation_file"], started="2026-11-24T02:30:00Z", dump_set=None, run_id=None)
+    (dumps.mirror / DUMP / "accounts.sql").write_bytes(b"half")
+    done = dumps("mirror")
+    assert (done["skipped"], done["ok"]) == ("the mirror is being written, or was never finished", True)
 
 
 def test_a_mirror_without_any_dump_set(dumps: World) -> None:
@@ -320,10 +336,12 @@ def test_what_was_found_stands_until_a_whole_look_finds_nothing(world: World) ->
 def test_what_is_read_back_comes_in_slices(world: World, monkeypatch: pytest.MonkeyPatch, name: str, most: int) -> None:
     world.fill()
     assert world("manifest")["ok"]
-    at_once = world.taken.count("night-new")
+    at_once, whole = world.taken.count("night-new"), list(world.listed)
+    assert {BLOB.encode(), b"raw", b"raw/a.npy", b"raw/b.npy"} <= set(whole)
     monkeypatch.setattr(_check, name, most)
     assert world("manifest")["ok"]
     assert at_once == 1 and world.taken.count("night-new") - at_once >= 3
+    assert world.listed == [*whole, *whole]
 
 
 def test_data_that_one_run_cannot_read_is_told_by_what_is_read_back(world: World) -> None:

@@ -290,6 +290,22 @@ def test_another_series_is_counted_only(run_module_main: RunModule, server: Serv
     server.text = server.text.replace("10.11.19-MariaDB-0", "11.4.2-MariaDB-0").replace("(0,'naïve", "(0,'moose")
     result = run_module_main(db_verify_info, options)
     assert (result["compared"], result["ok"]) == ("counts", True)
+    server.text = server.text.replace("('Mus musculus'),\n", "")
+    fewer = run_module_main(db_verify_info, options)["key_tables"]["lab_core.#species"]
+    assert fewer == {"rows": 1, "expected": 2, "ok": False}
+
+
+def test_another_engine_is_counted_only(run_module_main: RunModule, server: Server, options: dict[str, t.Any]) -> None:
+    path = pathlib.Path(options["directory"]) / "manifest.json"
+    path.write_text(json.dumps(json.loads(path.read_text()) | {"engine": "mysql"}))
+    assert run_module_main(db_verify_info, options)["compared"] == "counts"
+
+
+def test_of_the_key_tables_those_of_other_schemas_are_left_out(
+    run_module_main: RunModule, server: Server, options: dict[str, t.Any]
+) -> None:
+    asked = {"schemas": ["odd`name"], "key_tables": ["lab_core.subject", "odd`name.mi"]}
+    assert list(run_module_main(db_verify_info, options | asked)["key_tables"]) == ["odd`name.mi"]
 
 
 @pytest.mark.parametrize(
