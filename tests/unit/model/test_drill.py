@@ -49,6 +49,8 @@ def test_a_suspect_point_is_taken_by_name_only_and_that_is_said() -> None:
     assert {choose(points, seed=f"{n}")["point"]["point"] for n in range(20)} == {POINTS[-1]}
     named = choose(points, wanted=POINTS[0])
     assert named["point"]["point"] == POINTS[0] and "is suspect" in named["notes"][0] and named["finding"] == ""
+    alone = choose(points[:1], wanted=POINTS[0])
+    assert alone["finding"] == "there is no complete recovery point that is not suspect"
     with pytest.raises(BackupError, match="there is no recovery point nosuch"):
         choose(points, wanted="nosuch")
     with pytest.raises(BackupError, match="no complete recovery point"):
@@ -165,11 +167,31 @@ def test_what_is_found_is_told_from_what_stood_in_the_way() -> None:
     assert good["ok"] and not good["touches_point"]
     found = _drill.drill_result(drill, "Take the sample out of its archive", {"msg": "other bytes", "problems": []})
     assert found["touches_point"] and found["finding"].endswith("other bytes") and not found["problem"]
-    for result in ({"msgid": "PassphraseWrong"}, {"kind": "gave_way"}, {"needed": 5}):
+    words = ("LockTimeout", "LockFailed", "NoSpace", "PassphraseWrong", "NoPassphraseFailure")
+    for result in (*({"msgid": word} for word in words), {"kind": "gave_way"}, {"needed": 5}, {"unreachable": True}):
         stood = _drill.drill_result(drill, "Take the sample out of its archive", {"msg": "no", **result})
         assert not stood["touches_point"] and not stood["finding"] and stood["problem"]
     old = _drill.drill_result({**drill, "finding": "too old"}, "", {})
     assert not old["ok"] and not old["touches_point"] and old["finding"] == "too old"
+
+
+def test_a_task_that_says_nothing_about_the_point_is_no_finding() -> None:
+    stood = _drill.drill_result({"source": "tatchu"}, "Start the throwaway instance", {})
+    assert stood["problem"] == "Start the throwaway instance: it failed without a message"
+    assert (stood["ok"], stood["finding"], stood["touches_point"]) == (False, "", False)
+
+
+@pytest.mark.parametrize("drills", [7, [7], [{}]])
+def test_evidence_that_is_none_is_refused(drills: t.Any) -> None:
+    text = json.dumps({"schema_version": 1, "drills": drills})
+    with pytest.raises(BackupError, match="/drills does not hold the evidence of drills"):
+        _drill.drills_of({"content": base64.b64encode(text.encode()).decode(), "source": "/drills"})
+
+
+def test_evidence_of_another_release_is_refused() -> None:
+    for text in ('{"schema_version": 7, "drills": []}', "[]", "{"):
+        with pytest.raises(BackupError, match="does not hold the evidence of drills"):
+            _drill.drills_of({"content": base64.b64encode(text.encode()).decode()})
 
 
 def test_rates_of_drills_that_passed() -> None:

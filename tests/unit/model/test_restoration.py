@@ -537,6 +537,9 @@ def test_the_fence_holds_only_if_all_of_it_does() -> None:
         "the database takes writes",
         "somebody is writing: process 7 (python3) in /datajoint-data/x",
     ]
+    unnamed = {"quiet": False, "writers": [{"who": "", "kind": "a changed file", "where": "/datajoint-data/x"}]}
+    (reason,) = _restoration.fence_state(request, good, good, unnamed)["reasons"]
+    assert reason == "somebody is writing: a changed file in /datajoint-data/x"
 
 
 def test_the_plan_can_be_read() -> None:

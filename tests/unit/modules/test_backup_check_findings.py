@@ -380,6 +380,7 @@ def test_what_was_ended_for_somebody_else_is_no_finding(world: World) -> None:
 
 def test_a_run_that_is_over_leaves_the_rest_for_another(world: World, monkeypatch: pytest.MonkeyPatch) -> None:
     """One archive at least is looked at, or a short time would never lead anywhere."""
+    assert world("archives", seconds=600)["share"] == 1.0
     monkeypatch.setattr(_check._Piece, "_left", lambda _piece: 1.0)
     monkeypatch.setattr(_check.time, "monotonic", iter(range(0, 10_000, 10)).__next__)
     assert world("archives", seconds=5)["share"] == 0.5
@@ -430,6 +431,10 @@ def strange_name(world: World) -> None:
     (world.mirror / "raw" / "strange").touch()
 
 
+def strange_at_the_beginning(world: World) -> None:
+    (world.mirror / "lab" / "strange").touch()
+
+
 def strange_at_the_end(world: World) -> None:
     """In the folder that the walk looks at last."""
     (world.mirror / "raw" / "zz").touch()
@@ -443,6 +448,7 @@ def strange_at_the_end(world: World) -> None:
         (missing, "raw/a.npy is missing"),
         (folder_is_file, "raw/b.npy is missing"),
         (strange_name, "raw/strange is not in the manifest"),
+        (strange_at_the_beginning, "lab/strange is not in the manifest"),
         (strange_at_the_end, "raw/zz is not in the manifest"),
     ],
 )
@@ -453,6 +459,18 @@ def test_what_a_mirror_does_not_hold_any_more(world: World, change: t.Callable[[
     done = world("mirror")
     assert said in done["finding"] and done["touched"] == [] and not world.state("mirror")["ok"]
     assert world.state("names")["ok"]
+
+
+def test_a_look_at_a_mirror_goes_on_within_a_folder(world: World, monkeypatch: pytest.MonkeyPatch) -> None:
+    """What was seen in the piece before is in the manifest."""
+    world.fill()
+    monkeypatch.setattr(_check._Piece, "_is_over", lambda piece: piece._moved)
+    monkeypatch.setattr(_check, "_LOOK_EVERY", 1)
+    done = world("mirror")
+    assert (done["ok"], done["finding"], done["share"] < 1) == (True, "", True)
+    monkeypatch.setattr(_check, "_LOOK_EVERY", 1000)
+    done = world("mirror")
+    assert (done["ok"], done["finding"], done["share"]) == (True, "", 1.0)
 
 
 @pytest.mark.parametrize(
