@@ -207,3 +207,26 @@ def test_the_verdict_names_every_source() -> None:
     verdict = _drill.drill_verdict(hosts, plan, "20261203T120000Z-77b0aa")
     assert verdict["title"].startswith("drill FAILED: meg (run") and not verdict["ok"]
     assert [one["ok"] for one in verdict["outcomes"]] == [True, False]
+    assert f"  recovery point {POINTS[0]}, seed s" in verdict["lines"]
+    assert "  could not be held: no drill was begun" in verdict["lines"]
+
+
+def test_each_server_is_judged_by_its_own_sources_and_may_have_failed_as_a_whole() -> None:
+    plan = [{"name": "tatchu", "server": "loki"}, {"name": "meg", "server": "thor"}]
+    good = [{"source": name, "ok": True, "drill": {"point": POINTS[0], "seed": "s"}} for name in ("tatchu", "meg")]
+    hosts: dict[str, t.Any] = {"loki": {"drill_results": good[:1]}, "thor": {"drill_results": good[1:]}}
+    verdict = _drill.drill_verdict(hosts, plan, "x")
+    assert verdict["ok"] and [one["source"] for one in verdict["outcomes"]] == ["tatchu", "meg"]
+    hosts["thor"]["drill_problem"] = "the releases differ"
+    verdict = _drill.drill_verdict(hosts, plan, "x")
+    assert not verdict["ok"] and verdict["title"] == "drill FAILED: thor (run x)"
+    assert "thor: the releases differ" in verdict["lines"]
+    assert _drill.drill_verdict(hosts, plan, "x", "loki")["ok"]
+
+
+def test_a_dataset_without_a_content_manifest_has_no_sample() -> None:
+    sealed = {"datasets": [{"name": "database"}, {"name": "blobs"}]}
+    manifests = _drill.drill_manifests(sealed, {"blobs.content": "/seal/blobs.content"})
+    assert manifests == {"blobs": "/seal/blobs.content"}
+    samples = _drill.drill_samples(manifests, {"datasets": {"blobs": {"paths_file": "/blobs.paths"}}})
+    assert samples == {"blobs": {"manifest": "/seal/blobs.content", "paths_file": "/blobs.paths"}}

@@ -358,6 +358,12 @@ def test_data_that_one_run_cannot_read_is_told_by_what_is_read_back(world: World
     assert world.whole == ["data", "data", "data"]
 
 
+def test_how_much_one_run_can_read_is_told_by_the_one_before(world: World) -> None:
+    world.size = 10**9
+    assert "too much" in world("data", seconds=5)["skipped"]
+    assert world("data")["skipped"] == world("data", seconds=5)["skipped"] == ""
+
+
 def test_when_nobody_could_look_nothing_was_found(world: World) -> None:
     world.errors["repository"] = _borg.BorgError("the lock is held", msgid="LockTimeout", rc=2, stderr="")
     with pytest.raises(BackupError, match="the lock is held"):
