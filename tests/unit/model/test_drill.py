@@ -164,7 +164,7 @@ def test_coverage_counts_what_was_ever_proven() -> None:
 def test_what_is_found_is_told_from_what_stood_in_the_way() -> None:
     drill = {"source": "tatchu", "finding": ""}
     good = _drill.drill_result(drill, "", {})
-    assert good["ok"] and not good["touches_point"]
+    assert (good["ok"], good["finding"], good["problem"], good["touches_point"]) == (True, "", "", False)
     found = _drill.drill_result(drill, "Take the sample out of its archive", {"msg": "other bytes", "problems": []})
     assert found["touches_point"] and found["finding"].endswith("other bytes") and not found["problem"]
     words = ("LockTimeout", "LockFailed", "NoSpace", "PassphraseWrong", "NoPassphraseFailure")
@@ -197,6 +197,7 @@ def test_evidence_of_another_release_is_refused() -> None:
 def test_rates_of_drills_that_passed() -> None:
     drills = [{"point": "a", "ok": True, "rates": {"load": rate, "extract": 7}} for rate in (10, 30, 20)]
     drills.append({"point": "a", "ok": False, "rates": {"load": 1000}})
+    drills.append({"point": "a", "ok": True, "rates": {"load": 0}})  # it was over before a clock could tell
     assert _drill.drill_rates(read(*drills)) == {"extract": 7, "load": 20}
     assert _drill.drill_rates({}) == _drill.drill_rates({"content": "eyJ9"}) == {}
 

@@ -39,6 +39,10 @@ def test_a_sound_manifest_has_no_problem() -> None:
         ({"files": None}, "list of files is missing"),
         ({"files": {}}, "databases.sql is not listed"),
         ({"files": MANIFEST["files"] | {"../x": {"size": 1, "sha256": "0" * 64}}}, "no file name"),
+        *(
+            ({"files": MANIFEST["files"] | {name: {"size": 1, "sha256": "0" * 64}}}, f"{name!r} is no file name")
+            for name in ("a/x", ".x", 7)
+        ),
         ({"files": MANIFEST["files"] | {"databases.sql": {"size": 1}}}, "sha256 of databases.sql is missing"),
         ({"rows": 8}, "add up to 7"),
         ({"tables": {"lab": {"scan": "3"}}}, "no number"),

@@ -97,10 +97,11 @@ def test_each_kind_of_finding_is_counted(run_module_main: RunModule, tmp_path: p
         reference("here", dataset="unknown"),
         {"kind": "dangling", "used": True, "store": "s"},
         reference("a", dataset="data"),
+        {"kind": "dangling", "used": True, "dataset": "blobs"},
     ]
     result = verify(run_module_main, tmp_path, *lines)
-    assert (result["ok"], result["checked"]) == (False, 6)
-    assert (result["missing"], result["wrong_size"], result["unresolved"]) == (3, 1, 2)
+    assert (result["ok"], result["checked"]) == (False, 7)
+    assert (result["missing"], result["wrong_size"], result["unresolved"]) == (3, 1, 3)
     assert [example["finding"] for example in result["examples"]] == [
         "missing",
         "wrong_size",
@@ -108,6 +109,7 @@ def test_each_kind_of_finding_is_counted(run_module_main: RunModule, tmp_path: p
         "unresolved",
         "unresolved",
         "missing",
+        "unresolved",
     ]
 
 
