@@ -98,6 +98,13 @@ def test_a_missing_file_is_found(tmp_path: pathlib.Path) -> None:
     assert verified(tmp_path) == ["accounts.sql is missing"]
 
 
+def test_only_a_folder_that_is_named_like_one_is_a_dump_set(tmp_path: pathlib.Path) -> None:
+    path = make(tmp_path, "lab")
+    assert _dump_set.find(str(tmp_path)) == ([], ["lab"])
+    with pytest.raises(BackupError, match="is no dump set: its name is not that of a dump set"):
+        _dump_set.open_set(str(path))
+
+
 def test_rotation_keeps_the_newest_and_what_is_not_ours(tmp_path: pathlib.Path) -> None:
     for identifier in IDS:
         make(tmp_path, identifier)

@@ -44,6 +44,14 @@ def test_a_sound_manifest_has_no_problem() -> None:
             for name in ("a/x", ".x", 7)
         ),
         ({"files": MANIFEST["files"] | {"databases.sql": {"size": 1}}}, "sha256 of databases.sql is missing"),
+        *(
+            (
+                {"files": MANIFEST["files"] | {"databases.sql": {"size": size, "sha256": "0" * 64}}},
+                "size of databases.sql",
+            )
+            for size in (-1, "1", True)
+        ),
+        ({"tables": {"lab": {"scan": -3, "log": 10}}}, "no number"),
         ({"rows": 8}, "add up to 7"),
         ({"tables": {"lab": {"scan": "3"}}}, "no number"),
         ({"tables": {"other": {}}}, "disagree"),

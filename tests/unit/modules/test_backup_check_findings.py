@@ -276,6 +276,8 @@ def test_a_file_too_large_for_a_slice_is_compared_on_its_way_by(world: World, mo
     (world.folders["night-new"] / "raw" / "a.npy").write_bytes(b"?")
     done = world("manifest")
     assert done["finding"].startswith("raw/a.npy in the archive night-new holds") and done["touched"] == [NEW]
+    # Nor is it taken out as well: it may be larger than the room there is.
+    assert b"raw/a.npy" not in world.listed and b"raw" in world.listed
 
 
 def test_an_archive_that_lacks_something_touches_its_points(world: World) -> None:
@@ -288,7 +290,8 @@ def test_an_archive_that_lacks_something_touches_its_points(world: World) -> Non
 
 @pytest.mark.parametrize("kind", ["repository", "data"])
 def test_of_damage_nobody_knows_the_place_of_those_are_touched_that_cannot_be_read(world: World, kind: str) -> None:
-    world.errors = {kind: DAMAGE, "night-old": DAMAGE}
+    # What lies in the repository of another dataset is not read here.
+    world.errors = {kind: DAMAGE, "night-old": DAMAGE, "night-new-data": DAMAGE}
     done = world(kind)
     assert done["finding"] == DAMAGE.message and done["touched"] == [OLD]
     assert not world.state(kind)["ok"]
@@ -496,6 +499,18 @@ def test_what_cannot_be_read_in_a_mirror(
 
     monkeypatch.setattr(_file_content.Contents, "digests", digests)
     assert f"raw/a.npy {said}" in world("mirror")["finding"]
+
+
+def test_a_mirror_that_cannot_be_looked_at_is_no_finding(world: World, monkeypatch: pytest.MonkeyPatch) -> None:
+    world.fill()
+
+    def look(*_arguments: t.Any) -> t.NoReturn:
+        raise BackupError("the disk is gone")
+
+    monkeypatch.setattr(_check._Mirror, "look", look)
+    with pytest.raises(BackupError, match="the disk is gone"):
+        world("mirror")
+    assert not pathlib.Path(world.asked["evidence_file"]).exists()
 
 
 def test_a_blob_that_was_archived_under_a_name_that_it_does_not_have_touches_that_point(world: World) -> None:

@@ -115,7 +115,7 @@ def test_each_kind_of_finding_is_counted(run_module_main: RunModule, tmp_path: p
 
 def test_files_that_no_row_uses_are_no_failure(run_module_main: RunModule, tmp_path: pathlib.Path) -> None:
     result = verify(run_module_main, tmp_path, reference("gone", used=False), reference("short", used=False))
-    assert (result["ok"], result["missing"], result["tracked_only"]) == (True, 0, 2)
+    assert (result["ok"], result["missing"], result["tracked_only"], result["by_dataset"]) == (True, 0, 2, {})
     assert {name: count for name, count in result["unused"].items() if count} == {"missing": 1, "wrong_size": 1}
 
 
@@ -329,6 +329,8 @@ def test_orphans_are_named_and_are_no_failure(run_module_main: RunModule, tmp_pa
     stores = {
         "old": {"dataset": "blobs", "relative_root": "s", "layouts": ["0.x"], "subfolding": {"lab": [[2, 2]]}},
         "new": {"dataset": "blobs", "relative_root": "n", "layouts": ["2.x"]},
+        "away": {"dataset": "gone", "relative_root": "s", "layouts": ["0.x"], "subfolding": {"lab": []}},
+        "rootless": {"dataset": "blobs", "relative_root": None, "layouts": ["2.x"]},
         "lost": {"dataset": None, "relative_root": None, "layouts": ["0.x"], "subfolding": {"lab": []}},
     }
     known, folder = put(tmp_path, "s/lab/known", b"xxx"), "n/_schema/lab/t/folder"
@@ -347,7 +349,7 @@ def test_orphans_are_named_and_are_no_failure(run_module_main: RunModule, tmp_pa
     assert result["orphans"]["old"] == {"files": 1, "bytes": 5, "newer": 0, "examples": ["s/lab/ab/orphan"]}
     assert (result["orphans"]["new"]["files"], result["orphans"]["new"]["newer"]) == (1, 1)
     assert "n/_hash/lab/tr" in result["orphans"]["new"]["examples"][0]
-    assert "lost" not in result["orphans"]
+    assert set(result["orphans"]) == {"old", "new"}
     assert deep(run_module_main, tmp_path, *lines, stores=stores)["orphans"] == {}
     assert deep(run_module_main, tmp_path, *lines, stores=stores, orphans=True)["orphans"]["new"]["files"] == 2
 

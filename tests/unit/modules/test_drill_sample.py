@@ -121,7 +121,8 @@ def test_a_reference_whose_file_is_not_archived_is_found_though_it_was_not_drawn
 def test_a_reference_to_a_folder_or_to_no_place(drawer: Drawer) -> None:
     folder = {"dataset": "blobs", "is_folder": True, "used": True, "size": 7}
     lines = [{"schema_version": 1}, {**folder, "path": "odd\nfolder"}, {**folder, "path": "odd\nfolder/07"}]
-    lines += [{"dataset": "blobs", "path": "odd\nfolder", "size": None, "used": True}, {"used": True}]
+    lines += [{"dataset": "blobs", "path": f"odd\nfolder{name}", "size": None, "used": True} for name in ("", "/07")]
+    lines.append({"used": True})
     drawer.references.write_text("".join(json.dumps(line) + "\n" for line in lines))
     drawn = drawer.draw()
     assert [text.rpartition(": ")[2] for text in drawn["references_examples"]] == [
