@@ -125,10 +125,10 @@ def test_a_reference_to_a_folder_or_to_no_place(drawer: Drawer) -> None:
     lines.append({"used": True})
     drawer.references.write_text("".join(json.dumps(line) + "\n" for line in lines))
     drawn = drawer.draw()
-    assert [text.rpartition(": ")[2] for text in drawn["references_examples"]] == [
-        "odd\\x0afolder/07 is in no archive",
-        "odd\\x0afolder is in no archive",
-        "? leads to no place",
+    assert drawn["references_examples"] == [
+        "blobs: odd\\x0afolder/07 is in no archive",
+        "blobs: odd\\x0afolder is in no archive",
+        "no dataset: ? leads to no place",
     ]
     assert drawn["references_missing"] == 3
 
