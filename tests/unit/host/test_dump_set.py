@@ -124,6 +124,8 @@ def test_leftovers_of_dead_runs_go_and_nothing_else(tmp_path: pathlib.Path) -> N
         (tmp_path / name / "x").mkdir(parents=True)
     assert _dump_set.remove_leftovers(str(tmp_path)) == [f".{IDS[0]}.partial", f".{IDS[1]}.removed"]
     assert sorted(os.listdir(tmp_path)) == [".mine.partial", f"{IDS[2]}.partial", IDS[3]]
+    # What is hidden is somebody's work in progress, and nobody is told of it.
+    assert _dump_set.find(str(tmp_path))[1] == [f"{IDS[2]}.partial"]
 
 
 def test_too_little_space_is_refused(tmp_path: pathlib.Path, monkeypatch: pytest.MonkeyPatch) -> None:

@@ -536,6 +536,14 @@ def test_content_that_was_accepted_under_its_name_is_no_finding(world: World) ->
     assert world("mirror")["ok"] and world.state("names")["ok"]
 
 
+def test_what_was_found_before_it_was_archived_is_not_found_again(world: World) -> None:
+    world.fill()
+    (world.mirror / BLOB).write_bytes(b"something else")
+    world.pull()
+    world.verify()
+    assert world("mirror")["ok"] and world.state("names")["ok"]
+
+
 def test_a_mirror_that_was_not_verified_since_its_pull_is_not_judged(world: World) -> None:
     world.fill()
     world.pull()

@@ -102,6 +102,13 @@ def test_each_kind_of_finding_is_counted(run_module_main: RunModule, tmp_path: p
     result = verify(run_module_main, tmp_path, *lines)
     assert (result["ok"], result["checked"]) == (False, 7)
     assert (result["missing"], result["wrong_size"], result["unresolved"]) == (3, 1, 3)
+    by_dataset = {
+        name: {kind: count for kind, count in found.items() if count} for name, found in result["by_dataset"].items()
+    }
+    assert by_dataset == {
+        **{"blobs": {"missing": 2, "wrong_size": 1, "unresolved": 1}, "unknown": {"unresolved": 1}},
+        **{"": {"unresolved": 1}, "data": {"missing": 1}},
+    }
     assert [example["finding"] for example in result["examples"]] == [
         "missing",
         "wrong_size",
@@ -117,6 +124,15 @@ def test_files_that_no_row_uses_are_no_failure(run_module_main: RunModule, tmp_p
     result = verify(run_module_main, tmp_path, reference("gone", used=False), reference("short", used=False))
     assert (result["ok"], result["missing"], result["tracked_only"], result["by_dataset"]) == (True, 0, 2, {})
     assert {name: count for name, count in result["unused"].items() if count} == {"missing": 1, "wrong_size": 1}
+
+
+def test_the_first_of_many_are_shown_and_none_that_no_row_uses(
+    run_module_main: RunModule, tmp_path: pathlib.Path
+) -> None:
+    lines = [reference(f"gone{number}", used=number > 4) for number in range(40)]
+    result = verify(run_module_main, tmp_path, *lines)
+    assert (result["missing"], result["unused"]["missing"]) == (35, 5)
+    assert [one["path"] for one in result["examples"]] == [f"gone{number}" for number in range(5, 25)]
 
 
 def test_values_that_could_not_be_read_are_unresolved(run_module_main: RunModule, tmp_path: pathlib.Path) -> None:
@@ -231,6 +247,9 @@ def test_a_mirror_that_moved_on_is_judged_by_the_manifest_of_what_was_archived(
         *(reference("tree"), reference("kept", is_folder=True)),
     )
     assert (result["missing"], result["wrong_size"], result["ok"]) == (3, 2, False)
+    nowhere = ({"kind": "dangling", "used": True, "dataset": "blobs"}, reference("kept", dataset="other"))
+    result = look_up(run_module_main, archived, *nowhere)
+    assert (result["unresolved"], result["missing"]) == (2, 0)
 
 
 def test_a_mirror_that_moves_on_while_it_is_looked_at_is_judged_anew(
