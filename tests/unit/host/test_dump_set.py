@@ -63,6 +63,7 @@ def test_a_published_set_is_found_whole_and_private(tmp_path: pathlib.Path) -> N
         (TEXT[: TEXT.index(b",\n(2)")], "databases.sql: the text ends inside the rows of s.t"),
         (TEXT.replace(b"-- Dump completed\n", b""), "databases.sql: the last line is not '-- Dump completed'"),
         (TEXT.replace(b",\n(2)", b""), "s.t: 1 rows in databases.sql, 2 in the manifest"),
+        (TEXT.replace(b"INTO `t`", b"INTO `u`"), "databases.sql: the dump has rows of s.u, which it does not declare"),
     ],
 )
 def test_damage_is_found(tmp_path: pathlib.Path, text: bytes, problem: str) -> None:

@@ -61,7 +61,7 @@ class World:
         self.taken: list[str] = []
         self.listed: list[bytes] = []
         self.left: list[str] = []
-        self.size = 10
+        self.size, self.reached = 10, 3
         self.points = [self._point(NEW, "new"), self._point(OLD, "old")]
         self.asked: dict[str, t.Any] = {
             **{"source": "tatchu", "dataset": "blobs", "seconds": 0, "database": False, "stores": None},
@@ -104,7 +104,7 @@ class World:
         self.whole += [] if glob else [kind]
         if kind == "repository":
             self.limits.append(keywords["max_duration"])
-        return {"segments": {"reached": 3, "total": 4}} if kind == "repository" else {}
+        return {"segments": {"reached": self.reached, "total": 4}} if kind == "repository" else {}
 
     def read(self, name: str, **_keywords: t.Any) -> None:
         self._see(name)
@@ -317,9 +317,11 @@ def test_damage_to_the_seals_touches_no_archive(world: World, monkeypatch: pytes
 def test_a_repository_is_checked_piece_by_piece_and_the_seals_at_once(world: World) -> None:
     done = world("repository", seconds=5)
     assert (done["share"], done["complete_at"]) == (0.75, "") and world.limits.pop() in range(1, 6)
+    world.reached = 4
+    assert world("repository", seconds=5)["complete_at"] and world.limits.pop()
     done = world("archives", dataset="points")
     assert done["share"] == 1.0 and done["complete_at"].startswith("2026-11-23T04")
-    assert world.whole == ["repository", "archives"]
+    assert world.whole == ["repository", "repository", "archives"]
     world("repository")
     assert world.limits == [None]
 
