@@ -472,6 +472,12 @@ def test_what_a_mirror_does_not_hold_any_more(world: World, change: t.Callable[[
     assert world.state("names")["ok"]
 
 
+def test_a_mirror_is_looked_at_to_its_end_while_there_is_time(world: World, monkeypatch: pytest.MonkeyPatch) -> None:
+    world.fill()
+    monkeypatch.setattr(_check, "_LOOK_EVERY", 1)
+    assert world("mirror", seconds=600)["share"] == 1.0
+
+
 def test_a_look_at_a_mirror_goes_on_within_a_folder(world: World, monkeypatch: pytest.MonkeyPatch) -> None:
     """What was seen in the piece before is in the manifest."""
     world.fill()

@@ -395,6 +395,15 @@ def test_a_file_that_vanishes(mirror: Mirror, monkeypatch: pytest.MonkeyPatch) -
     assert mirror.manifest.read_bytes() == kept
 
 
+def test_a_file_that_was_renamed_is_another_one(mirror: Mirror) -> None:
+    path = mirror.write("a", b"x")
+    mirror.verify()
+    path.rename(path.with_name("b"))
+    done = mirror.verify()
+    assert (done["added"], done["removed"], done["changed_files"], done["metadata"]) == (1, 1, 0, 0)
+    assert set(mirror.entries()) == {b"b"}
+
+
 def test_a_mirror_whose_disk_fails(mirror: Mirror, monkeypatch: pytest.MonkeyPatch) -> None:
     mirror.write("a", b"x")
     really = os.stat
