@@ -488,6 +488,9 @@ def test_datasets_that_share_a_file_system_need_room_together_whatever_another_o
     assert plan["refusals"] == ["the datasets on one file system need 1.2 KB together and 1.0 KB are free"]
     space = [{**database, "device": 2, "free_bytes": 10}, {**blobs, "free_bytes": 2000}, {**data, "free_bytes": 2000}]
     assert planned(settled(scope="blobs,data"), *losses, space=space)["refusals"] == []
+    # What is free elsewhere tells nothing about this one.
+    space = [{**database, "device": 2, "free_bytes": 10}, {**blobs, "free_bytes": 1000}, {**data, "free_bytes": 1000}]
+    assert planned(settled(scope="blobs,data"), *losses, space=space)["refusals"] == plan["refusals"]
 
 
 def test_what_stands_in_the_way_is_said() -> None:
