@@ -116,7 +116,8 @@ def _references(
             if problem:
                 counts["references_missing"] += 1
                 if len(examples) < _EXAMPLES:
-                    examples.append(f"{dataset}: {_content.shown(path or b'?')} {problem}")
+                    where = reference.get("dataset") or "no dataset"
+                    examples.append(f"{where}: {_content.shown(path or b'?')} {problem}")
     if not dry:
         _document.write_bytes(kept, b"".join(lines))
     return {**counts, "references_examples": examples}

@@ -193,11 +193,7 @@ def verify_marks(
             told = {"dataset": piece["dataset"], "kind": piece["kind"], "finding": piece["finding"]}
             marks[point] = {"mark": _point.SUSPECT, "evidence": told}
     states = {one["point"]: one["state"] for one in points}
-    return [
-        {"point": point, **mark}
-        for point, mark in sorted(marks.items())
-        if mark["mark"] == _point.CHECKED or states.get(point) != _point.SUSPECT
-    ]
+    return [{"point": point, **mark} for point, mark in sorted(marks.items()) if states.get(point) != _point.SUSPECT]
 
 
 def verify_verdict(hosts: t.Mapping[str, Host], plan: t.Sequence[Document], run_id: str, server: str = "") -> Document:

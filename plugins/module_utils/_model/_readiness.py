@@ -394,7 +394,7 @@ def _escrow_current(seen: Seen, source: Seen) -> t.Iterator[Row]:
     stale = []
     known = (left["sources"].get(source["name"]) or {}).get("repositories", {})
     for name, repository in sorted(source["repositories"].items()):
-        if repository.get("problem") or repository.get("busy"):
+        if repository.get("problem"):
             continue
         bundled = known.get(name)
         if bundled is None:

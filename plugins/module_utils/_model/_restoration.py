@@ -298,7 +298,7 @@ def restore_plan(
         notes.append("the point holds no proven dump set, so the checks cannot look up what the database refers to")
     known_schemas = database.get("schemas")
     unknown_schemas = sorted(set(wanted["schemas"]) - set(known_schemas or ()))
-    if known_schemas and unknown_schemas and wanted["needs_fence"]:
+    if known_schemas and unknown_schemas:
         refusals.append(
             f"the point has no schema {', '.join(unknown_schemas)}; it has {', '.join(sorted(known_schemas))}"
         )
@@ -843,7 +843,7 @@ def _data_directory_unmounted(
         key=len,
         default="",
     )
-    if not known or room is None or wanted["other_file_system"] or len(str(room["mount"])) >= len(known):
+    if room is None or wanted["other_file_system"] or len(str(room["mount"])) >= len(known):
         return ""
     return (
         f"the database server is down, and its data directory {folder} lies on the file system mounted at "

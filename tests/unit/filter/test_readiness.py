@@ -85,9 +85,36 @@ def test_what_was_registered_is_found(hosts: Hosts) -> None:
     assert values(document, "repository") == ["2 archives"] * 4
     assert values(document, "pull") == ["never pulled"] * 3
     assert values(document, "newest_point") == ["there is no recovery point"]
+    assert values(document, "complete_point") == ["no complete recovery point holds it"] * 3
     jobs = {one["dataset"] for one in document["items"] if one["item"] == "server_cron"}
     assert jobs == {"backup", "verify", "drill", "readiness"}
     assert not [value for one in document["items"] for value in [one["value"]] if "could not be judged" in value]
+
+
+def test_points_and_bundle_are_those_that_were_registered(hosts: Hosts) -> None:
+    assert values(judged(hosts), "escrow_bundle") == ["there is no bundle on this machine"]
+    hosts["loki"]["readiness_bundle"] = {"problem": "a key is another one"}
+    point = {"point": "p", "state": "partial", "problems": [], "datasets": [], "dump_set": None, "references": None}
+    other = {"item": {"name": "meg"}, "points": [], "unreadable": []}
+    hosts["loki"]["readiness_points"]["results"].insert(0, other)
+    hosts["loki"]["readiness_points"]["results"][1].update(points=[point], unreadable=[{"point": "q"}])
+    document = judged(hosts)
+    assert values(document, "escrow_bundle") == ["a key is another one"]
+    assert values(document, "newest_point") == ["the seals of q cannot be read", "p is partial"]
+
+
+def test_a_source_without_a_database_is_known_by_its_datasets(hosts: Hosts) -> None:
+    assert values(judged(hosts), "compatibility") == ["x"]
+    hosts["tatchu"]["backup_datasets"] = [{"name": "data", "path": "/data", "kind": "files"}]
+    assert values(judged(hosts), "compatibility") == []
+
+
+def test_a_source_of_another_server_is_none_of_this_one(hosts: Hosts) -> None:
+    hosts |= {"thor": {"ansible_host": "192.0.2.9"}, "meg": {"ansible_host": "192.0.2.18", "backup_server": "thor"}}
+    groups = {"backup_servers": ["loki", "thor"], "backup_sources": ["tatchu", "meg"]}
+    plan = FILTERS["plan"](hosts, groups, DEFAULTS)
+    document = FILTERS["readiness"](hosts, plan, "loki", NOW, "stamp", True)
+    assert {one["source"] for one in document["items"]} == {"", "tatchu"}
 
 
 def test_clocks_are_compared_within_what_asking_took(hosts: Hosts) -> None:
@@ -108,9 +135,15 @@ def test_what_gave_no_answer_fails_and_busy_is_told_apart(hosts: Hosts) -> None:
     third.update(item=[{}, "/srv/backup/borg/tatchu/data"], exists=False)
     hosts["loki"]["readiness_points"]["results"] = [{"item": {"name": "tatchu"}, "msg": "no lock"}]
     document = judged(hosts)
+    assert values(document, "newest_point") == ["there is no recovery point"]
     states = {one["dataset"]: one["state"] for one in document["items"] if one["item"] == "repository"}
     assert states == {"database": "fail", "blobs": "warn", "data": "fail", "points": "ok"}
+    assert "wrong passphrase" in values(document, "repository")
     assert values(document, "complete_point") == ["the seals could not be read: no lock"]
+    del hosts["loki"]["readiness_points"], hosts["loki"]["readiness_repositories"]
+    document = judged(hosts)
+    assert values(document, "complete_point") == ["the seals could not be read: no answer"]
+    assert [value.partition(" at ")[0] for value in values(document, "repository")] == ["there is no repository"] * 4
 
 
 def test_notifications_that_could_not_be_looked_at_fail(hosts: Hosts) -> None:
@@ -134,6 +167,7 @@ def test_the_table_has_what_fails_first_with_limit_and_remedy(hosts: Hosts) -> N
     assert lines[0].startswith("Readiness of loki: fail (")
     kinds = [line.split()[0] for line in lines if line.startswith(("FAIL", "WARN", "OK"))]
     assert kinds == sorted(kinds, key=["FAIL", "WARN", "OK"].index) and set(kinds) == {"FAIL", "WARN", "OK"}
+    assert "OK    disk: /srv/backup is mounted" in lines
     where = lines.index("FAIL  pull (tatchu/blobs): never pulled")
     assert lines[where + 1] == "      limit: not older than 10 h"
     assert lines[where + 2].startswith("      to do: Look at the last nights")
@@ -153,7 +187,18 @@ def test_one_verdict_over_all_servers(verdict: str | None, ok: bool, title: str)
     loki: dict[str, t.Any] = {"readiness_document": document} if verdict else {}
     said = FILTERS["readiness_verdict"]({"loki": loki}, ["loki"])
     assert (said["ok"], said["title"]) == (ok, title)
-    assert FILTERS["readiness_verdict"]({"loki": {**loki, "readiness_unwritten": "full"}}, ["loki"])["ok"] is False
+    assert said["documents"] == ([document] if verdict else [])
+    table = FILTERS["readiness_table"](document) if verdict else ["loki: nothing was found out"]
+    assert said["lines"] == table
+    unwritten = FILTERS["readiness_verdict"]({"loki": {**loki, "readiness_unwritten": "full"}}, ["loki"])
+    assert unwritten["ok"] is False
+    assert unwritten["lines"] == table + (["The verdict could not be left on loki: full"] if verdict else [])
+
+
+def test_a_server_that_says_nothing_fails_beside_one_that_is_well() -> None:
+    documents = {"loki": {"readiness_document": {"server": "loki", "verdict": "ok", "items": []}}, "thor": {}}
+    said = FILTERS["readiness_verdict"](documents, ["loki", "thor"])
+    assert said["ok"] is False and "thor: nothing was found out" in said["lines"]
 
 
 def test_a_trial_of_the_bundle_tells_each_repository() -> None:

@@ -63,6 +63,7 @@ def test_a_published_set_is_found_whole_and_private(tmp_path: pathlib.Path) -> N
         (TEXT[: TEXT.index(b",\n(2)")], "databases.sql: the text ends inside the rows of s.t"),
         (TEXT.replace(b"-- Dump completed\n", b""), "databases.sql: the last line is not '-- Dump completed'"),
         (TEXT.replace(b",\n(2)", b""), "s.t: 1 rows in databases.sql, 2 in the manifest"),
+        (TEXT.replace(b"INTO `t`", b"INTO `u`"), "databases.sql: the dump has rows of s.u, which it does not declare"),
     ],
 )
 def test_damage_is_found(tmp_path: pathlib.Path, text: bytes, problem: str) -> None:
@@ -98,6 +99,13 @@ def test_a_missing_file_is_found(tmp_path: pathlib.Path) -> None:
     assert verified(tmp_path) == ["accounts.sql is missing"]
 
 
+def test_only_a_folder_that_is_named_like_one_is_a_dump_set(tmp_path: pathlib.Path) -> None:
+    path = make(tmp_path, "lab")
+    assert _dump_set.find(str(tmp_path)) == ([], ["lab"])
+    with pytest.raises(BackupError, match="is no dump set: its name is not that of a dump set"):
+        _dump_set.open_set(str(path))
+
+
 def test_rotation_keeps_the_newest_and_what_is_not_ours(tmp_path: pathlib.Path) -> None:
     for identifier in IDS:
         make(tmp_path, identifier)
@@ -117,6 +125,8 @@ def test_leftovers_of_dead_runs_go_and_nothing_else(tmp_path: pathlib.Path) -> N
         (tmp_path / name / "x").mkdir(parents=True)
     assert _dump_set.remove_leftovers(str(tmp_path)) == [f".{IDS[0]}.partial", f".{IDS[1]}.removed"]
     assert sorted(os.listdir(tmp_path)) == [".mine.partial", f"{IDS[2]}.partial", IDS[3]]
+    # What is hidden is somebody's work in progress, and nobody is told of it.
+    assert _dump_set.find(str(tmp_path))[1] == [f"{IDS[2]}.partial"]
 
 
 def test_too_little_space_is_refused(tmp_path: pathlib.Path, monkeypatch: pytest.MonkeyPatch) -> None:

@@ -84,14 +84,40 @@ def test_what_was_not_looked_at_for_longest_comes_first() -> None:
     }
 
 
-@pytest.mark.parametrize("document", [{"datasets": []}, {"datasets": {"blobs": {"mirror": {}}}}, {"schema_version": 7}])
+def test_where_nothing_was_checked_yet_there_is_no_evidence() -> None:
+    assert _checks.check_evidence_of({"failed": False, "msg": "file not found"}) == {}
+
+
+@pytest.mark.parametrize(
+    "document",
+    [
+        {"schema_version": 7, "datasets": {}},
+        *({"datasets": one} for one in ([], {"blobs": []}, {"blobs": {"mirror": {}}}, {"blobs": {"mirror": "ok"}})),
+    ],
+)
 def test_evidence_that_is_none_is_refused(document: dict[str, t.Any]) -> None:
     with pytest.raises(BackupError, match="/checks does not hold the evidence of checks"):
         _checks.check_evidence_of(read(document))
 
 
+def test_evidence_that_is_cut_off_is_refused() -> None:
+    with pytest.raises(BackupError, match="/checks does not hold the evidence of checks"):
+        _checks.check_evidence_of({"content": base64.b64encode(b'{"datasets"').decode(), "source": "/checks"})
+
+
+def test_what_stands_against_a_source_is_what_was_found() -> None:
+    bad = state(ok=False, finding="a bad chunk", found_at=NOW)
+    told = _checks.findings({"datasets": {"blobs": {"data": bad, "mirror": state()}, "database": {"data": state()}}})
+    assert told == [f"blobs: the check of data found at {NOW}: a bad chunk"]
+
+
+def test_a_piece_that_found_nothing_leaves_what_was_well_as_it_is() -> None:
+    one = _checks.advanced(_checks.begun(_checks.fresh(), NOW), now=NOW, share=0.5, finished=False, finding="")
+    assert (one["ok"], one["complete_at"]) == (True, None)
+
+
 def test_a_point_is_checked_when_all_its_archives_passed_and_suspect_when_one_is_touched() -> None:
-    both = {f"{name} a": NOW for name in ("database", "blobs")}
+    both = {f"{name} {one}": NOW for name in ("database", "blobs") for one in "acd"}
     evidence: dict[str, t.Any] = {
         "datasets": {
             "database": {"archives": state(passed=both), "manifest": state(passed=both)},
@@ -99,8 +125,12 @@ def test_a_point_is_checked_when_all_its_archives_passed_and_suspect_when_one_is
         }
     }
     points = [point("b"), point("a"), point("c", "partial", "blobs"), point("d", "suspect")]
+    points.append({**point("e"), "datasets": []})
     marks = _checks.verify_marks(points, read(evidence), [{"touched": []}])
     assert [(one["point"], one["mark"]) for one in marks] == [("a", "checked")]
+    for kind in ("archives", "manifest"):
+        datasets = {**evidence["datasets"], "blobs": {**evidence["datasets"]["blobs"], kind: state()}}
+        assert _checks.verify_marks(points, read({"datasets": datasets}), []) == []
     found = {"dataset": "blobs", "kind": "data", "finding": "bad chunk", "touched": ["a", "d"]}
     (mark,) = _checks.verify_marks(points, read(evidence), [found])
     told = {"dataset": "blobs", "kind": "data", "finding": "bad chunk"}
@@ -130,10 +160,32 @@ def test_the_verdict_on_work_left_for_later() -> None:
     assert verdict["ok"] and verdict["title"] == f"verify good (run {RUN})"
     assert any("25 % of this cycle" in line for line in verdict["lines"])
     assert any("gave way: the backup run x is at work" in line for line in verdict["lines"])
+    skipped = {"loki": {"verify_pieces_done": [piece(skipped="the mirror is being written")]}}
+    assert any(
+        "the mirror is being written" in line for line in _checks.verify_verdict(skipped, PLAN[:1], RUN)["lines"]
+    )
     standing = [piece(ok=False, standing="an old finding")]
     verdict = _checks.verify_verdict({"loki": {"verify_pieces_done": standing}}, PLAN[:1], RUN)
     assert not verdict["ok"] and any("still stands: an old finding" in line for line in verdict["lines"])
     assert verdict["outcomes"][0]["message"] == "an old finding"
+
+
+def test_a_piece_that_could_not_look_fails_and_says_why() -> None:
+    failed = {"source": "tatchu", "dataset": "blobs", "kind": "data", "ok": False}
+    hosts = {"loki": {"verify_pieces_done": [{**failed, "problem": "the key does not open it"}]}}
+    verdict = _checks.verify_verdict(hosts, PLAN[:1], RUN)
+    assert not verdict["ok"] and verdict["outcomes"][0]["message"] == "the key does not open it"
+    assert any("could not look: the key does not open it" in line for line in verdict["lines"])
+    # Nothing was found, so nobody is told what to do about a finding.
+    assert not any("borg check --repair" in line for line in verdict["lines"])
+
+
+def test_each_source_is_told_with_its_own_pieces() -> None:
+    plan = [{**PLAN[0], "name": name} for name in ("tatchu", "meg", "rig")]
+    done = [piece(), piece(source="meg", ok=False, finding="a bad chunk")]
+    verdict = _checks.verify_verdict({"loki": {"verify_pieces_done": done}}, plan, RUN)
+    assert [line for line in verdict["lines"] if line.endswith(":")] == ["tatchu:", "meg:"]
+    assert [(one["source"], one["ok"]) for one in verdict["outcomes"]] == [("tatchu", True), ("meg", False)]
 
 
 def test_a_server_that_did_nothing_fails() -> None:

@@ -49,6 +49,8 @@ def test_a_suspect_point_is_taken_by_name_only_and_that_is_said() -> None:
     assert {choose(points, seed=f"{n}")["point"]["point"] for n in range(20)} == {POINTS[-1]}
     named = choose(points, wanted=POINTS[0])
     assert named["point"]["point"] == POINTS[0] and "is suspect" in named["notes"][0] and named["finding"] == ""
+    alone = choose(points[:1], wanted=POINTS[0])
+    assert alone["finding"] == "there is no complete recovery point that is not suspect"
     with pytest.raises(BackupError, match="there is no recovery point nosuch"):
         choose(points, wanted="nosuch")
     with pytest.raises(BackupError, match="no complete recovery point"):
@@ -162,19 +164,40 @@ def test_coverage_counts_what_was_ever_proven() -> None:
 def test_what_is_found_is_told_from_what_stood_in_the_way() -> None:
     drill = {"source": "tatchu", "finding": ""}
     good = _drill.drill_result(drill, "", {})
-    assert good["ok"] and not good["touches_point"]
+    assert (good["ok"], good["finding"], good["problem"], good["touches_point"]) == (True, "", "", False)
     found = _drill.drill_result(drill, "Take the sample out of its archive", {"msg": "other bytes", "problems": []})
     assert found["touches_point"] and found["finding"].endswith("other bytes") and not found["problem"]
-    for result in ({"msgid": "PassphraseWrong"}, {"kind": "gave_way"}, {"needed": 5}):
+    words = ("LockTimeout", "LockFailed", "NoSpace", "PassphraseWrong", "NoPassphraseFailure")
+    for result in (*({"msgid": word} for word in words), {"kind": "gave_way"}, {"needed": 5}, {"unreachable": True}):
         stood = _drill.drill_result(drill, "Take the sample out of its archive", {"msg": "no", **result})
         assert not stood["touches_point"] and not stood["finding"] and stood["problem"]
     old = _drill.drill_result({**drill, "finding": "too old"}, "", {})
     assert not old["ok"] and not old["touches_point"] and old["finding"] == "too old"
 
 
+def test_a_task_that_says_nothing_about_the_point_is_no_finding() -> None:
+    stood = _drill.drill_result({"source": "tatchu"}, "Start the throwaway instance", {})
+    assert stood["problem"] == "Start the throwaway instance: it failed without a message"
+    assert (stood["ok"], stood["finding"], stood["touches_point"]) == (False, "", False)
+
+
+@pytest.mark.parametrize("drills", [7, [7], [{}]])
+def test_evidence_that_is_none_is_refused(drills: t.Any) -> None:
+    text = json.dumps({"schema_version": 1, "drills": drills})
+    with pytest.raises(BackupError, match="/drills does not hold the evidence of drills"):
+        _drill.drills_of({"content": base64.b64encode(text.encode()).decode(), "source": "/drills"})
+
+
+def test_evidence_of_another_release_is_refused() -> None:
+    for text in ('{"schema_version": 7, "drills": []}', "[]", "{"):
+        with pytest.raises(BackupError, match="does not hold the evidence of drills"):
+            _drill.drills_of({"content": base64.b64encode(text.encode()).decode()})
+
+
 def test_rates_of_drills_that_passed() -> None:
     drills = [{"point": "a", "ok": True, "rates": {"load": rate, "extract": 7}} for rate in (10, 30, 20)]
     drills.append({"point": "a", "ok": False, "rates": {"load": 1000}})
+    drills.append({"point": "a", "ok": True, "rates": {"load": 0}})  # it was over before a clock could tell
     assert _drill.drill_rates(read(*drills)) == {"extract": 7, "load": 20}
     assert _drill.drill_rates({}) == _drill.drill_rates({"content": "eyJ9"}) == {}
 
@@ -185,3 +208,26 @@ def test_the_verdict_names_every_source() -> None:
     verdict = _drill.drill_verdict(hosts, plan, "20261203T120000Z-77b0aa")
     assert verdict["title"].startswith("drill FAILED: meg (run") and not verdict["ok"]
     assert [one["ok"] for one in verdict["outcomes"]] == [True, False]
+    assert f"  recovery point {POINTS[0]}, seed s" in verdict["lines"]
+    assert "  could not be held: no drill was begun" in verdict["lines"]
+
+
+def test_each_server_is_judged_by_its_own_sources_and_may_have_failed_as_a_whole() -> None:
+    plan = [{"name": "tatchu", "server": "loki"}, {"name": "meg", "server": "thor"}]
+    good = [{"source": name, "ok": True, "drill": {"point": POINTS[0], "seed": "s"}} for name in ("tatchu", "meg")]
+    hosts: dict[str, t.Any] = {"loki": {"drill_results": good[:1]}, "thor": {"drill_results": good[1:]}}
+    verdict = _drill.drill_verdict(hosts, plan, "x")
+    assert verdict["ok"] and [one["source"] for one in verdict["outcomes"]] == ["tatchu", "meg"]
+    hosts["thor"]["drill_problem"] = "the releases differ"
+    verdict = _drill.drill_verdict(hosts, plan, "x")
+    assert not verdict["ok"] and verdict["title"] == "drill FAILED: thor (run x)"
+    assert "thor: the releases differ" in verdict["lines"]
+    assert _drill.drill_verdict(hosts, plan, "x", "loki")["ok"]
+
+
+def test_a_dataset_without_a_content_manifest_has_no_sample() -> None:
+    sealed = {"datasets": [{"name": "database"}, {"name": "blobs"}]}
+    manifests = _drill.drill_manifests(sealed, {"blobs.content": "/seal/blobs.content"})
+    assert manifests == {"blobs": "/seal/blobs.content"}
+    samples = _drill.drill_samples(manifests, {"datasets": {"blobs": {"paths_file": "/blobs.paths"}}})
+    assert samples == {"blobs": {"manifest": "/seal/blobs.content", "paths_file": "/blobs.paths"}}

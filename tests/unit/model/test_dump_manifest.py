@@ -7,6 +7,7 @@ import typing as t
 
 import pytest
 from ansible_collections.labops.backup.plugins.module_utils._model import _dump_manifest
+from ansible_collections.labops.backup.plugins.module_utils._model._dump_text import Reader
 
 ID = "20261123T021500Z-3fa9c1"
 MANIFEST: dict[str, t.Any] = {
@@ -38,7 +39,19 @@ def test_a_sound_manifest_has_no_problem() -> None:
         ({"files": None}, "list of files is missing"),
         ({"files": {}}, "databases.sql is not listed"),
         ({"files": MANIFEST["files"] | {"../x": {"size": 1, "sha256": "0" * 64}}}, "no file name"),
+        *(
+            ({"files": MANIFEST["files"] | {name: {"size": 1, "sha256": "0" * 64}}}, f"{name!r} is no file name")
+            for name in ("a/x", ".x", 7)
+        ),
         ({"files": MANIFEST["files"] | {"databases.sql": {"size": 1}}}, "sha256 of databases.sql is missing"),
+        *(
+            (
+                {"files": MANIFEST["files"] | {"databases.sql": {"size": size, "sha256": "0" * 64}}},
+                "size of databases.sql",
+            )
+            for size in (-1, "1", True)
+        ),
+        ({"tables": {"lab": {"scan": -3, "log": 10}}}, "no number"),
         ({"rows": 8}, "add up to 7"),
         ({"tables": {"lab": {"scan": "3"}}}, "no number"),
         ({"tables": {"other": {}}}, "disagree"),
@@ -53,6 +66,53 @@ def test_a_sound_manifest_has_no_problem() -> None:
 )
 def test_a_manifest_that_cannot_be_believed(change: dict[str, t.Any], problem: str) -> None:
     assert any(problem in found for found in _dump_manifest.problems(copy.deepcopy(MANIFEST) | change, ID))
+
+
+@pytest.mark.parametrize("name", ["accounts.sql", "databases.sql", "references.jsonl", "source_facts.json"])
+def test_every_file_of_a_dump_set_has_to_be_listed(name: str) -> None:
+    files = {other: facts for other, facts in MANIFEST["files"].items() if other != name}
+    assert _dump_manifest.problems(MANIFEST | {"files": files}, ID) == [f"{name} is not listed"]
+
+
+def read(text: bytes) -> Reader:
+    reader = Reader()
+    reader.feed(text)
+    return reader
+
+
+TEXT = b"""-- Server version\t10.11.19-MariaDB
+CREATE DATABASE `s` ;
+USE `s`;
+CREATE TABLE `t` (
+  `a` int
+) ENGINE=InnoDB;
+-- Dump completed
+"""
+NAMES: dict[str, list[str]] = {"tables": ["t"], "views": [], "triggers": [], "routines": [], "events": []}
+
+
+def test_what_changed_during_a_dump_is_told() -> None:
+    reader = read(TEXT)
+    assert _dump_manifest.differences(reader, {"s": NAMES}, {"s": NAMES}) == []
+    for kind in ("triggers", "routines", "events"):
+        found = _dump_manifest.differences(reader, {"s": NAMES}, {"s": {**NAMES, kind: ["new"]}})
+        assert found == ["tables, views, triggers, routines or events were created or dropped during the dump"]
+    more = {"s": {**NAMES, "tables": ["u"], "views": ["v"]}, "gone": NAMES}
+    assert _dump_manifest.differences(reader, more, more) == [
+        "s.u is not in the dump",
+        "s.t is in the dump only",
+        "s.v is not in the dump",
+        "schema gone is not in the dump",
+    ]
+
+
+@pytest.mark.parametrize(
+    ("engine", "told"),
+    [(b"InnoDB", []), (b"ROCKSDB", []), (b"SEQUENCE", []), (b"Aria", ["s.t"]), (b"MyISAM", ["s.t"])],
+)
+def test_tables_that_no_snapshot_holds_still_are_named(engine: bytes, told: list[str]) -> None:
+    described = _dump_manifest.describe(read(TEXT.replace(b"InnoDB", engine)), {"s": NAMES})
+    assert described["non_transactional"] == told
 
 
 DIGESTS: dict[str, t.Any] = {

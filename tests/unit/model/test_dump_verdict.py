@@ -51,4 +51,6 @@ def test_a_failure_a_broken_ledger_and_nothing_to_do_are_failures() -> None:
     broken = {"a": {"database_dump_outcome": GOOD, "database_dump_ledger_problem": "read-only"}}
     verdict = dump_verdict(broken, plan(a="/d"), RUN)
     assert not verdict["ok"] and verdict["lines"][-1] == "  the ledger could not be written: read-only"
-    assert not dump_verdict({}, plan(a=None), RUN)["ok"]
+    nothing = dump_verdict({}, plan(a=None), RUN)
+    assert (nothing["ok"], nothing["title"]) == (False, f"dump FAILED: no source (run {RUN})")
+    assert nothing["lines"] == ["No source of the inventory has a dataset of the kind database."]

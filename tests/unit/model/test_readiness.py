@@ -200,6 +200,11 @@ CASES: list[tuple[str, Change, str, str, str, str]] = [
         *("warn", "a night added 3.0 GiB", "Free space on the file system of /srv/backup"),
     ),
     (
+        "nights_space",
+        both(put(f"{T}points 0 datasets 2 bytes", 150 * GIB), put("host datasets backup_root free_bytes", 60 * GIB)),
+        *("backup_root", "fail", "a night added 53.0 GiB", "Free space on the file system of /srv/backup"),
+    ),
+    (
         *("nights_space", put("host datasets state free_bytes", 500 << 20), "state"),
         *("fail", "500.0 MiB free", "Borg's cache"),
     ),
@@ -210,13 +215,17 @@ CASES: list[tuple[str, Change, str, str, str, str]] = [
     ("server_cron", drop(f"host cron entries {CRON}verify"), "verify", "fail", "nothing starts verify.sh", "site.yml"),
     ("server_cron", put(f"host cron entries {CRON}verify", []), "verify", "fail", "nothing starts", "switched off"),
     (
+        *("server_cron", put(f"host cron entries {CRON}verify", ["0 4 * * * root /root/mine.sh"]), "verify"),
+        *("fail", "nothing starts verify.sh", "site.yml"),
+    ),
+    (
         "server_cron",
         both(drop(f"host cron entries {CRON}verify"), drop(f"deployed hosts loki {CRON}verify")),
         *("verify", "warn", "has no schedule", "cron_verify_schedule"),
     ),
     ("server_deployed", put("host deployed /etc/loki", "c"), "", "fail", "/etc/loki differs", "Look who changed it"),
     ("server_deployed", drop("host deployed /etc/loki"), "", "fail", "/etc/loki is missing", "run site.yml for loki"),
-    ("server_deployed", put("deployed", {"problem": "nobody noted"}), "", "fail", "nobody noted", "Run site.yml"),
+    ("server_deployed", put("deployed", {"problem": "not JSON"}), "", "fail", "not JSON", "Run site.yml"),
     ("server_deployed", put("deployed hosts", {}), "", "fail", "nobody noted", "Run site.yml for loki"),
     ("server_deployed", put("deployed inventory", "b"), "", "fail", "another inventory", "Run site.yml for loki"),
     (
@@ -291,6 +300,17 @@ CASES: list[tuple[str, Change, str, str, str, str]] = [
         "complete_point",
         both(put(f"{T}points 0 sealed", ago(hours=38)), put(f"{T}points 1 sealed", ago(hours=62))),
         *("blobs", "fail", "38 h ago", "run backup.sh"),
+    ),
+    (
+        # It is suspect, so that the one before it would be taken.
+        "complete_point",
+        both(put(f"{T}points 0 state", "suspect"), put(f"{T}points 1 sealed", ago(hours=38))),
+        *("blobs", "fail", "000001, 38 h ago", "run backup.sh"),
+    ),
+    (
+        "complete_point",
+        both(put(f"{T}points 0 datasets", [{"name": "data"}]), put(f"{T}points 1 sealed", ago(hours=38))),
+        *("blobs", "fail", "000001, 38 h ago", "run backup.sh"),
     ),
     ("complete_point", put(f"{T}points", []), "data", "fail", "no complete recovery point", "run backup.sh"),
     ("complete_point", put(f"{T}points_problem", "no answer"), "", "fail", "no answer", "run backup.sh"),
@@ -459,6 +479,17 @@ def test_all_is_well(seen: Seen) -> None:
     assert all(one["remedy"] == "" for one in document["items"])
 
 
+def test_room_for_nights_is_told_when_there_is_enough(seen: Seen) -> None:
+    (row,) = rows(seen, "nights_space", "backup_root")
+    assert row["value"] == "800.0 GiB free, a night added 3.0 GiB on average"
+
+
+def test_references_are_those_of_the_newest_point_with_a_dump(seen: Seen) -> None:
+    seen["sources"]["tatchu"]["points"][0].update(dump_set=None, references=None)
+    (row,) = rows(seen, "references", "")
+    assert row["value"] == "20261122T023000Z-000001: 7 looked up, none is missing"
+
+
 def test_a_scheduler_that_is_on_is_no_warning_because_a_fence_turns_it_off(seen: Seen) -> None:
     put(f"{T}findings", [{"rule": "events", "refuses": False, "text": "the event scheduler is on"}])(seen)
     assert [row["state"] for row in rows(seen, "compatibility", "")] == ["ok"]
@@ -491,6 +522,11 @@ def test_what_was_looked_at_of_the_notifications_is_told_when_all_is_well(seen: 
     )
 
 
+def test_a_channel_that_is_not_the_only_one_leaves_nobody_without_word(seen: Seen) -> None:
+    away(0)(seen)
+    assert rows(seen, "notifications", "")[0]["value"].endswith("the connection is refused")
+
+
 def test_what_cannot_be_understood_fails_its_item_and_hides_no_other(seen: Seen) -> None:
     seen["sources"]["tatchu"]["checks"] = {"datasets": {"blobs": {"data": {"at": "yesterday"}}}}
     document = _readiness.judge(seen)
@@ -512,6 +548,13 @@ def test_the_limit_itself_is_still_good(seen: Seen) -> None:
     assert rows(seen, "pull", "blobs")[0]["state"] == "fail"
 
 
+@pytest.mark.parametrize("gone", [put(f"{FACTS}datasets data present", False), drop(f"{FACTS}datasets data")])
+def test_room_for_what_is_not_there_is_not_asked_for(seen: Seen, gone: Change) -> None:
+    gone(seen)
+    asked = {one["dataset"] for one in _readiness.judge(seen)["items"] if one["item"] == "restore_space"}
+    assert asked == {"database", "blobs"}
+
+
 def test_a_source_that_told_nothing_fails_once_and_is_judged_no_further(seen: Seen) -> None:
     seen["sources"]["tatchu"].update(facts=None, facts_problem="no dump", findings_problem="no dump")
     document = _readiness.judge(seen)
@@ -523,6 +566,7 @@ def test_a_source_that_told_nothing_fails_once_and_is_judged_no_further(seen: Se
 def test_a_source_without_a_database_needs_no_dump_and_no_engine(seen: Seen) -> None:
     seen["engine"] = {"problem": "no program"}
     seen["sources"]["tatchu"].update(has_database=False, findings_problem="no dump", jobs={})
+    seen["sources"]["tatchu"]["facts"]["cron"] = {"running": False, "enabled": False, "entries": {}}
     document = _readiness.judge(seen)
     asked = {"references", "drill_engine", "compatibility", "cron"}
     assert {one["item"] for one in document["items"]} == {item.name for item in _readiness.ITEMS} - asked

@@ -24,6 +24,7 @@ TWO = _inventory.plan(
     {"backup_servers": ["loki"], "backup_sources": ["tatchu", "meg"]},
     DEFAULTS,
 )
+FILES_ONLY = [{**PLAN[0], "datasets": [one for one in PLAN[0]["datasets"] if one["kind"] == "files"]}]
 POINT = "20261123T023000Z-77b0aa"
 OLDER = "20261122T023000Z-77b0aa"
 INCIDENT = "20261123T140000Z-3fa9c1"
@@ -115,16 +116,21 @@ def planned(request: dict[str, t.Any], *losses: dict[str, t.Any], **changes: t.A
         ({"exact": "perhaps"}, "all", "restore_exact is 'perhaps'"),
         ({"paths": "photos/a"}, "all", "a path begins with its dataset"),
         ({"paths": ["data/../../etc"]}, "all", "a path begins with its dataset"),
+        ({"paths": "data/"}, "all", "a path begins with its dataset"),
         ({"target": "restored"}, "all", "an absolute directory is meant"),
+        ({"target": "/"}, "all", "an absolute directory is meant"),
+        ({"target": "/srv/../datajoint-photos"}, "all", "an absolute directory is meant"),
         ({"target": "/datajoint-data/old"}, "all", "overlaps with the dataset data in /datajoint-data"),
         ({"target": "/datajoint-db"}, "all", "overlaps with the dataset database"),
         ({"beside": "true"}, "all", "Name them with restore_schemas"),
         ({"beside": "lab_ephys:lab_ephys"}, "all", "gives no new name for lab_ephys"),
+        ({"beside": "lab_ephys:"}, "all", "gives no new name for lab_ephys"),
         ({"beside": "lab_ephys:old", "schemas": "lab_ephys,lab_x"}, "all", "gives no new name for lab_x"),
         ({"beside": "lab_ephys:old", "target": "/srv/x"}, "all", "goes with no paths, no target"),
         ({"beside": "lab_ephys:old", "paths": "data/a"}, "all", "goes with no paths, no target"),
         ({"tables": "lab_ephys.unit", "schemas": "lab_ephys"}, "all", "a schema is replaced as a whole"),
         ({"staging": "tmp"}, "all", "restore_staging is 'tmp'"),
+        ({"staging": "/tmp/.."}, "all", "restore_staging is '/tmp/..'"),
     ],
 )
 def test_what_cannot_be_meant_is_refused(options: dict[str, t.Any], stage: str, said: str) -> None:
@@ -137,6 +143,28 @@ def test_with_several_sources_one_has_to_be_named() -> None:
     with pytest.raises(BackupError, match="Name one as restore_source"):
         _restoration.restoration(TWO, {}, ["all"])
     assert _restoration.restoration(TWO, {"source": "meg"}, ["all"])["source"] == "meg"
+
+
+def test_a_source_without_a_database_has_no_schemas_to_restore() -> None:
+    assert _restoration.restoration(FILES_ONLY, {}, ["all"])["scope"] == ["auto"]
+    with pytest.raises(BackupError, match="tatchu has no dataset of kind database"):
+        _restoration.restoration(FILES_ONLY, {"schemas": "lab_ephys"}, ["all"])
+    with pytest.raises(BackupError, match="goes with no paths, no target, and a database"):
+        _restoration.restoration(FILES_ONLY, {"beside": "lab_ephys:old"}, ["all"])
+
+
+def test_paths_and_schemas_say_of_which_datasets_they_are() -> None:
+    assert wanted(paths="data/a,blobs/b/c", scope="database")["scope"] == ["blobs", "data"]
+    assert wanted(schemas="lab_ephys", scope="blobs")["scope"] == ["database"]
+    assert wanted(scope="blobs,,data,")["scope"] == ["blobs", "data"]
+    assert (wanted(point=None)["point"], wanted(point=POINT)["point"]) == ("latest", POINT)
+
+
+def test_a_folder_of_the_server_may_be_named() -> None:
+    assert wanted(staging="/srv/spool/")["staging"] == "/srv/spool"
+    assert wanted()["staging"] == ""
+    assert settled(staging="/srv/spool/")["work"] == f"/srv/spool/{INCIDENT}"
+    assert settled()["work"] == f"/srv/backup/staging/tatchu/restore/{INCIDENT}"
 
 
 def test_two_stages_at_once_are_refused() -> None:
@@ -185,6 +213,7 @@ MISSING = "files in blobs that the database refers to: 3 missing"
     [
         ({}, ["blobs"], True),
         ({"scope": "blobs"}, ["blobs"], True),
+        ({}, ["data"], True),
         ({"scope": "data"}, ["data"], False),
         ({"paths": "blobs/a"}, ["blobs"], False),
     ],
@@ -196,6 +225,11 @@ def test_only_what_was_to_be_restored_stands_against_the_release(
     verdict = _restoration.restore_verdict(settled(**options), order, {"problems": ["a table differs"]}, found, [])
     assert verdict["problems"] == ["a table differs", *([MISSING] if stands else [])]
     assert verdict["remaining"] == ([] if stands else [MISSING])
+
+
+def test_files_that_somebody_changes_during_the_checks_stand_against_the_release() -> None:
+    verdict = _restoration.restore_verdict(settled(), ["blobs"], {}, {"by_dataset": {}, "changed_mirrors": 1}, [])
+    assert verdict["problems"] == ["somebody changed the files while they were checked"]
 
 
 def test_without_findings_nothing_stands_against_the_release() -> None:
@@ -213,6 +247,13 @@ def test_the_incident_is_the_one_that_holds() -> None:
     assert settled()["held_on"] == ["loki", "tatchu"]
     fresh = _restoration.incident(wanted("fence"), [{"item": {"host": "tatchu"}, "holds": []}], INCIDENT)
     assert (fresh["incident"], fresh["held"]) == (INCIDENT, "")
+
+
+def test_an_incident_is_gone_on_with_by_its_name() -> None:
+    assert settled(incident=INCIDENT)["incident"] == INCIDENT
+    # It was released, and what it moved aside is accepted.
+    accepted = _restoration.incident(wanted("accept", incident=INCIDENT), [], "unused")
+    assert (accepted["incident"], accepted["held"]) == (INCIDENT, "")
 
 
 def test_what_replaces_nothing_goes_on_beside_an_incident() -> None:
@@ -241,6 +282,7 @@ def test_a_host_that_does_not_answer_is_named() -> None:
         ),
         ({"loki": INCIDENT}, {"incident": "20261120T140000Z-000000"}, "all", "a second restore beside the first"),
         ({}, {}, "release", "no incident holds tatchu, so there is nothing to release"),
+        ({}, {}, "accept", "no incident holds tatchu, so there is nothing to accept"),
     ],
 )
 def test_incidents_that_do_not_fit_are_refused(
@@ -286,7 +328,16 @@ def test_auto_takes_what_is_damaged_and_never_the_database() -> None:
     assert plan["order"] == ["blobs"]
     assert plan["bytes"] == 400
     assert any("restore_scope=auto,database" in note for note in plan["notes"])
-    assert planned(settled(scope="auto,database"), loss("blobs"), loss("data"))["order"] == ["database"]
+    named = planned(settled(scope="auto,database"), loss("blobs"), loss("data"))
+    assert (named["order"], named["bytes"], named["notes"]) == (["database"], 1000, [])
+    intact = {"files": [loss("blobs"), loss("data")], "database": {"state": "intact"}}
+    assert planned(settled(), losses=intact)["notes"] == []
+
+
+def test_a_dump_set_that_is_laid_elsewhere_is_a_file_among_others() -> None:
+    offer = planned(settled(target="/srv/looked-at", scope="database"))
+    assert (offer["order"], offer["bytes"]) == (["database"], 1000)
+    assert offer["steps"][0]["replaces"] == "laid into /srv/looked-at/database"
 
 
 # ------------------------------------------------------------------------------------------------ newer and damaged
@@ -343,6 +394,8 @@ def test_what_cannot_be_read_may_refer_to_it() -> None:
     (text,) = spoiled({}, database=down)["remaining"]
     assert text.startswith("the database: cannot be read")
     assert spoiled({}, database=down, scope="auto,database")["remaining"] == []
+    losses = {"files": [loss("blobs", "damaged", missing=2), loss("data")], "database": {**down, "refers": {}}}
+    assert planned(settled(), losses=losses)["remaining"] == []
 
 
 def test_a_resumed_restore_still_knows_what_remains() -> None:
@@ -424,6 +477,10 @@ def test_stores_and_acceptances_of_the_inventory_go_into_the_look() -> None:
     files = {one["dataset"]: one for one in _restoration.scope_files(parts, "/run/x", "content")}
     assert (files["blobs"]["stores"], files["data"]["stores"]) == (["ephys"], [])
     assert files["blobs"]["accept"] == [accepted]
+    two = sealed(files={"blobs.content": {}})
+    for request, point in ((settled(scope="blobs"), sealed()), (settled(scope="blobs,data"), two)):
+        found = _restoration.scope_files(_restoration.restore_datasets(request, point), "/run/x", "content")
+        assert [one["dataset"] for one in found] == ["blobs"]
     by_layout = _restoration.scope_files(_restoration.restore_datasets(settled(), sealed()), "/run/x", "content")
     assert "stores" not in by_layout[0]
 
@@ -446,6 +503,8 @@ def test_a_schema_that_the_point_does_not_have_is_refused_with_those_that_it_has
     refusal = "the point has no schema lab_Subject; it has lab_subject"
     assert planned(settled(schemas="lab_Subject,lab_subject"), losses=found)["refusals"] == [refusal]
     assert planned(settled(schemas="lab_subject"), losses=found)["refusals"] == []
+    # Where nobody could look, nobody knows.
+    assert planned(settled(schemas="lab_Subject"), losses={"database": {"state": "lost"}})["refusals"] == []
 
 
 NEW_TABLE = (
@@ -535,6 +594,13 @@ def test_what_cannot_be_moved_aside_is_refused_where_it_would_be() -> None:
         assert planned(settled(), losses=losses)["refusals"] == refusals
 
 
+def test_a_source_without_a_database_lacks_no_dump_set() -> None:
+    request = {**settled(point=POINT, scope="blobs"), "entry": FILES_ONLY[0]}
+    point = sealed(dump_set=None, datasets=sealed()["datasets"][1:])
+    offer = planned(request, point=point, losses={"files": [loss("blobs", "lost", missing=3)]})
+    assert (offer["notes"], offer["refusals"], offer["order"]) == ([], [], ["blobs"])
+
+
 def test_datasets_that_share_a_file_system_need_room_together_whatever_another_one_needs() -> None:
     database, blobs, data = SPACES
     space = [{**database, "device": 2}, {**blobs, "free_bytes": 1000}, {**data, "free_bytes": 1000}]
@@ -543,6 +609,11 @@ def test_datasets_that_share_a_file_system_need_room_together_whatever_another_o
     point["datasets"][0]["bytes"] = 5000  # more than is free on the other file system, and there is room for it
     plan = planned(settled(scope="database,blobs,data"), *losses, point=point, space=space)
     assert plan["refusals"] == ["the datasets on one file system need 1.2 KB together and 1.0 KB are free"]
+    space = [{**database, "device": 2, "free_bytes": 10}, {**blobs, "free_bytes": 2000}, {**data, "free_bytes": 2000}]
+    assert planned(settled(scope="blobs,data"), *losses, space=space)["refusals"] == []
+    # What is free elsewhere tells nothing about this one.
+    space = [{**database, "device": 2, "free_bytes": 10}, {**blobs, "free_bytes": 1000}, {**data, "free_bytes": 1000}]
+    assert planned(settled(scope="blobs,data"), *losses, space=space)["refusals"] == plan["refusals"]
 
 
 def test_what_stands_in_the_way_is_said() -> None:
@@ -557,6 +628,8 @@ def test_what_stands_in_the_way_is_said() -> None:
         "/datajoint-db/blobs has 10 B free and 100 B would come",
     ]
     assert "no place to restore to" in planned(settled(cause="intrusion"), blobs, data)["refusals"][0]
+    elsewhere = settled(cause="intrusion", target="/srv/looked-at")
+    assert planned(elsewhere, blobs, data)["refusals"] == []
     partial = sealed(state="partial")
     assert "has to be named" in planned(settled(), blobs, data, point=partial)["refusals"][0]
     assert planned(settled(point=POINT), blobs, data, point=partial)["refusals"] == []
@@ -590,6 +663,9 @@ def test_the_fence_holds_only_if_all_of_it_does() -> None:
         "the database is not closed: the server takes writes or runs events; a restart would open it",
         "somebody is writing: process 7 (python3) in /datajoint-data/x",
     ]
+    unnamed = {"quiet": False, "writers": [{"who": "", "kind": "a changed file", "where": "/datajoint-data/x"}]}
+    (reason,) = _restoration.fence_state(request, good, good, unnamed)["reasons"]
+    assert reason == "somebody is writing: a changed file in /datajoint-data/x"
 
 
 def test_the_plan_can_be_read() -> None:
@@ -617,6 +693,9 @@ def test_the_plan_can_be_read() -> None:
     ):
         assert text in lines, lines
     assert offer["moving"] and offer["order"] == ["database", "blobs"]
+    assert "Note: seen on a moving target: the fence does not hold (no incident holds tatchu)" in lines
+    for still in (planned(settled()), planned(settled(target="/srv/looked-at"), fence=moving)):
+        assert not still["moving"] and not any("moving target" in note for note in still["notes"])
 
 
 def test_the_tables_of_a_schema_that_is_gone_are_counted() -> None:
@@ -668,6 +747,8 @@ def test_a_dataset_on_another_file_system_than_its_own_is_refused() -> None:
     assert "restore_other_file_system=true" in refusal
     assert planned(settled(other_file_system="true"), losses=lost, facts=facts)["refusals"] == []
     assert planned(settled(scope="blobs"), losses=lost, facts=facts)["refusals"] == []
+    target = [{**SPACES[0], "path": "/srv/looked-at/data"}]
+    assert planned(settled(target="/srv/looked-at"), losses=lost, facts=facts, space=target)["refusals"] == []
     mounted = [one | {"mount": "/datajoint-data"} for one in SPACES]
     assert planned(settled(), losses=lost, facts=facts, space=mounted)["refusals"] == []
 
@@ -676,7 +757,7 @@ def test_a_data_directory_whose_disk_is_only_not_mounted_is_refused() -> None:
     facts = {
         "time": "2026-11-23T01:30:00Z",
         "database": {"variables": {"datadir": "/srv/fast/mysql/"}},
-        "mounts": [{"point": "/"}, {"point": "/srv/fast"}, {"point": "/srv/fa"}],
+        "mounts": [{"point": point} for point in ("/", "/srv/fast", "/srv/fa", "/srv/another/place")],
     }
     down = {"files": [], "database": {"state": "lost", "server": "down", "schemas": {}, "newer_schemas": []}}
     here = {"path": "/srv/fast/mysql", "device": 1, "mount": "/", "free_bytes": 10**9, "writable": True, "missing": []}
@@ -687,8 +768,12 @@ def test_a_data_directory_whose_disk_is_only_not_mounted_is_refused() -> None:
     mounted = {**here, "mount": "/srv/fast"}
     assert planned(request, losses=down, facts=facts, space=[*SPACES, mounted])["refusals"] == []
     assert planned(request, losses=down, facts={}, space=SPACES)["refusals"] == []
+    assert planned(request, losses=down, facts={}, space=[*SPACES, here])["refusals"] == []
+    assert planned(request, losses=down, facts=facts, space=SPACES)["refusals"] == []
     up = {**down, "database": {**down["database"], "server": "up"}}
     assert planned(request, losses=up, facts=facts, space=[*SPACES, here])["refusals"] == []
+    for harmless in (settled(), settled(beside="lab_subject:old")):
+        assert planned(harmless, losses=down, facts=facts, space=[*SPACES, here])["refusals"] == []
     other = settled(scope="database", other_file_system="true")
     assert planned(other, losses=down, facts=facts, space=[*SPACES, here])["refusals"] == []
 
@@ -700,7 +785,7 @@ def test_a_data_directory_whose_disk_is_only_not_mounted_is_refused() -> None:
         ({"scope": "auto,database"}, {"blobs": POINT, "data": POINT, "database": POINT}, OLDER, OLDER),
         ({"scope": "data"}, {"blobs": OLDER, "data": POINT, "database": OLDER}, OLDER, ""),
         ({"scope": "auto"}, {"blobs": POINT, "data": POINT, "database": POINT}, POINT, ""),
-        ({"scope": "auto"}, {"blobs": None, "data": POINT, "database": POINT}, POINT, ""),
+        ({"scope": "auto"}, {"blobs": None, "data": OLDER, "database": POINT}, POINT, ""),
     ],
 )
 def test_the_newest_point_from_before_anything_suspicious_is_proposed(
@@ -716,6 +801,8 @@ def test_the_newest_point_from_before_anything_suspicious_is_proposed(
     assert offer["proposed"] == proposed
     said = "\n".join(_restoration.restore_plan_lines(offer))
     assert ("PROPOSED: restore_point=" + OLDER in said) is bool(proposed)
+    calm = {**losses, "history": {**history, "suspicious": []}}
+    assert planned(settled(**options), losses=calm)["proposed"] == ""
 
 
 def test_rates_that_were_measured_are_used() -> None:

@@ -395,6 +395,30 @@ def test_a_file_that_vanishes(mirror: Mirror, monkeypatch: pytest.MonkeyPatch) -
     assert mirror.manifest.read_bytes() == kept
 
 
+def test_a_file_that_was_renamed_is_another_one(mirror: Mirror) -> None:
+    path = mirror.write("a", b"x")
+    mirror.verify()
+    path.rename(path.with_name("b"))
+    done = mirror.verify()
+    assert (done["added"], done["removed"], done["changed_files"], done["metadata"]) == (1, 1, 0, 0)
+    assert set(mirror.entries()) == {b"b"}
+
+
+def test_a_mirror_whose_disk_fails(mirror: Mirror, monkeypatch: pytest.MonkeyPatch) -> None:
+    mirror.write("a", b"x")
+    really = os.stat
+
+    def stat(path: t.Any, **keywords: t.Any) -> os.stat_result:
+        if path == b"a":
+            raise OSError(5, "Input/output error")
+        return really(path, **keywords)
+
+    monkeypatch.setattr(os, "stat", stat)
+    failed = mirror.verify()
+    assert "a in the mirror" in failed["msg"] and "cannot be looked at: Input/output error" in failed["msg"]
+    assert "Check the disk" in failed["msg"] and not mirror.manifest.exists()
+
+
 def test_a_file_that_is_written_while_it_is_read(mirror: Mirror, monkeypatch: pytest.MonkeyPatch) -> None:
     path, really_read = mirror.write("log", b"x"), os.readv
 

@@ -97,10 +97,18 @@ def test_each_kind_of_finding_is_counted(run_module_main: RunModule, tmp_path: p
         reference("here", dataset="unknown"),
         {"kind": "dangling", "used": True, "store": "s"},
         reference("a", dataset="data"),
+        {"kind": "dangling", "used": True, "dataset": "blobs"},
     ]
     result = verify(run_module_main, tmp_path, *lines)
-    assert (result["ok"], result["checked"]) == (False, 6)
-    assert (result["missing"], result["wrong_size"], result["unresolved"]) == (3, 1, 2)
+    assert (result["ok"], result["checked"]) == (False, 7)
+    assert (result["missing"], result["wrong_size"], result["unresolved"]) == (3, 1, 3)
+    by_dataset = {
+        name: {kind: count for kind, count in found.items() if count} for name, found in result["by_dataset"].items()
+    }
+    assert by_dataset == {
+        **{"blobs": {"missing": 2, "wrong_size": 1, "unresolved": 1}, "unknown": {"unresolved": 1}},
+        **{"": {"unresolved": 1}, "data": {"missing": 1}},
+    }
     assert [example["finding"] for example in result["examples"]] == [
         "missing",
         "wrong_size",
@@ -108,13 +116,23 @@ def test_each_kind_of_finding_is_counted(run_module_main: RunModule, tmp_path: p
         "unresolved",
         "unresolved",
         "missing",
+        "unresolved",
     ]
 
 
 def test_files_that_no_row_uses_are_no_failure(run_module_main: RunModule, tmp_path: pathlib.Path) -> None:
     result = verify(run_module_main, tmp_path, reference("gone", used=False), reference("short", used=False))
-    assert (result["ok"], result["missing"], result["tracked_only"]) == (True, 0, 2)
+    assert (result["ok"], result["missing"], result["tracked_only"], result["by_dataset"]) == (True, 0, 2, {})
     assert {name: count for name, count in result["unused"].items() if count} == {"missing": 1, "wrong_size": 1}
+
+
+def test_the_first_of_many_are_shown_and_none_that_no_row_uses(
+    run_module_main: RunModule, tmp_path: pathlib.Path
+) -> None:
+    lines = [reference(f"gone{number}", used=number > 4) for number in range(40)]
+    result = verify(run_module_main, tmp_path, *lines)
+    assert (result["missing"], result["unused"]["missing"]) == (35, 5)
+    assert [one["path"] for one in result["examples"]] == [f"gone{number}" for number in range(5, 25)]
 
 
 def test_values_that_could_not_be_read_are_unresolved(run_module_main: RunModule, tmp_path: pathlib.Path) -> None:
@@ -229,6 +247,9 @@ def test_a_mirror_that_moved_on_is_judged_by_the_manifest_of_what_was_archived(
         *(reference("tree"), reference("kept", is_folder=True)),
     )
     assert (result["missing"], result["wrong_size"], result["ok"]) == (3, 2, False)
+    nowhere = ({"kind": "dangling", "used": True, "dataset": "blobs"}, reference("kept", dataset="other"))
+    result = look_up(run_module_main, archived, *nowhere)
+    assert (result["unresolved"], result["missing"]) == (2, 0)
 
 
 def test_a_mirror_that_moves_on_while_it_is_looked_at_is_judged_anew(
@@ -327,6 +348,8 @@ def test_orphans_are_named_and_are_no_failure(run_module_main: RunModule, tmp_pa
     stores = {
         "old": {"dataset": "blobs", "relative_root": "s", "layouts": ["0.x"], "subfolding": {"lab": [[2, 2]]}},
         "new": {"dataset": "blobs", "relative_root": "n", "layouts": ["2.x"]},
+        "away": {"dataset": "gone", "relative_root": "s", "layouts": ["0.x"], "subfolding": {"lab": []}},
+        "rootless": {"dataset": "blobs", "relative_root": None, "layouts": ["2.x"]},
         "lost": {"dataset": None, "relative_root": None, "layouts": ["0.x"], "subfolding": {"lab": []}},
     }
     known, folder = put(tmp_path, "s/lab/known", b"xxx"), "n/_schema/lab/t/folder"
@@ -345,7 +368,7 @@ def test_orphans_are_named_and_are_no_failure(run_module_main: RunModule, tmp_pa
     assert result["orphans"]["old"] == {"files": 1, "bytes": 5, "newer": 0, "examples": ["s/lab/ab/orphan"]}
     assert (result["orphans"]["new"]["files"], result["orphans"]["new"]["newer"]) == (1, 1)
     assert "n/_hash/lab/tr" in result["orphans"]["new"]["examples"][0]
-    assert "lost" not in result["orphans"]
+    assert set(result["orphans"]) == {"old", "new"}
     assert deep(run_module_main, tmp_path, *lines, stores=stores)["orphans"] == {}
     assert deep(run_module_main, tmp_path, *lines, stores=stores, orphans=True)["orphans"]["new"]["files"] == 2
 

@@ -179,6 +179,24 @@ def test_a_key_table_with_other_content_is_not_good(
     assert keys["lab_core.~log"]["ok"] is True
 
 
+def test_a_key_table_that_is_gone_is_not_good(
+    run_module_main: RunModule, server: Server, options: dict[str, t.Any]
+) -> None:
+    server.text = server.text.replace("CREATE TABLE `empty`", "CREATE TABLE `zombie`")
+    keys = run_module_main(db_verify_info, options | {"key_tables": ["odd`name.empty"]})["key_tables"]
+    assert keys == {"odd`name.empty": {"rows": None, "expected": 0, "ok": False}}
+
+
+def test_a_table_that_others_refer_to_is_gone(
+    run_module_main: RunModule, server: Server, options: dict[str, t.Any]
+) -> None:
+    text = server.text.replace("`#species`", "`zombie`")
+    server.text = text.replace("REFERENCES `zombie`", "REFERENCES `#species`")
+    result = run_module_main(db_verify_info, options)
+    assert "lab_core.subject refers to lab_core.#species, which is gone" in result["problems"]
+    assert result["foreign_keys_checked"] == 8
+
+
 def test_jobs_may_differ_where_that_is_said(
     run_module_main: RunModule, server: Server, options: dict[str, t.Any]
 ) -> None:
@@ -272,6 +290,22 @@ def test_another_series_is_counted_only(run_module_main: RunModule, server: Serv
     server.text = server.text.replace("10.11.19-MariaDB-0", "11.4.2-MariaDB-0").replace("(0,'naïve", "(0,'moose")
     result = run_module_main(db_verify_info, options)
     assert (result["compared"], result["ok"]) == ("counts", True)
+    server.text = server.text.replace("('Mus musculus'),\n", "")
+    fewer = run_module_main(db_verify_info, options)["key_tables"]["lab_core.#species"]
+    assert fewer == {"rows": 1, "expected": 2, "ok": False}
+
+
+def test_another_engine_is_counted_only(run_module_main: RunModule, server: Server, options: dict[str, t.Any]) -> None:
+    path = pathlib.Path(options["directory"]) / "manifest.json"
+    path.write_text(json.dumps(json.loads(path.read_text()) | {"engine": "mysql"}))
+    assert run_module_main(db_verify_info, options)["compared"] == "counts"
+
+
+def test_of_the_key_tables_those_of_other_schemas_are_left_out(
+    run_module_main: RunModule, server: Server, options: dict[str, t.Any]
+) -> None:
+    asked = {"schemas": ["odd`name"], "key_tables": ["lab_core.subject", "odd`name.mi"]}
+    assert list(run_module_main(db_verify_info, options | asked)["key_tables"]) == ["odd`name.mi"]
 
 
 @pytest.mark.parametrize(
@@ -312,6 +346,27 @@ def test_an_older_manifest_without_digests_is_enough_to_count(
     path.write_text(json.dumps(manifest))
     result = run_module_main(db_verify_info, {"manifest": str(path)})
     assert (result["ok"], result["compared"], result["accounts_checked"]) == (True, "counts", 0)
+
+
+@pytest.mark.parametrize(
+    ("change", "message"),
+    [
+        ({"rows": 7}, "cannot be believed: the row counts add up to 150, not to 7"),
+        (
+            {"rows": 0, "tables": {key: {} for key in ("lab_core", "lab_imaging", "odd`name")}},
+            "have no table in the dump",
+        ),
+    ],
+)
+def test_a_manifest_that_tells_too_little_is_a_failure(
+    run_module_main: RunModule, server: Server, options: dict[str, t.Any], change: dict[str, t.Any], message: str
+) -> None:
+    path = pathlib.Path(options["directory"]) / "manifest.json"
+    manifest = json.loads(path.read_text()) | change
+    del manifest["digests"], manifest["structures"]
+    path.write_text(json.dumps(manifest))
+    assert message in run_module_main(db_verify_info, {"manifest": str(path)})["msg"]
+    assert server.dumps == []
 
 
 @pytest.mark.parametrize(

@@ -118,6 +118,21 @@ def test_a_reference_whose_file_is_not_archived_is_found_though_it_was_not_drawn
     assert drawer.draw()["references_missing"] == 0
 
 
+def test_a_reference_to_a_folder_or_to_no_place(drawer: Drawer) -> None:
+    folder = {"dataset": "blobs", "is_folder": True, "used": True, "size": 7}
+    lines = [{"schema_version": 1}, {**folder, "path": "odd\nfolder"}, {**folder, "path": "odd\nfolder/07"}]
+    lines += [{"dataset": "blobs", "path": f"odd\nfolder{name}", "size": None, "used": True} for name in ("", "/07")]
+    lines.append({"used": True})
+    drawer.references.write_text("".join(json.dumps(line) + "\n" for line in lines))
+    drawn = drawer.draw()
+    assert drawn["references_examples"] == [
+        "blobs: odd\\x0afolder/07 is in no archive",
+        "blobs: odd\\x0afolder is in no archive",
+        "no dataset: ? leads to no place",
+    ]
+    assert drawn["references_missing"] == 3
+
+
 def test_a_sample_larger_than_the_archive_is_refused(drawer: Drawer) -> None:
     refused = drawer.draw(files=21)
     assert refused["failed"] and "no archive of this point holds more than 20" in refused["msg"]

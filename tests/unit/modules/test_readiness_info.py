@@ -141,6 +141,28 @@ def test_the_dump_is_compared_with_the_server_that_told_about_itself(
     assert [finding["rule"] for finding in source["engine_findings"]] == ["engine"]
 
 
+def test_an_older_dump_tool_opens_its_sandbox_in_other_words(
+    run_module_main: RunModule, server: dict[str, t.Any], dump_set: pathlib.Path
+) -> None:
+    text = RECORDED.read_bytes().replace(b"/*M!999999", b"/*!999999", 1)
+    (dump_set / _dump_manifest.DATABASES).write_bytes(text)
+    manifest = json.loads((dump_set / _dump_manifest.MANIFEST).read_text())
+    manifest["files"][_dump_manifest.DATABASES] = {"size": len(text), "sha256": hashlib.sha256(text).hexdigest()}
+    (dump_set / _dump_manifest.MANIFEST).write_text(json.dumps(manifest))
+    live = json.loads((dump_set / _dump_manifest.FACTS).read_bytes())
+    live["database"] |= {"sandbox": False}
+    source = gather(run_module_main, server, live={"tatchu": live})["sources"]["tatchu"]
+    assert [finding["rule"] for finding in source["findings"]] == ["client"]
+
+
+def test_facts_that_do_not_describe_the_database_server_are_a_problem(
+    run_module_main: RunModule, server: dict[str, t.Any], dump_set: pathlib.Path
+) -> None:
+    source = gather(run_module_main, server, live={"tatchu": {"time": "x"}})["sources"]["tatchu"]
+    assert "of an older release and do not describe its database server" in source["findings_problem"]
+    assert (source["facts_problem"], source["target"]) == ("", {})
+
+
 def test_a_dump_set_that_is_not_what_its_manifest_says_is_a_problem_in_check_mode_too(
     run_module_main: RunModule, server: dict[str, t.Any], dump_set: pathlib.Path
 ) -> None:
