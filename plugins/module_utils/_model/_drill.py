@@ -38,7 +38,12 @@ FINDINGS = (
 _HINDRANCES = ("LockTimeout", "LockFailed", "NoSpace", "PassphraseWrong", "NoPassphraseFailure")
 _KEPT = 100
 _SEED = re.compile(r"[A-Za-z0-9._-]{1,64}")
-_VERSION = re.compile(r"Ver (\d+\.\d+)\.\d+-MariaDB", re.IGNORECASE)
+_VERSION = re.compile(r"Ver (\d+\.\d+)\.\d+(\S*)")
+# The name of an engine for people, and how its programs come to a server. There is none of MySQL in Debian's releases.
+_ENGINES = {
+    "mariadb": ("MariaDB", "Let drill_packages be mariadb-server-core and mariadb-client"),
+    "mysql": ("MySQL", "Name the packages of its server and client in drill_packages"),
+}
 _YEARS = 365 * 86400
 # What ansible-core writes around the message of a filter.
 _WRAPPED = re.compile(r"\ATask failed: .*?The filter plugin '[^']*' failed: ", re.DOTALL)
@@ -159,30 +164,26 @@ def drill_engine(dump_set: t.Mapping[str, t.Any] | None, said: str, host: str) -
     """The engine that a dump set is loaded into.
 
     :param dump_set: of the point; None for a source without a database.
-    :param said: what C(mariadbd --version) printed on the host; empty when it is not there.
+    :param said: what the server's program printed on the host for C(--version); empty when it is not there.
     :raises BackupError: when it is missing or cannot take the dump.
     """
     if not dump_set:
         return ""
     engine, version = str(dump_set.get("engine", "")), str(dump_set.get("version", ""))
-    if engine.lower() != "mariadb":
-        raise _refused(
-            f"the dump is of {engine} {version}, and a throwaway instance can only be one of MariaDB",
-            "Rehearse that load by hand on a host with the same engine, as docs/break-glass.md has it",
-        )
+    name, packages = _ENGINES["mariadb" if "mariadb" in engine.lower() else "mysql"]
     match = _VERSION.search(said)
-    if match is None:
+    if match is None or ("mariadb" in match[2].lower()) != (name == "MariaDB"):
         raise _refused(
-            f"there is no MariaDB server program on {host}, so nothing could take the dump of {engine} {version}",
-            f"Run site.yml, which installs mariadb-server-core and mariadb-client on {host}",
+            f"there is no {name} server program on {host}, so nothing could take the dump of {engine} {version}",
+            f"{packages}, and run site.yml; or name a host that has it in drill_host",
         )
     here, there = _series(match[1]), _series(version)
     if here < there:
         raise _refused(
-            f"{host} has MariaDB {match[1]}, which is older than the {version} of the dump",
-            f"Upgrade mariadb-server-core on {host} to that series",
+            f"{host} has {name} {match[1]}, which is older than the {version} of the dump",
+            f"Upgrade the packages in drill_packages on {host} to that series",
         )
-    return f"MariaDB {match[1]}"
+    return f"{name} {match[1]}"
 
 
 def drill_room(point: t.Mapping[str, t.Any], database: str, sample_bytes: int, space: t.Mapping[str, t.Any]) -> int:

@@ -205,16 +205,6 @@ def set_variable(connection: _database.Connection, name: str, value: str) -> Non
     _database.execute(connection, f"{_PATIENCE}SET GLOBAL {name}={value};", what=f"setting {name} to {value}")
 
 
-def server_program() -> str:
-    """The name of the installed server, empty when there is none."""
-    for name in ("mariadbd", "mysqld"):
-        try:
-            return os.path.basename(_command.find(name))
-        except BackupError:
-            continue
-    return ""
-
-
 def configured() -> dict[str, str] | None:
     """The options that the server reads from its files when it starts, the last of each; None when nobody can tell."""
     try:

@@ -71,7 +71,9 @@ def test_a_newest_point_that_is_too_old_is_a_finding() -> None:
             {"engine": "mariadb", "version": "10.11.19"},
             "older than the 10.11",
         ),
-        ("mariadbd  Ver 10.11.6-MariaDB-0+deb12u1", {"engine": "mysql", "version": "9.7.4"}, "of mysql 9.7.4"),
+        ("mysqld  Ver 10.11.6-MariaDB-0+deb12u1", {"engine": "mysql", "version": "9.7.4"}, "no MySQL server program"),
+        ("mariadbd  Ver 8.0.36 for Linux", {"engine": "mariadb", "version": "10.11.6"}, "no MariaDB server program"),
+        ("mysqld  Ver 8.0.36-28 for Linux", {"engine": "mysql", "version": "8.4.1"}, "MySQL 8.0, which is older than the"),
     ],
 )
 def test_an_engine_that_cannot_take_the_dump(said: str, dump: dict[str, str], message: str) -> None:
@@ -83,6 +85,8 @@ def test_an_engine_that_cannot_take_the_dump(said: str, dump: dict[str, str], me
 def test_an_engine_that_can() -> None:
     said = "mariadbd  Ver 11.8.3-MariaDB-1 for debian-linux-gnu on x86_64 (Debian)"
     assert _drill.drill_engine({"engine": "mariadb", "version": "10.11.19-MariaDB"}, said, "loki") == "MariaDB 11.8"
+    said = "/usr/sbin/mysqld  Ver 9.7.4-2 for Linux on x86_64 ((Debian))"
+    assert _drill.drill_engine({"engine": "mysql", "version": "8.0.36-28"}, said, "loki") == "MySQL 9.7"
     assert _drill.drill_engine(None, "", "loki") == ""
 
 
