@@ -37,6 +37,9 @@ _HEAD = (
 )
 _NO_NETWORK = "skip_networking = 1"
 _OFF = ("OFF", "0")
+# What the file is for, and the values with which the fence holds.
+_HOLDS = {"read_only": ("1", "ON", "TRUE"), "event_scheduler": ("0", "OFF", "FALSE", "DISABLED")}
+_DATA = "/var/lib/mysql"
 _POLL_SECONDS = 0.2
 _START_SECONDS = 120.0
 
@@ -253,7 +256,7 @@ def _fence_dead(request: Request, record: dict[str, t.Any] | None, *, dry_run: b
         _fence_record.write(request.record, _fence_record.DATABASE, noted)
         _write_drop_in(request.drop_in, True)
     written = _is_written(request.drop_in, True)
-    problems = _unread(written)
+    problems = _reopening(request, written, "")
     return {
         "changed": changed,
         "holds": written and not problems and not (fresh and dry_run),
@@ -291,17 +294,44 @@ def _write_drop_in(path: str, no_network: bool) -> None:
         _fence_record.put(path, _drop_in_text(no_network), mode=0o644)
 
 
-def _unread(written: bool) -> list[str]:
-    """What keeps the file from being obeyed at the next start."""
-    options = _database_fence.configured() if written else None
-    if options is None:
+def _reopening(request: Request, written: bool, data_directory: str) -> list[str]:
+    """Why the server would be open after its next start although the file is there.
+
+    :param data_directory: of the server that runs; empty when it does not answer.
+    """
+    if not written:
         return []
-    read_only = options.get("read_only", "").upper() in ("1", "ON", "TRUE")
-    events = options.get("event_scheduler", "").upper() in ("0", "OFF", "FALSE")
-    if read_only and events:
-        return []
+    options = _database_fence.configured()
+    problems = []
+    wrong: list[str] = []
+    if options is not None:
+        wrong += [f"with {text}" for text in _opens(options)]
+        wrong += [f"without {name}" for name in _HOLDS if name not in options]
+    if wrong:
+        problems.append(
+            f"a restart would open it: the server's files end {' and '.join(wrong)}, whatever {request.drop_in} says. "
+            "Take out what comes after it (grep -rn 'read.only\\|event.scheduler' /etc/mysql /etc/my.cnf*), or name a "
+            "file that is read last with drop_in"
+        )
+    folder = os.path.normpath(data_directory or (options or {}).get("datadir", _DATA))
+    try:
+        kept = _database_fence.persisted(folder)
+    except BackupError as error:
+        return [*problems, f"nobody can tell whether a restart would open it: {error.what}"]
+    if opening := _opens(kept):
+        problems.append(
+            f"a restart would open it: {folder}/mysqld-auto.cnf (SET PERSIST) has {' and '.join(opening)}, which comes "
+            "after all other files. Take it out with RESET PERSIST, or out of that file while the server is down"
+        )
+    return problems
+
+
+def _opens(options: t.Mapping[str, str]) -> list[str]:
+    """Those of the options with which the fence does not hold."""
     return [
-        "the server's files say otherwise after the fence's own: a restart would open it. Name the file with drop_in"
+        f"{name}={options[name]}"
+        for name, holds in _HOLDS.items()
+        if name in options and options[name].upper() not in holds
     ]
 
 
@@ -323,7 +353,7 @@ def _result(
         problems += [f"{session.user}@{session.host} is still connected" for session in target.sessions]
         problems += ["the server takes writes or runs events"] if _is_open(state) else []
         problems += [] if written else [f"{request.drop_in} is not there"]
-        problems += _unread(written)
+        problems += _reopening(request, written, state.variables.get("datadir", ""))
         problems += [
             "another server's changes are applied here, which no fence stops: stop the replication"
             for _one in [session for session in target.left if session.replicates][:1]

@@ -17,6 +17,8 @@ description:
   - A file among the server's own configuration keeps C(read_only) and the events' rest over a restart. With the server
     down that file is the fence, with C(skip_networking) in it, and it holds before the first start of the server. Once
     the server is up the module is to be run again, to lock accounts.
+  - What the server reads after that file and says otherwise is among RV(problems), whichever group of the option files
+    it stands in, and so is what MySQL keeps by C(SET PERSIST). Options on the server's command line are not looked at.
   - How everything was before is written into O(record), durably, before anything is changed, and is never overwritten.
     An interrupted run is finished by running the module again, in either direction.
   - With O(state=fenced) the accounts that get around C(read_only) (C(SUPER), C(READ_ONLY ADMIN) and the like) are

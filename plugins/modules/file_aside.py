@@ -15,6 +15,8 @@ description:
     where they keep their path, and later removes them or puts them back.
   - Everything is a rename within one file system. Nothing is copied, and an interruption leaves each file in one of its
     two places; the same call again does the rest.
+  - What lies on another file system that is mounted below O(path), and a folder in which one is mounted, are refused
+    before anything is moved; check mode says so, too.
   - No symbolic link below O(path) is followed. Folders keep their times when something is taken out of them or put
     back.
   - Neither pulls nor censuses take C(/.labops-aside-*) along.

@@ -12,8 +12,9 @@ version_added: "0.1.0"
 author: labops.backup contributors (@labops)
 description:
   - Adds one entry to the journal of an incident and makes it durable. The journal is made with the first entry.
-  - What was confirmed once cannot be changed, and a finished step cannot begin again unless it is noted that its work
-    did not pass the checks, so that a restore that was cut off is resumed as the one that was confirmed.
+  - What was confirmed once cannot be changed but for more datasets in its C(scope), and a finished step cannot begin
+    again unless it is noted that its work did not pass the checks, so that a restore that was cut off is resumed as the
+    one that was confirmed.
 extends_documentation_fragment: [labops.backup._attributes]
 attributes:
   check_mode:
@@ -60,7 +61,8 @@ options:
     type: str
     choices: [open, restored, released, accepted]
   confirmed:
-    description: The settings that were confirmed. Refused when others were confirmed before.
+    description:
+      - The settings that were confirmed. Refused when others were confirmed before; only C(scope), a list, may grow.
     type: dict
   plan:
     description: The plan that was confirmed.

@@ -90,7 +90,8 @@ RETURN = r"""
 points:
   description:
     - The points, newest first. C(point), C(state), by dataset in C(datasets) its C(files) and C(bytes), and C(tables)
-      with the number of C(tables) and C(rows), null without a dump set.
+      with the number of C(tables) and C(rows), and C(missing_key_tables), the names of key tables that it lacks; both
+      null without a dump set.
   returned: success
   type: list
   elements: dict

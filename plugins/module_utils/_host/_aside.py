@@ -116,6 +116,7 @@ class Dataset:
         """What is where, before anything is moved."""
         found = Moved()
         moved: set[bytes] = set()
+        mounts = _tree.mounts_below(self.path)
         for folder, names in _by_folder(paths):
             if moved & set(_with_parents(folder)):
                 continue  # goes with its folder
@@ -128,12 +129,7 @@ class Dataset:
                         found.already += there is not None
                         found.absent += there is None
                         continue
-                    if status.st_dev != self._device or self._is_mount(path):
-                        raise BackupError(
-                            f"{_content.shown(path)} in {self.path} lies on another file system",
-                            untouched="Nothing was moved",
-                            remedy="Unmount it, or leave it out of the restore",
-                        )
+                    self._refuse_other_file_systems(path, status, mounts)
                     is_folder = stat.S_ISDIR(status.st_mode)
                     if there is not None and not (is_folder and stat.S_ISDIR(there.st_mode)):
                         found.already += 1
@@ -143,8 +139,27 @@ class Dataset:
                     found.count(os.path.join(os.fsencode(self.path), path), status)
         return found
 
-    def _is_mount(self, path: bytes) -> bool:
-        return os.path.ismount(os.path.join(os.fsencode(self.path), path))
+    def _refuse_other_file_systems(self, path: bytes, status: os.stat_result, mounts: t.Sequence[bytes]) -> None:
+        """No rename leads from one to another, and a folder would take along what is mounted in it."""
+        on = next((one for one in reversed(mounts) if _is_in(path, one)), None)
+        if on is not None or status.st_dev != self._device:
+            where = f", mounted at {self._shown(on)}" if on is not None else ""
+            raise BackupError(
+                f"{_content.shown(path)} in {self.path} lies on another file system{where}",
+                untouched="Nothing was moved",
+                remedy="Move it away by hand, so that it is missing and is brought, or leave it out of the restore",
+            )
+        inside = next((one for one in mounts if _is_in(one, path)), None)
+        if inside is not None:
+            raise BackupError(
+                f"{_content.shown(path)} in {self.path} has another file system in it, mounted at "
+                f"{self._shown(inside)}",
+                untouched="Nothing was moved",
+                remedy="Unmount that, or leave the folder out of the restore",
+            )
+
+    def _shown(self, path: bytes) -> str:
+        return os.path.join(self.path, _content.shown(path))
 
     def _move(self, folder: bytes, names: t.Sequence[bytes]) -> None:
         with self._opened(folder) as live:
@@ -242,9 +257,19 @@ class Dataset:
                     os.rename(name, name, src_dir_fd=aside, dst_dir_fd=live)
 
     def remove(self, *, dry_run: bool) -> Moved:
-        """Remove everything that this incident has put aside."""
+        """Remove everything that this incident has put aside.
+
+        :raises BackupError: when a file system was mounted in it, whose files are not meant.
+        """
         found = Moved()
         root = os.fsencode(self.path)
+        for mount in _tree.mounts_below(self.path):
+            if mount.split(b"/")[0] in (self.aside, self._partial):
+                raise BackupError(
+                    f"a file system is mounted at {self._shown(mount)}",
+                    untouched="Nothing was removed",
+                    remedy="Unmount it and run again",
+                )
         for name in (self.aside, self._partial):
             with self._opened(name) as folder:
                 if folder is not None:
@@ -273,6 +298,11 @@ def _by_folder(paths: t.Sequence[bytes]) -> t.Iterator[tuple[bytes, list[bytes]]
         names.append(name)
     if folder is not None:
         yield folder, names
+
+
+def _is_in(path: bytes, folder: bytes) -> bool:
+    """Whether a path is a folder or lies in it."""
+    return path == folder or path.startswith(folder + b"/")
 
 
 def _with_parents(folder: bytes) -> t.Iterator[bytes]:

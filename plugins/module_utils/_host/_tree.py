@@ -6,8 +6,12 @@
 from __future__ import annotations
 
 import os
+import re
 import stat
 import typing as t
+
+_MOUNTS = "/proc/self/mounts"
+_ESCAPED = re.compile(rb"\\([0-7]{3})")
 
 
 def count(directory: str) -> int:
@@ -57,3 +61,11 @@ def file_system(path: str) -> dict[str, t.Any]:
     while place != "/" and os.stat(os.path.dirname(place)).st_dev == device:
         place = os.path.dirname(place)
     return {"mount_point": place, "free_bytes": space.f_bavail * space.f_frsize, "free_files": space.f_favail}
+
+
+def mounts_below(directory: str) -> list[bytes]:
+    """Where other file systems are mounted below a folder, relative to it; also parts of the same one (bind mounts)."""
+    above = os.fsencode(os.path.realpath(directory)).rstrip(b"/") + b"/"
+    with open(_MOUNTS, "rb") as stream:
+        points = {_ESCAPED.sub(lambda found: bytes([int(found[1], 8)]), line.split(b" ")[1]) for line in stream}
+    return sorted(point.removeprefix(above) for point in points if point.startswith(above) and point != above)

@@ -324,6 +324,7 @@ def tell(
         "points": [
             {"point": one["point"], "state": one["state"], "datasets": facts[one["point"]]["datasets"]}
             | {"tables": _count(facts[one["point"]]["tables"])}
+            | {"missing_key_tables": _missing(facts[one["point"]]["tables"], key_tables)}
             for one in reversed(points)
         ],
         "steps": told[::-1],
@@ -348,6 +349,10 @@ def tell(
         },
         "unknown_key_tables": [name for name in key_tables if name not in known],
     }
+
+
+def _missing(found: t.Mapping[str, int] | None, key_tables: t.Sequence[str]) -> list[str] | None:
+    return None if found is None else [name for name in key_tables if name not in found]
 
 
 def _count(found: t.Mapping[str, int] | None) -> Document | None:

@@ -51,15 +51,15 @@ def note(
 
     Who confirms begins again: only checks that pass after that make the incident restored.
 
-    :raises BackupError: when what was confirmed is to be changed, a finished step is to begin again, or a restore whose
-        fence was taken down is to go on, because people have worked with the data since.
+    :raises BackupError: when what was confirmed is to be changed other than by more datasets, a finished step is to
+        begin again, or a restore is to go on whose fence was taken down, as people have worked with the data since.
     """
     time = _run.utc(now)
     after: Document = {**journal, "steps": dict(journal["steps"]), "events": list(journal["events"])}
     if confirmed is not None:
         before = journal["confirmed"]
-        if before is not None and before != dict(confirmed):
-            differing = sorted(key for key in {*before, *confirmed} if before.get(key) != confirmed.get(key))
+        differing = [] if before is None else _changed(before, confirmed)
+        if differing:
             raise BackupError(
                 f"the incident {journal['incident']} was confirmed with other settings of {', '.join(differing)}",
                 untouched="Nothing was changed",
@@ -98,6 +98,16 @@ def note(
     if event:
         after["events"].append({"time": time, "what": event})
     return after
+
+
+def _changed(before: t.Mapping[str, t.Any], after: t.Mapping[str, t.Any]) -> list[str]:
+    """The settings that another restore would have; one that brings more datasets is the same one."""
+    return sorted(
+        key
+        for key in {*before, *after}
+        if before.get(key) != after.get(key)
+        and not (key == "scope" and set(before.get(key) or ()) <= set(after.get(key) or ()))
+    )
 
 
 def _undone(plan: t.Mapping[str, t.Any]) -> set[str]:

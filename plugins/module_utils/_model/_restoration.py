@@ -85,6 +85,10 @@ def restoration(
         )
     if target:
         target = _target(target, source)
+    without = _words(options.get("without_key_tables") or [])
+    unpinned = sorted(set(without) - set(source["key_tables"] or ()))
+    if unpinned:
+        raise _refused(f"restore_without_key_tables names {', '.join(unpinned)}; backup_key_tables has no such table")
     return {
         "stage": stage,
         "source": source["name"],
@@ -95,6 +99,7 @@ def restoration(
         "schemas": schemas,
         "beside": beside,
         "tables": tables,
+        "without_key_tables": without,
         "target": target,
         "exact": _flag("restore_exact", options.get("exact")),
         "other_file_system": _flag("restore_other_file_system", options.get("other_file_system")),
@@ -266,7 +271,8 @@ def restore_plan(
     """What would be done, what it needs, and what stands in its way. Changes and decides nothing by itself.
 
     :param losses: of ``loss_scope_info``: C(files) and C(database); C(history) of ``recovery_history_info``; C(load) of
-        ``db_load`` in check mode; C(remaining) of the plan that was confirmed, when a restore is resumed.
+        ``db_load`` in check mode; C(aside), the results of ``file_aside`` in check mode; when a restore is resumed
+        C(confirmed), the datasets that it was confirmed for, and C(remaining) of the plan that was confirmed.
     :param space: of ``space_info`` for the destinations.
     :param fence: C(holds) and C(reasons).
     :param rates: bytes a second by kind of work, as measured by earlier restores and drills.
@@ -275,10 +281,14 @@ def restore_plan(
     """
     found = {one["dataset"]: one for one in losses.get("files", ())}
     database = losses.get("database") or {}
+    stuck = {one["item"]["dataset"]: str(one["msg"]) for one in losses.get("aside", ()) if one.get("msg")}
     rooms = {one["path"]: one for one in space}
+    history = losses.get("history") or {}
+    key_tables, lacking = _key_tables(wanted, history, str(point["point"]))
     steps: list[Document] = []
     refusals: list[str] = []
     notes: list[str] = []
+    given_up: list[str] = []
     notes += [
         f"the point does not hold {one['dataset']} ({one['reason']}), so nothing of that is looked at or brought"
         for one in point["missing"]
@@ -325,12 +335,21 @@ def restore_plan(
         if taken and replaces and database.get("server") == "down":
             unmounted = _data_directory_unmounted(wanted, rooms, facts)
             refusals += [unmounted] if unmounted else []
+        if taken and replaces:
+            refusals += _lacking(lacking, wanted["without_key_tables"])
+            given_up = [
+                f"{table}: backup_key_tables names it and the point does not have it, so nothing of it is checked"
+                for table in lacking
+                if table in wanted["without_key_tables"]
+            ]
         if taken and dataset["kind"] == "database" and not point["dump_set"]:
             refusals.append(f"{name} was archived without a proven dump set, so it cannot be loaded; leave it out")
         # Each by itself: one that is misspelt among others would be restored to nothing without a word.
         unknown = loss.get("unknown", dataset["paths"])
         if unknown:
             refusals.append(f"the point holds nothing of {', '.join(unknown)} in {name}")
+        if taken and name in stuck:
+            refusals.append(f"what a restore of {name} replaces cannot be moved aside: {stuck[name]}")
         if taken and room:
             if not room["writable"]:
                 refusals.append(f"{dataset['destination']} on {wanted['source']} cannot be written")
@@ -356,6 +375,9 @@ def restore_plan(
         )
     if wanted["needs_fence"] and not fence.get("holds"):
         notes.append("seen on a moving target: the fence does not hold (" + "; ".join(fence.get("reasons", ())) + ")")
+    notes += _unread(steps, found)
+    confirmed = losses.get("confirmed")
+    refusals += _unlike_confirmed(wanted, steps, confirmed)
     taken_steps = [step for step in steps if step["taken"]]
     return {
         "time": now,
@@ -367,24 +389,100 @@ def restore_plan(
         "moving": bool(wanted["needs_fence"] and not fence.get("holds")),
         "steps": steps,
         "order": [step["dataset"] for step in taken_steps],
+        # What was confirmed stays meant, also where it is intact by now.
+        "scope": [step["dataset"] for step in steps if step["taken"] or step["dataset"] in (confirmed or ())],
         "bytes": sum(step["bytes"] for step in taken_steps),
         "seconds": round(sum(step["seconds"] for step in taken_steps), 1),
         "rates": {**ASSUMED_RATES, **rates},
         "rates_measured": sorted(rates),
         "notes": notes,
-        "remaining": _remaining(steps, database, losses.get("remaining", ())),
+        "remaining": _remaining(steps, database, given_up, losses.get("remaining", ())),
         "refusals": refusals,
-        "history": losses.get("history") or {},
-        "proposed": _proposed(losses.get("history") or {}, datasets, str(point["point"])),
+        "key_tables": key_tables,
+        "history": history,
+        "proposed": _proposed(history, datasets, str(point["point"])),
     }
 
 
+def _unread(steps: t.Sequence[t.Mapping[str, t.Any]], found: t.Mapping[str, t.Mapping[str, t.Any]]) -> list[str]:
+    """That size and time were trusted, where they were: such a plan may call intact what is not."""
+    trusted = [step for step in steps if found.get(step["dataset"], {}).get("depth") == "metadata"]
+    if not trusted:
+        return []
+    left = [step["dataset"] for step in trusted if not step["taken"]]
+    return [
+        f"files of {', '.join(step['dataset'] for step in trusted)} with the size and time of the point were not read "
+        "and count as intact (restore_depth=metadata). What is restored is read afterwards"
+        + (f"; what is left as it is, {', '.join(left)}, is not" if left else "")
+    ]
+
+
+def _key_tables(
+    wanted: t.Mapping[str, t.Any], history: t.Mapping[str, t.Any], point: str
+) -> tuple[list[str], list[str]]:
+    """The key tables of the inventory that the point has, and those of what is replaced that it lacks."""
+    pinned = list(wanted["entry"]["key_tables"] or ())
+    found = [one["missing_key_tables"] or [] for one in history.get("points", ()) if one["point"] == point]
+    missing = [name for name in pinned if found and name in found[0]]
+    schemas = tuple(f"{schema}." for schema in wanted["schemas"])
+    lacking = [name for name in missing if not schemas or name.startswith(schemas)]
+    return [name for name in pinned if name not in missing], lacking
+
+
+def _lacking(tables: t.Sequence[str], without: t.Sequence[str]) -> list[str]:
+    """Why a point that lacks key tables is not restored before somebody has named them."""
+    unnamed = [name for name in tables if name not in without]
+    if not unnamed:
+        return []
+    return [
+        f"the point has no table {', '.join(unnamed)}, which backup_key_tables names. If it is there, it goes with the "
+        "database that is replaced, and nothing of it can be checked. Go on with "
+        f"restore_without_key_tables={','.join(tables)} if it is newer than the point and that is meant; otherwise "
+        "choose a newer point, or correct backup_key_tables"
+    ]
+
+
+def _unlike_confirmed(
+    wanted: t.Mapping[str, t.Any], steps: t.Sequence[t.Mapping[str, t.Any]], confirmed: t.Sequence[str] | None
+) -> list[str]:
+    """Why a resumed restore would be another one than was confirmed: a person decides about each dataset.
+
+    Behind a fence nobody writes, so what is damaged only now may be a disk that fails, and somebody has to look.
+
+    :param confirmed: the datasets; None when nothing was confirmed yet.
+    """
+    if confirmed is None:
+        return []
+    asked = list(wanted["scope"])
+    found = []
+    for step in steps:
+        name = step["dataset"]
+        if step["taken"] and name not in (*asked, *confirmed):
+            leave = f"; to leave it: restore_scope={','.join(confirmed)}" if confirmed else ""
+            found.append(
+                f"{name} is {step['state']} and is not among what this incident was confirmed for "
+                f"({', '.join(confirmed) or 'nothing'}). Look why. To bring it, too: "
+                f"restore_scope={','.join([*asked, name])}{leave}"
+            )
+        by_auto = AUTO in asked and step["kind"] != "database"
+        if name in confirmed and name not in asked and not by_auto:
+            found.append(
+                f"restore_scope leaves out {name}, which this incident was confirmed for. Resume it with "
+                f"restore_scope={','.join([*asked, name])}, or release it and begin another one"
+            )
+    return found
+
+
 def _remaining(
-    steps: t.Sequence[t.Mapping[str, t.Any]], database: t.Mapping[str, t.Any], earlier: t.Sequence[str]
+    steps: t.Sequence[t.Mapping[str, t.Any]],
+    database: t.Mapping[str, t.Any],
+    given_up: t.Sequence[str],
+    earlier: t.Sequence[str],
 ) -> list[str]:
     """What this restore cannot heal: rows that stay and refer to files that are newer and damaged.
 
     :param database: of ``loss_scope_info``; empty when it was not looked at.
+    :param given_up: what remains besides.
     :param earlier: the same of the plan that was confirmed; its files are aside by now and nobody finds them.
     """
     files = sum(_count(step["counts"].get("newer_damaged", {})) for step in steps)
@@ -396,7 +494,7 @@ def _remaining(
     }
     if files and not replaced and database.get("server") == "down":
         refers = {"the database": {"files": None}}
-    found = [f"{name}: {_left_behind(one, files)}" for name, one in refers.items()]
+    found = [*given_up, *(f"{name}: {_left_behind(one, files)}" for name, one in refers.items())]
     return [*earlier, *(text for text in found if text not in earlier)]
 
 
@@ -551,7 +649,8 @@ def fence_state(
     if not writers.get("holds"):
         reasons.append("the writers that the inventory names are not stopped")
     if database and not database.get("holds"):
-        reasons.append("the database takes writes")
+        told = "; ".join(database.get("problems") or ())
+        reasons.append(f"the database is not closed: {told}" if told else "the database takes writes")
     if not activity.get("quiet"):
         seen = ", ".join(
             f"{one['who'] or one['kind']} in {one['where']}" for one in activity.get("writers", ())[:_EXAMPLES]

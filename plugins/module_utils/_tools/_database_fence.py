@@ -6,6 +6,7 @@
 
 from __future__ import annotations
 
+import json
 import os
 import re
 import typing as t
@@ -32,6 +33,13 @@ _SYSTEM_ACCOUNTS = frozenset(
 )
 _SYSTEM_USERS = frozenset({"", "system user", "event_scheduler"})
 _VARIABLES = ("event_scheduler", "read_only", "skip_networking", "super_read_only")
+_ASKED = (*_VARIABLES, "datadir")
+_KEPT = ("read_only", "event_scheduler")
+# How option files turn a switch without saying so in its value (MariaDB manual, "Option Prefixes").
+_SWITCHES = {"skip": "0", "disable": "0", "enable": "1"}
+_SERIES = re.compile(r"Ver (\d+\.\d+)\.")
+# MySQL reads it after all option files and before the command line (its manual, "Persisted System Variables").
+_PERSISTED = "mysqld-auto.cnf"
 _VALUE = re.compile(r"[A-Za-z0-9_]+\Z")
 _NO_SUCH_SESSION = 1094
 # A write lock or a commit that does not end must not make the fence wait for ever.
@@ -95,7 +103,7 @@ def look(connection: _database.Connection) -> State:
         )
     mariadb = server.engine == "mariadb"
     table = "information_schema.GLOBAL_VARIABLES" if mariadb else "performance_schema.global_variables"
-    names = ",".join(map(_database.quote_string, _VARIABLES))
+    names = ",".join(map(_database.quote_string, _ASKED))
     variables = _database.query(
         connection,
         f"SELECT JSON_ARRAY(LOWER(VARIABLE_NAME), VARIABLE_VALUE) FROM {table}"
@@ -206,19 +214,67 @@ def set_variable(connection: _database.Connection, name: str, value: str) -> Non
 
 
 def configured() -> dict[str, str] | None:
-    """The options that the server reads from its files when it starts, the last of each; None when nobody can tell."""
+    """The options that the server reads from its files when it starts, the last of each; None when nobody can tell.
+
+    What a fence keeps has one name here, however it is spelt.
+    """
     try:
         tool = _command.find("my_print_defaults")
     except BackupError:
         return None
-    outcome = _command.run([tool, "mysqld", "server", "mariadb", "mariadbd"], env=_command.environment())
+    outcome = _command.run([tool, *_groups()], env=_command.environment())
     if outcome.rc != 0:
         raise outcome.error(f"{tool} failed", remedy="Mend the configuration of the database server")
     found: dict[str, str] = {}
     for line in outcome.stdout.decode("utf-8", "replace").splitlines():
         name, equals, value = line.removeprefix("--").partition("=")
-        found[name.replace("-", "_")] = value if equals else "1"
+        name = name.replace("-", "_").removeprefix("loose_")
+        value = value if equals else "1"
+        switch, _underscore, plain = name.partition("_")
+        if switch in _SWITCHES and plain in _KEPT:
+            name, value = plain, _SWITCHES[switch]
+        found[name] = value
     return found
+
+
+def _groups() -> list[str]:
+    """What makes my_print_defaults read the groups that the server reads, with those of its series."""
+    program = server_program()
+    if program == "mariadbd":
+        return ["--mysqld"]
+    known = ["mysqld", "server"]
+    if program:
+        outcome = _command.run([_command.find(program), "--version"], env=_command.environment())
+        series = _SERIES.search(outcome.stdout.decode("utf-8", "replace"))
+        known += [f"mysqld-{series[1]}"] if series else []
+    return known
+
+
+def persisted(data_directory: str) -> dict[str, str]:
+    """What of a fence MySQL keeps by SET PERSIST in its data directory; MariaDB has no such thing.
+
+    :raises BackupError: when the file cannot be read.
+    """
+    path = os.path.join(data_directory, _PERSISTED)
+    if server_program() != "mysqld":
+        return {}
+    try:
+        with open(path, encoding="utf-8", errors="replace") as stream:
+            document = json.load(stream)
+    except FileNotFoundError:
+        return {}
+    except OSError as error:
+        raise BackupError(f"{path} cannot be read: {error.strerror}") from error
+    except ValueError as error:
+        raise BackupError(f"{path} is no JSON") from error
+    # Releases sort the variables into groups of different names.
+    groups = [group for group in document.values() if isinstance(group, dict)] if isinstance(document, dict) else []
+    return {
+        name: str(group[name]["Value"])
+        for group in groups
+        for name in _KEPT
+        if isinstance(group.get(name), dict) and "Value" in group[name]
+    }
 
 
 # What counts up when rows or tables change. Temporary tables and refused statements do not count (seen with 10.11).

@@ -5,6 +5,7 @@ from __future__ import annotations
 import os
 import pathlib
 
+import pytest
 from ansible_collections.labops.backup.plugins.module_utils._host import _tree
 
 
@@ -23,3 +24,17 @@ def test_the_file_system_of_what_is_not_there_is_that_of_what_would_hold_it(tmp_
     found = _tree.file_system(str(tmp_path / "not" / "there"))
     assert pathlib.Path(found["mount_point"]).is_mount() and str(tmp_path).startswith(found["mount_point"])
     assert found["free_bytes"] > 0 and found["free_files"] >= 0
+
+
+def test_what_is_mounted_below_a_folder_is_read_whatever_it_is_called(
+    monkeypatch: pytest.MonkeyPatch, tmp_path: pathlib.Path
+) -> None:
+    data = tmp_path / "data"
+    data.mkdir()
+    (tmp_path / "link").symlink_to(data)
+    table = tmp_path / "mounts"
+    points = (data, data / "old\\040disk", data / "b/c", f"{data}2/d", "/", "/proc")
+    table.write_text("".join(f"/dev/x {point} ext4 rw 0 0\n" for point in points))
+    monkeypatch.setattr(_tree, "_MOUNTS", str(table))
+    assert _tree.mounts_below(str(tmp_path / "link")) == [b"b/c", b"old disk"]
+    assert b"proc" in _tree.mounts_below("/")

@@ -259,6 +259,8 @@ def test_a_point_without_a_dump_set_is_passed_over() -> None:
     assert told["unknown_key_tables"] == ["lab.never"]
     assert told["key_tables"]["lab.a"] == {"rows": None, "newest_intact": points[0]["point"]}
     assert [entry["tables"] for entry in told["points"]] == [{"tables": 0, "rows": 0}, None, {"tables": 1, "rows": 5}]
+    lacking = [entry["missing_key_tables"] for entry in told["points"]]
+    assert lacking == [["lab.a", "lab.never"], None, ["lab.never"]]
 
 
 def test_without_points_there_is_no_history() -> None:

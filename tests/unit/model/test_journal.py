@@ -48,6 +48,15 @@ def test_what_was_confirmed_cannot_be_changed() -> None:
     assert "confirmed with other settings of point" in caught.value.message
 
 
+def test_a_resume_may_bring_more_datasets_than_were_confirmed_and_never_fewer() -> None:
+    confirmed = _journal.note(NEW, now=NOW, confirmed={"point": "a", "scope": ["blobs"]})
+    wider = _journal.note(confirmed, now=NOW, confirmed={"point": "a", "scope": ["blobs", "data"]})
+    assert wider["confirmed"]["scope"] == ["blobs", "data"]
+    for settings in ({"point": "a", "scope": ["blobs"]}, {"point": "b", "scope": ["blobs", "data", "database"]}):
+        with pytest.raises(BackupError, match="was confirmed with other settings of"):
+            _journal.note(wider, now=NOW, confirmed=settings)
+
+
 def test_who_confirms_again_has_to_pass_the_checks_again() -> None:
     confirmed = _journal.note(NEW, now=NOW, confirmed={"point": "a"})
     restored = _journal.note(confirmed, now=NOW, step="checks", step_state="finished", state="restored")

@@ -354,6 +354,59 @@ def test_a_resumed_restore_still_knows_what_remains() -> None:
     assert again["remaining"] == earlier
 
 
+@pytest.mark.parametrize(
+    ("confirmed", "scope", "damaged", "refusal", "brought"),
+    [
+        (None, "auto", "blobs data", "", "blobs data"),
+        (["blobs"], "auto", "blobs", "", "blobs"),
+        (["blobs"], "auto", "", "", "blobs"),
+        (["blobs"], "auto,data", "blobs data", "", "blobs data"),
+        (["database", "blobs"], "auto,database", "", "", "database blobs"),
+        (["blobs"], "blobs", "data", "", "blobs"),
+        (
+            ["blobs"],
+            "auto",
+            "blobs data",
+            "data is damaged and is not among what this incident was confirmed for (blobs). Look why. To bring it, "
+            "too: restore_scope=auto,data; to leave it: restore_scope=blobs",
+            "blobs data",
+        ),
+        (
+            [],
+            "auto",
+            "data",
+            "data is damaged and is not among what this incident was confirmed for (nothing). Look why. To bring it, "
+            "too: restore_scope=auto,data",
+            "data",
+        ),
+        (
+            ["database", "blobs"],
+            "auto",
+            "blobs",
+            "restore_scope leaves out database, which this incident was confirmed for. Resume it with "
+            "restore_scope=auto,database, or release it and begin another one",
+            "database blobs",
+        ),
+        (
+            ["blobs", "data"],
+            "blobs",
+            "blobs data",
+            "restore_scope leaves out data, which this incident was confirmed for. Resume it with "
+            "restore_scope=blobs,data, or release it and begin another one",
+            "blobs data",
+        ),
+    ],
+)
+def test_a_resume_brings_what_was_confirmed_and_what_is_named_since(
+    confirmed: list[str] | None, scope: str, damaged: str, refusal: str, brought: str
+) -> None:
+    files = [loss(name, "damaged" if name in damaged else "intact") for name in ("blobs", "data")]
+    losses = {"files": files, "database": {"state": "intact"}, "confirmed": confirmed}
+    offer = planned(settled(scope=scope), losses=losses)
+    assert offer["refusals"] == ([refusal] if refusal else [])
+    assert offer["scope"] == brought.split()
+
+
 def test_what_remains_does_not_stand_against_the_release() -> None:
     verdict = _restoration.restore_verdict(settled(), ["blobs"], {}, {}, ["lab_ephys: rows refer to"])
     assert verdict == {"problems": [], "remaining": ["lab_ephys: rows refer to"]}
@@ -395,6 +448,49 @@ def test_a_schema_that_the_point_does_not_have_is_refused_with_those_that_it_has
     assert planned(settled(schemas="lab_subject"), losses=found)["refusals"] == []
 
 
+NEW_TABLE = (
+    "the point has no table lab_x.rig, which backup_key_tables names. If it is there, it goes with the database that "
+    "is replaced, and nothing of it can be checked. Go on with restore_without_key_tables=lab_x.rig if it is newer "
+    "than the point and that is meant; otherwise choose a newer point, or correct backup_key_tables"
+)
+GIVEN_UP = "lab_x.rig: backup_key_tables names it and the point does not have it, so nothing of it is checked"
+
+
+@pytest.mark.parametrize(
+    ("options", "lacks", "refusals", "remaining"),
+    [
+        ({"scope": "database"}, [], [], []),
+        ({"scope": "database"}, None, [], []),  # no dump set, which is refused by itself
+        ({"scope": "database"}, ["lab_x.rig"], [NEW_TABLE], []),
+        ({"scope": "database", "without_key_tables": "lab_x.rig"}, ["lab_x.rig"], [], [GIVEN_UP]),
+        ({"scope": "database", "without_key_tables": "lab_x.rig"}, [], [], []),
+        ({"schemas": "lab_x"}, ["lab_x.rig"], [NEW_TABLE], []),
+        ({"schemas": "lab_subject"}, ["lab_x.rig"], [], []),
+        ({"schemas": "lab_x", "beside": "true"}, ["lab_x.rig"], [], []),
+        ({"scope": "blobs"}, ["lab_x.rig"], [], []),
+    ],
+)
+def test_a_key_table_that_the_point_lacks_needs_a_named_yes(
+    options: dict[str, t.Any], lacks: list[str] | None, refusals: list[str], remaining: list[str]
+) -> None:
+    pinned = _inventory.plan(
+        {"loki": {}, "tatchu": {"backup_server": "loki", "backup_key_tables": ["lab_subject.subject", "lab_x.rig"]}},
+        {"backup_servers": ["loki"], "backup_sources": ["tatchu"]},
+        DEFAULTS,
+    )
+    request = {**settled(), **_restoration.restoration(pinned, options, ["all"])}
+    points = [{"point": OLDER, "missing_key_tables": []}, {"point": POINT, "missing_key_tables": lacks}]
+    offer = planned(request, losses={"database": {"state": "damaged"}, "history": {"points": points}})
+    assert (offer["refusals"], offer["remaining"]) == (refusals, remaining)
+    assert offer["key_tables"] == ["lab_subject.subject", *([] if lacks else ["lab_x.rig"])]
+
+
+def test_what_the_inventory_does_not_pin_is_no_key_table_to_go_without() -> None:
+    with pytest.raises(BackupError, match=r"restore_without_key_tables names lab_y.z; backup_key_tables has no such"):
+        wanted(without_key_tables="lab_y.z")
+    assert planned(settled(scope="database"))["key_tables"] == []
+
+
 def test_what_a_partial_point_does_not_hold_is_told_where_nobody_named_it() -> None:
     point = sealed(state="partial", missing=[{"dataset": "blobs", "reason": "pull: no route"}])
     point["datasets"].pop(1)
@@ -410,6 +506,33 @@ def test_a_database_without_a_proven_dump_set_is_refused_and_the_rest_is_not() -
     rest = planned(settled(point=POINT, scope="blobs"), loss("blobs", "lost", missing=3), point=point)
     assert (rest["refusals"], rest["order"]) == ([], ["blobs"])
     assert any("holds no proven dump set" in note for note in rest["notes"])
+
+
+def test_a_plan_says_where_files_were_not_read() -> None:
+    files = [{**loss("blobs", "damaged", missing=1), "depth": "metadata"}, {**loss("data"), "depth": "metadata"}]
+    lost = {"state": "intact"}
+    note = (
+        "files of blobs, data with the size and time of the point were not read and count as intact "
+        "(restore_depth=metadata). What is restored is read afterwards; what is left as it is, data, is not"
+    )
+    offer = planned(settled(), losses={"files": files, "database": lost})
+    assert offer["notes"] == [note]
+    assert f"Note: {note}" in _restoration.restore_plan_lines(offer)
+    all_taken = planned(settled(scope="blobs,data"), losses={"files": files, "database": lost})
+    assert all_taken["notes"] == [note.partition("; what is left")[0]]
+    read = [{**one, "depth": "content"} for one in files]
+    assert planned(settled(), losses={"files": read, "database": lost})["notes"] == []
+
+
+def test_what_cannot_be_moved_aside_is_refused_where_it_would_be() -> None:
+    told = "a/x in /datajoint-db/blobs lies on another file system, mounted at /datajoint-db/blobs/a. Nothing was moved"
+    aside = [{"item": {"dataset": "blobs"}, "msg": told}, {"item": {"dataset": "data"}, "skipped": True}]
+    for state, refusals in (
+        ("damaged", [f"what a restore of blobs replaces cannot be moved aside: {told}"]),
+        ("intact", []),
+    ):
+        losses = {"files": [loss("blobs", state), loss("data", "damaged")], "aside": aside}
+        assert planned(settled(), losses=losses)["refusals"] == refusals
 
 
 def test_datasets_that_share_a_file_system_need_room_together_whatever_another_one_needs() -> None:
@@ -457,14 +580,14 @@ def test_the_fence_holds_only_if_all_of_it_does() -> None:
     state = _restoration.fence_state(
         {**request, "held_on": []},
         {"holds": False},
-        {"holds": False},
+        {"holds": False, "problems": ["the server takes writes or runs events", "a restart would open it"]},
         {"quiet": False, "writers": [{"who": "process 7 (python3)", "where": "/datajoint-data/x"}]},
     )
     assert state["reasons"] == [
         "no incident holds tatchu",
         "the backup jobs on loki are not held",
         "the writers that the inventory names are not stopped",
-        "the database takes writes",
+        "the database is not closed: the server takes writes or runs events; a restart would open it",
         "somebody is writing: process 7 (python3) in /datajoint-data/x",
     ]
 

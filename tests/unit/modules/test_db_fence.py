@@ -43,6 +43,7 @@ class Server:
         ]
         self.roles: list[list[str]] = []
         self.configuration = "--event_scheduler=ON\n"
+        self.groups = {"mariadb-10.11": ""}  # what other groups say after all that
         self.statements: list[str] = []
 
     def former(self) -> tuple[t.Any, ...]:
@@ -56,8 +57,11 @@ class Server:
             out = self.configuration + "".join(
                 f"--{line.replace(' ', '')}\n" for line in text.splitlines() if re.match(r"\w+ = ", line)
             )
+            out += "".join(said for group, said in self.groups.items() if "--mysqld" in argv or group in argv)
         elif program == "systemctl":
             rc, out = self.systemctl(list(argv[3:]))
+        elif argv[1:] == ["--version"]:
+            out = f"{program}  Ver 8.0.36 for Linux on x86_64 (MySQL Community Server)\n"
         elif not self.up:
             rc, err = 1, "ERROR 2002 (HY000): Can't connect to local server through socket '/run/s' (2)"
         else:
@@ -339,6 +343,44 @@ def test_files_that_open_it_at_the_next_start_are_told(
     fenced = run_module_main(db_fence, options)
     assert fenced["holds"] is False
     assert "a restart would open it" in fenced["problems"][0]
+
+
+@pytest.mark.parametrize("up", [True, False])
+def test_a_group_of_one_series_that_opens_it_at_the_next_start_is_told(
+    run_module_main: RunModule, server: Server, options: dict[str, t.Any], up: bool
+) -> None:
+    server.groups["mariadb-10.11"] = "--loose-skip-read-only\n"
+    server.up = up
+    fenced = run_module_main(db_fence, options)
+    assert (fenced["holds"], len(fenced["problems"])) == (False, 1)
+    said = f"a restart would open it: the server's files end with read_only=0, whatever {options['drop_in']} says"
+    assert fenced["problems"][0].startswith(said)
+    server.groups["mariadb-10.11"] = ""
+    assert run_module_main(db_fence, options)["holds"] is True
+
+
+@pytest.mark.parametrize("up", [True, False])
+def test_what_set_persist_opens_at_the_next_start_is_told(
+    run_module_main: RunModule,
+    server: Server,
+    options: dict[str, t.Any],
+    monkeypatch: pytest.MonkeyPatch,
+    tmp_path: pathlib.Path,
+    up: bool,
+) -> None:
+    monkeypatch.setattr(_command, "find", lambda program: f"/usr/sbin/{program.replace('mariadbd', 'mysqld')}")
+    server.variables["datadir"] = f"{tmp_path}/"
+    server.configuration += f"--datadir={tmp_path}\n"
+    server.up = up
+    (tmp_path / "mysqld-auto.cnf").write_text('{"mysql_dynamic_variables": {"read_only": {"Value": "OFF"}}}')
+    fenced = run_module_main(db_fence, options)
+    assert fenced["holds"] is False
+    assert fenced["problems"][0].startswith(
+        f"a restart would open it: {tmp_path}/mysqld-auto.cnf (SET PERSIST) has read_only=OFF, which comes after all "
+        "other files"
+    )
+    (tmp_path / "mysqld-auto.cnf").write_text('{"mysql_dynamic_variables": {"read_only": {"Value": "ON"}}}')
+    assert run_module_main(db_fence, options)["holds"] is True
 
 
 def test_what_nobody_knows_is_not_released(

@@ -10,7 +10,7 @@ import stat
 import typing as t
 
 import pytest
-from ansible_collections.labops.backup.plugins.module_utils._host import _aside
+from ansible_collections.labops.backup.plugins.module_utils._host import _aside, _tree
 from ansible_collections.labops.backup.plugins.modules import file_aside
 
 RunModule = t.Callable[..., dict[str, t.Any]]
@@ -198,15 +198,42 @@ def test_no_link_leads_out_of_the_dataset(dataset: Dataset, tmp_path: pathlib.Pa
     assert (outside / "secret").exists()
 
 
+@pytest.mark.parametrize(
+    ("mount", "listed", "said"),
+    [
+        (
+            b"sub/damaged",
+            b"sub/damaged",
+            "sub/damaged in {root} lies on another file system, mounted at {root}/sub/damaged",
+        ),
+        (b"sub", b"sub/damaged", "sub/damaged in {root} lies on another file system, mounted at {root}/sub"),
+        (
+            b"was a file/inside",
+            b"was a file",
+            "was a file in {root} has another file system in it, mounted at {root}/was a",
+        ),
+    ],
+)
 def test_another_file_system_is_refused(
-    dataset: Dataset, monkeypatch: pytest.MonkeyPatch, tmp_path: pathlib.Path
+    dataset: Dataset, monkeypatch: pytest.MonkeyPatch, mount: bytes, listed: bytes, said: str
 ) -> None:
-    mounted = os.fsencode(dataset.root / "sub" / "damaged")
-    monkeypatch.setattr(os.path, "ismount", lambda path: path == mounted)
+    """A folder would take along what is mounted in it, and be removed with it when the restore is accepted."""
+    monkeypatch.setattr(_tree, "mounts_below", lambda path: [b"su", mount] if path == str(dataset.root) else [])
+    dataset.list_paths([b"sub/linked", listed])
     before = everything(dataset.root)
-    result = dataset("aside")
-    assert result["failed"]
-    assert f"sub/damaged in {dataset.root} lies on another file system. Nothing was moved" in result["msg"]
+    for check_mode in (True, False):
+        result = dataset("aside", check_mode=check_mode)
+        assert result["failed"]
+        assert said.format(root=dataset.root) in result["msg"] and "Nothing was moved" in result["msg"]
+        assert everything(dataset.root) == before
+
+
+def test_what_is_mounted_in_what_is_aside_is_not_removed(dataset: Dataset, monkeypatch: pytest.MonkeyPatch) -> None:
+    dataset("aside")
+    before = everything(dataset.root)
+    monkeypatch.setattr(_tree, "mounts_below", lambda path: [f"{ASIDE}/sub".encode()])
+    result = dataset("accepted")
+    assert f"a file system is mounted at {dataset.aside}/sub. Nothing was removed" in result["msg"]
     assert everything(dataset.root) == before
 
 

@@ -127,6 +127,7 @@ def test_the_night_that_mirrored_a_loss_is_found(history: History) -> None:
         "datasets": {"blobs": {"files": 51, "bytes": 51}, "data": {"files": 12, "bytes": 12}}
         | {"database": told["points"][0]["datasets"]["database"]},
         "tables": {"tables": 2, "rows": 9},
+        "missing_key_tables": [],
     }
 
 

@@ -83,3 +83,33 @@ def test_only_a_restore_that_passed_makes_later_points_suspect(
 )
 def test_only_a_restore_that_passed_lets_the_next_pull_exceed_its_limits(journal: dict[str, t.Any], done: bool) -> None:
     assert is_done("release.yml", "See what the next pull will find", _restore_journal={"selected": journal}) is done
+
+
+@pytest.mark.parametrize(
+    ("counts", "exact", "done"),
+    [
+        ({}, False, False),
+        ({"damaged": {"files": 1, "folders": 0}}, False, True),
+        ({"damaged": {"files": 0, "folders": 1}}, False, True),
+        ({"newer_damaged": {"files": 1, "folders": 0}}, False, True),
+        ({"newer": {"files": 1, "folders": 0}}, False, False),
+        ({"newer": {"files": 0, "folders": 1}}, True, True),
+    ],
+)
+def test_what_would_be_moved_aside_is_looked_at_before_the_confirmation(
+    counts: dict[str, t.Any], exact: bool, done: bool
+) -> None:
+    nothing = {"files": 0, "folders": 0}
+    found = {"damaged": nothing, "newer_damaged": nothing, "newer": nothing} | counts
+    name = "See whether what is replaced could be moved aside"
+    assert is_done("scope.yml", name, item=found, restore={"exact": exact}) is done
+
+
+def test_what_was_brought_is_read_whatever_the_plan_has_trusted() -> None:
+    tasks = yaml.safe_load((TASKS / "dataset.yml").read_text())
+    (again,) = named(tasks, "Compare the source with the point again")
+    assert "'content'" in again["labops.backup.loss_scope_info"]["files"]
+    (judged,) = named(tasks, "See that nothing is missing any more")
+    said = judged["ansible.builtin.assert"]["fail_msg"]
+    # A resume that trusts size and time again would never find what this one has found.
+    assert "without restore_depth=metadata" in said.partition("if restore_depth == 'metadata'")[0]

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import pathlib
 import typing as t
 
 import pytest
@@ -66,7 +67,80 @@ def test_only_what_a_fence_sets_is_set(client: Client, name: str, value: str) ->
 def test_the_last_of_the_options_counts_in_whichever_spelling(client: Client) -> None:
     client.answers = [(0, "--read-only=0\n--skip-networking\n--read_only=1\n--event-scheduler=OFF\n", "")]
     assert _database_fence.configured() == {"read_only": "1", "skip_networking": "1", "event_scheduler": "OFF"}
-    assert client.calls[0][0] == ["/usr/bin/my_print_defaults", "mysqld", "server", "mariadb", "mariadbd"]
+    assert client.calls[0][0] == ["/usr/bin/my_print_defaults", "--mysqld"]  # also [mariadb-10.11] and the like
+
+
+def only_mysqld(program: str) -> str:
+    if program == "mariadbd":
+        raise BackupError("mariadbd is not installed")
+    return f"/usr/sbin/{program}"
+
+
+def test_mysql_reads_also_the_group_of_its_series(client: Client, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(_command, "find", only_mysqld)
+    client.answers = [
+        (0, "/usr/sbin/mysqld  Ver 8.0.36 for Linux on x86_64 (MySQL Community Server)\n", ""),
+        (0, "", ""),
+    ]
+    assert _database_fence.configured() == {}
+    assert client.calls[1][0] == ["/usr/sbin/my_print_defaults", "mysqld", "server", "mysqld-8.0"]
+
+
+@pytest.mark.parametrize(
+    ("line", "found"),
+    [
+        ("--skip-read-only", {"read_only": "0"}),
+        ("--loose-disable_read_only", {"read_only": "0"}),
+        ("--enable-read-only", {"read_only": "1"}),
+        ("--skip-event-scheduler", {"read_only": "1", "event_scheduler": "0"}),
+        ("--skip-networking", {"read_only": "1", "skip_networking": "1"}),
+    ],
+)
+def test_what_a_fence_sets_is_known_in_every_spelling(client: Client, line: str, found: dict[str, str]) -> None:
+    client.answers = [(0, f"--read_only=1\n{line}\n", "")]
+    assert _database_fence.configured() == found
+
+
+def entry(value: str) -> dict[str, t.Any]:
+    return {"Value": value, "Metadata": {"Host": "localhost", "User": "root", "Timestamp": 1}}
+
+
+@pytest.mark.parametrize(
+    ("text", "found"),
+    [
+        ('{"Version": 1, "mysql_server": {"read_only": {"Value": "OFF"}}}', {"read_only": "OFF"}),
+        (
+            json.dumps(
+                {
+                    "Version": 2,
+                    "mysql_dynamic_variables": {"event_scheduler": entry("ON"), "max_connections": entry("9")},
+                    "mysql_static_variables": {"read_only": entry("ON")},
+                }
+            ),
+            {"event_scheduler": "ON", "read_only": "ON"},
+        ),
+        ("[]", {}),
+        (None, {}),
+    ],
+)
+def test_what_mysql_keeps_by_set_persist_is_read(
+    monkeypatch: pytest.MonkeyPatch, tmp_path: pathlib.Path, text: str | None, found: dict[str, str]
+) -> None:
+    if text is not None:
+        (tmp_path / "mysqld-auto.cnf").write_text(text)
+    monkeypatch.setattr(_command, "find", only_mysqld)
+    assert _database_fence.persisted(str(tmp_path)) == found
+    monkeypatch.setattr(_command, "find", lambda program: f"/usr/sbin/{program}")
+    assert _database_fence.persisted(str(tmp_path)) == {}, "MariaDB does not read that file"
+
+
+def test_a_file_of_set_persist_that_cannot_be_read_is_named(
+    monkeypatch: pytest.MonkeyPatch, tmp_path: pathlib.Path
+) -> None:
+    (tmp_path / "mysqld-auto.cnf").write_text("{")
+    monkeypatch.setattr(_command, "find", only_mysqld)
+    with pytest.raises(BackupError, match=r"mysqld-auto.cnf is no JSON"):
+        _database_fence.persisted(str(tmp_path))
 
 
 def test_a_mysql_server_is_asked_in_its_own_tables(client: Client) -> None:
