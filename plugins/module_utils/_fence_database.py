@@ -17,7 +17,6 @@ from ansible_collections.labops.backup.plugins.module_utils._model import _run
 from ansible_collections.labops.backup.plugins.module_utils._tools import (
     _database,
     _database_fence,
-    _engine,
     _systemd,
 )
 
@@ -82,7 +81,7 @@ def _account_text(text: str) -> str:
 
 
 def _default_drop_in() -> str:
-    program = _engine.server_program()
+    program = _database.server_program()
     for folder in _FOLDERS.get(program, ()):
         if os.path.isdir(folder):
             return os.path.join(folder, _FILE)

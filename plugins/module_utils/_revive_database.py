@@ -82,7 +82,7 @@ def _is_empty(folder: str) -> bool:
 
 
 def _check_that_it_can_be_made() -> None:
-    if not _engine.server_program():
+    if not _database.server_program():
         raise BackupError(
             "the data directory of the database server is gone, and so is the server's program",
             untouched="Nothing was changed",

@@ -110,6 +110,7 @@ def drill_choice(
     wanted: str,
     max_age_hours: float,
     now: str,
+    history: t.Sequence[t.Mapping[str, t.Any]] | None = None,
 ) -> Document:
     """Which point is restored: one of those that were proven least often, the older the likelier.
 
@@ -119,7 +120,9 @@ def drill_choice(
     :param wanted: a point that was asked for by its identifier, whatever its state; empty to choose.
     :param max_age_hours: how old the newest point may be.
     :param now: in UTC.
-    :return: C(point), C(notes) for people, C(finding) when the newest point is too old.
+    :param history: the C(points) of ``recovery_history_info``, where the inventory names key tables.
+    :return: C(point), C(notes) for people, C(finding) when the newest point is too old or has no table of a key table's
+        name, and as C(missing_key_tables) those that the chosen point does not have.
     :raises BackupError: when there is none.
     """
     if not _SEED.fullmatch(seed):
@@ -147,6 +150,7 @@ def drill_choice(
     if chosen["state"] not in _point.GOOD:
         notes.append(f"{chosen['point']} is {chosen['state']}; it is restored because it was named")
     finding = ""
+    lacks = {str(one["point"]): list(one["missing_key_tables"] or ()) for one in history or ()}
     if good:
         newest = max(str(point["point"]) for point in good)
         hours = (_moment(now) - _run.began(newest)).total_seconds() / 3600
@@ -155,9 +159,17 @@ def drill_choice(
                 f"the newest recovery point that is not suspect, {newest}, is {hours:.0f} h old (drill_max_age_hours: "
                 f"{max_age_hours:g}); look at the nights"
             )
+        if not finding and (gone := lacks.get(newest)):
+            finding = (
+                f"the newest recovery point that is not suspect, {newest}, has no table {', '.join(gone)}, which "
+                "backup_key_tables names; correct that list"
+            )
     else:
         finding = "there is no complete recovery point that is not suspect"
-    return {"point": dict(chosen), "notes": notes, "finding": finding}
+    missing = lacks.get(str(chosen["point"]), [])
+    if missing:
+        notes.append(f"backup_key_tables names {', '.join(missing)}, which {chosen['point']} does not have")
+    return {"point": dict(chosen), "notes": notes, "finding": finding, "missing_key_tables": missing}
 
 
 def drill_engine(dump_set: t.Mapping[str, t.Any] | None, said: str, host: str) -> str:

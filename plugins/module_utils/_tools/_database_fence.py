@@ -239,7 +239,7 @@ def configured() -> dict[str, str] | None:
 
 def _groups() -> list[str]:
     """What makes my_print_defaults read the groups that the server reads, with those of its series."""
-    program = server_program()
+    program = _database.server_program()
     if program == "mariadbd":
         return ["--mysqld"]
     known = ["mysqld", "server"]
@@ -256,7 +256,7 @@ def persisted(data_directory: str) -> dict[str, str]:
     :raises BackupError: when the file cannot be read.
     """
     path = os.path.join(data_directory, _PERSISTED)
-    if server_program() != "mysqld":
+    if _database.server_program() != "mysqld":
         return {}
     try:
         with open(path, encoding="utf-8", errors="replace") as stream:

@@ -22,7 +22,7 @@ import typing as t
 from dataclasses import dataclass
 
 from ansible_collections.labops.backup.plugins.module_utils._errors import BackupError
-from ansible_collections.labops.backup.plugins.module_utils._tools import _command
+from ansible_collections.labops.backup.plugins.module_utils._tools import _command, _database
 
 DEFAULT_MEMORY = 128 << 20
 _MARK = ".labops-scratch"
@@ -39,7 +39,7 @@ _VERSION = re.compile(r"Ver (\d+\.\d+\.\d+\S*)")
 
 def installed() -> tuple[str, str] | None:
     """Kind and version of the database server whose program lies on this host; None when there is none."""
-    program = server_program()
+    program = _database.server_program()
     if not program:
         return None
     outcome = _command.run([_command.find(program), "--no-defaults", "--version"], env=_command.environment())
@@ -47,16 +47,6 @@ def installed() -> tuple[str, str] | None:
     if outcome.rc != 0 or match is None:
         return None
     return ("mariadb" if "mariadb" in match[1].lower() else "mysql"), match[1]
-
-
-def server_program() -> str:
-    """The name of the installed server, empty when there is none. MariaDB's packages have the other name, too."""
-    for name in ("mariadbd", "mysqld"):
-        try:
-            return os.path.basename(_command.find(name))
-        except BackupError:
-            continue
-    return ""
 
 
 def initialise(folder: str, user: str, settings: t.Mapping[str, str]) -> None:
@@ -69,7 +59,7 @@ def initialise(folder: str, user: str, settings: t.Mapping[str, str]) -> None:
     :param user: the system user that the server runs as.
     :param settings: the options that the server reads from its files.
     """
-    program = server_program()
+    program = _database.server_program()
     if program == "mariadbd":
         settings = {name: value for name, value in settings.items() if not name.startswith(_CHARACTERS)}
     lines = "\n".join(["[mysqld]", *(f"{name}={value}" for name, value in settings.items()), ""])
@@ -185,7 +175,7 @@ class Scratch:
         :param memory: bytes for the pages of tables.
         """
         self.stop()
-        program = os.path.basename(_command.find(server_program() or "mariadbd"))
+        program = os.path.basename(_command.find(_database.server_program() or "mariadbd"))
         os.mkdir(self.path, 0o700)
         with open(os.path.join(self.path, _MARK), "xb"):
             pass

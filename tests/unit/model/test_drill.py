@@ -62,6 +62,25 @@ def test_a_newest_point_that_is_too_old_is_a_finding() -> None:
     assert "is 82 h old" in choose([point(POINTS[-4]), point(POINTS[-1], "suspect")])["finding"]
 
 
+def test_a_point_from_before_a_key_table_is_rehearsed_with_those_it_has() -> None:
+    points = [point(POINTS[0]), point(POINTS[-1])]
+    history = [
+        {"point": POINTS[-1], "missing_key_tables": []},
+        {"point": POINTS[0], "missing_key_tables": ["lab_ephys.rig"]},
+    ]
+    chosen = _drill.drill_choice(points, read(), "s", POINTS[0], 48, NOW, history)
+    assert chosen["missing_key_tables"] == ["lab_ephys.rig"] and chosen["finding"] == ""
+    assert chosen["notes"] == [f"backup_key_tables names lab_ephys.rig, which {POINTS[0]} does not have"]
+
+
+def test_a_key_table_that_the_newest_point_lacks_is_a_finding() -> None:
+    history = [{"point": POINTS[-1], "missing_key_tables": ["lab_ephys.rgi"]}]
+    chosen = _drill.drill_choice([point(POINTS[-1])], read(), "s", "", 48, NOW, history)
+    assert f"{POINTS[-1]}, has no table lab_ephys.rgi, which backup_key_tables names" in chosen["finding"]
+    bare = [{"point": POINTS[-1], "missing_key_tables": None}]
+    assert _drill.drill_choice([point(POINTS[-1])], read(), "s", "", 48, NOW, bare)["finding"] == ""
+
+
 @pytest.mark.parametrize(
     ("said", "dump", "message"),
     [

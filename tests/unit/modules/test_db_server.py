@@ -40,6 +40,8 @@ class Host:
             self.settings = pathlib.Path(words[0].removeprefix("--defaults-file=")).read_text()
             self.done.append(" ".join([program, *words[1:]]))
             (self.data / "mysql").mkdir()  # as the tool makes the system tables
+        elif program == "mysqld" and words == ["--version"]:
+            out = "/usr/sbin/mysqld  Ver 9.7.4-2 for Linux on x86_64 ((Debian))\n"
         elif program == "mysqld":
             self.settings = pathlib.Path(words[0].removeprefix("--defaults-file=")).read_text()
             statements = pathlib.Path(words[-1].removeprefix("--init-file="))
