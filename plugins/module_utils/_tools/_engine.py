@@ -33,6 +33,8 @@ _WAIT = 0.1
 _ROOT_BY_SOCKET = """INSTALL PLUGIN auth_socket SONAME 'auth_socket.so';
 ALTER USER 'root'@'localhost' IDENTIFIED WITH auth_socket;
 """
+# The folder for exports is in no package of the programs alone, and without it the server does not start (9.7.4).
+_ONLY_MYSQL = ("--mysqlx=OFF", "--secure-file-priv=NULL")
 _CHARACTERS = ("character_set", "collation", "default_character_set", "default_collation", "init_connect")
 _VERSION = re.compile(r"Ver (\d+\.\d+\.\d+\S*)")
 
@@ -198,7 +200,7 @@ class Scratch:
             f"--innodb-buffer-pool-size={memory}",
             "--innodb-flush-log-at-trx-commit=0",
             "--skip-innodb-doublewrite",
-            *(["--mysqlx=OFF"] if program == "mysqld" else []),
+            *(_ONLY_MYSQL if program == "mysqld" else ()),
         ]
         self._expect(_command.run(server, env=_command.environment()))
         deadline = time.monotonic() + _START_SECONDS
