@@ -256,7 +256,7 @@ def database_rows(tatchu):
 
     def count(pattern="lab\\_%"):
         tables = tatchu.check_output(
-            "mariadb -NBe %s",
+            "mysql -NBe %s",
             "SELECT CONCAT(table_schema, '.', table_name) FROM information_schema.tables"
             f" WHERE table_type = 'BASE TABLE' AND table_schema LIKE '{pattern}'",
         ).split("\n")
@@ -266,7 +266,7 @@ def database_rows(tatchu):
         union = " UNION ALL ".join(
             "SELECT '{0}.{1}', COUNT(*) FROM `{0}`.`{1}`".format(*table.split(".", 1)) for table in tables
         )
-        lines = tatchu.check_output("mariadb -NBe %s", union).split("\n")
+        lines = tatchu.check_output("mysql -NBe %s", union).split("\n")
         return {name: int(rows) for name, rows in (line.split("\t") for line in lines)}
 
     return count
@@ -279,12 +279,12 @@ def digests(tatchu):
 
     def read(schema):
         names = tatchu.check_output(
-            "mariadb -NBe %s",
+            "mysql -NBe %s",
             "SELECT table_name FROM information_schema.tables"
             f" WHERE table_schema = '{schema}' AND table_type = 'BASE TABLE'",
         ).split("\n")
         lines = "".join(
-            f"mariadb -NB --default-character-set=binary -e 'SELECT * FROM `{schema}`.`{name}`' | sort | sha256sum\n"
+            f"mysql -NB --default-character-set=binary -e 'SELECT * FROM `{schema}`.`{name}`' | sort | sha256sum\n"
             for name in sorted(names)
         )
         sums = [line.split()[0] for line in tatchu.check_output("export LC_ALL=C\n" + lines).splitlines()]
@@ -300,11 +300,11 @@ def checksums(tatchu):
 
     def read(pattern="lab\\_%"):
         tables = tatchu.check_output(
-            "mariadb -NBe %s",
+            "mysql -NBe %s",
             "SELECT CONCAT('`', table_schema, '`.`', table_name, '`') FROM information_schema.tables"
             f" WHERE table_type = 'BASE TABLE' AND table_schema LIKE '{pattern}' AND table_name <> '~jobs'",
         )
-        lines = tatchu.check_output("mariadb -NBe %s", f"CHECKSUM TABLE {', '.join(tables.split())}")
+        lines = tatchu.check_output("mysql -NBe %s", f"CHECKSUM TABLE {', '.join(tables.split())}")
         return dict(line.split("\t") for line in lines.splitlines())
 
     return read

@@ -81,7 +81,7 @@ def _account_text(text: str) -> str:
 
 
 def _default_drop_in() -> str:
-    program = _database_fence.server_program()
+    program = _database.server_program()
     for folder in _FOLDERS.get(program, ()):
         if os.path.isdir(folder):
             return os.path.join(folder, _FILE)

@@ -82,11 +82,11 @@ def _is_empty(folder: str) -> bool:
 
 
 def _check_that_it_can_be_made() -> None:
-    if _database_fence.server_program() != "mariadbd":
+    if not _database.server_program():
         raise BackupError(
-            "the data directory of the database server is gone, and only that of MariaDB can be made anew here",
+            "the data directory of the database server is gone, and so is the server's program",
             untouched="Nothing was changed",
-            remedy="Make it with mysqld --initialize, let root log in over the socket, start the server, and run again",
+            remedy="Install the database server of the dump's engine and version, and run again",
         )
 
 

@@ -1,13 +1,13 @@
 #!/usr/bin/python
 # Copyright: (c) 2026, the labops.backup contributors
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""A private instance of MariaDB that is thrown away."""
+"""A private instance of the database server that is thrown away."""
 
 from __future__ import annotations
 
 DOCUMENTATION = r"""
 module: db_scratch
-short_description: Start and remove a private instance of MariaDB beside the real one
+short_description: Start and remove a private instance of the database server beside the real one
 version_added: "0.1.0"
 author: labops.backup contributors (@labops)
 description:
@@ -17,7 +17,8 @@ description:
     file and takes little memory.
   - With O(state=absent) it is ended and its folder removed, also when it was killed or left behind by somebody who was.
 notes:
-  - Only MariaDB (C(mariadbd) and C(mariadb-install-db)); a host with MySQL has neither and is refused.
+  - Of the engine whose programs lie on the host, MariaDB (C(mariadbd), C(mariadb-install-db)) or MySQL (C(mysqld)).
+  - Where AppArmor confines C(mysqld), its profile has to allow O(path).
   - It runs until it is removed or the host restarts. In a control group that ends with its job it ends too.
 extends_documentation_fragment: [labops.backup._attributes]
 attributes:

@@ -18,7 +18,8 @@ description:
   - A data directory that holds something is never touched.
   - The fence of M(labops.backup.db_fence) has to be up; so nobody can write between the first start and the restore.
 notes:
-  - Only the data directory of MariaDB can be made anew; with MySQL that is refused, and the message says what to do.
+  - In a data directory that is made anew, root logs in over the socket as the system user of that name, and nobody
+    else at all; of MySQL that takes its plugin C(auth_socket).
 extends_documentation_fragment:
   - labops.backup._attributes
   - labops.backup._database

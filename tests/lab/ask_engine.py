@@ -1,6 +1,6 @@
 # Copyright: (c) 2026, the labops.backup contributors
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""Load an extracted dump set into an empty MariaDB of its own and ask that engine, without any code of ours.
+"""Load an extracted dump set into an empty MariaDB or MySQL of its own and ask that engine, without any code of ours.
 
 usage: ask_engine.py DUMP_SET STORES    STORES: {"store": ["folder of its files", [2, 2]]} as JSON
 
@@ -10,13 +10,16 @@ Prints {"rows": {schema: {table: rows}}, "checksums": {schema.table: what CHECKS
 
 import json
 import os
+import shutil
 import subprocess
 import sys
 import time
 
 ENGINE = "/var/tmp/lab-engine"
 SOCKET = "/tmp/lab-engine.sock"
-CLIENT = ["mariadb", f"--socket={SOCKET}", "-u", "root", "--default-character-set=utf8mb4"]
+IS_MARIADB = shutil.which("mariadbd") is not None
+SERVER = "mariadbd" if IS_MARIADB else "mysqld"
+CLIENT = ["mariadb" if IS_MARIADB else "mysql", f"--socket={SOCKET}", "-u", "root", "--default-character-set=utf8mb4"]
 
 
 def ask(sql):
@@ -27,14 +30,14 @@ def ask(sql):
 dump_set, stores = sys.argv[1], json.loads(sys.argv[2])
 subprocess.run(["rm", "-rf", ENGINE], check=True)
 os.mkdir(ENGINE)
-subprocess.run(
-    ["mariadb-install-db", f"--datadir={ENGINE}", "--user=root", "--auth-root-authentication-method=normal"],
-    check=True,
-    stdout=subprocess.DEVNULL,
-)
+if IS_MARIADB:
+    make = ["mariadb-install-db", f"--datadir={ENGINE}", "--user=root", "--auth-root-authentication-method=normal"]
+else:
+    make = ["mysqld", f"--datadir={ENGINE}", "--user=root", "--initialize-insecure"]
+subprocess.run(make, check=True, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL)
 engine = subprocess.Popen(
     [
-        "mariadbd",
+        SERVER,
         f"--datadir={ENGINE}",
         "--user=root",
         "--skip-networking",

@@ -77,7 +77,7 @@ def engine(made, tatchu, run_local):
     tatchu.check_output("DEBIAN_FRONTEND=noninteractive apt-get install -y -q --no-install-recommends mariadb-server")
     run_local(
         "ssh -F .lab/ssh_config tatchu 'cat >/etc/mysql/mariadb.conf.d/60-lab.cnf && systemctl restart mariadb'"
-        " <tests/lab/files/mariadb.cnf"
+        " <tests/lab/templates/server.cnf.j2"
     )
 
 

@@ -23,7 +23,7 @@ def point(tatchu, playbook, newest):
 @pytest.fixture(scope="module")
 def damaged(point, tatchu, strike_files, restore, tree):
     """What is left when the incident is noticed, and a file that somebody made meanwhile."""
-    tatchu.check_output("mariadb -e 'SET foreign_key_checks=0; DROP DATABASE lab_imaging'")
+    tatchu.check_output("mysql -e 'SET foreign_key_checks=0; DROP DATABASE lab_imaging'")
     strike_files("/datajoint-db/blobs", "half")
     strike_files("/datajoint-data", "garbage")
     tatchu.check_output(

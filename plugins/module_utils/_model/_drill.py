@@ -38,7 +38,12 @@ FINDINGS = (
 _HINDRANCES = ("LockTimeout", "LockFailed", "NoSpace", "PassphraseWrong", "NoPassphraseFailure")
 _KEPT = 100
 _SEED = re.compile(r"[A-Za-z0-9._-]{1,64}")
-_VERSION = re.compile(r"Ver (\d+\.\d+)\.\d+-MariaDB", re.IGNORECASE)
+_VERSION = re.compile(r"Ver (\d+\.\d+)\.\d+(\S*)")
+# The name of an engine for people, and how its programs come to a server. There is none of MySQL in Debian's releases.
+_ENGINES = {
+    "mariadb": ("MariaDB", "Let drill_packages be mariadb-server-core and mariadb-client"),
+    "mysql": ("MySQL", "Name the packages of its server and client in drill_packages"),
+}
 _YEARS = 365 * 86400
 # What ansible-core writes around the message of a filter.
 _WRAPPED = re.compile(r"\ATask failed: .*?The filter plugin '[^']*' failed: ", re.DOTALL)
@@ -105,6 +110,7 @@ def drill_choice(
     wanted: str,
     max_age_hours: float,
     now: str,
+    history: t.Sequence[t.Mapping[str, t.Any]] | None = None,
 ) -> Document:
     """Which point is restored: one of those that were proven least often, the older the likelier.
 
@@ -114,7 +120,9 @@ def drill_choice(
     :param wanted: a point that was asked for by its identifier, whatever its state; empty to choose.
     :param max_age_hours: how old the newest point may be.
     :param now: in UTC.
-    :return: C(point), C(notes) for people, C(finding) when the newest point is too old.
+    :param history: the C(points) of ``recovery_history_info``, where the inventory names key tables.
+    :return: C(point), C(notes) for people, C(finding) when the newest point is too old or has no table of a key table's
+        name, and as C(missing_key_tables) those that the chosen point does not have.
     :raises BackupError: when there is none.
     """
     if not _SEED.fullmatch(seed):
@@ -142,6 +150,7 @@ def drill_choice(
     if chosen["state"] not in _point.GOOD:
         notes.append(f"{chosen['point']} is {chosen['state']}; it is restored because it was named")
     finding = ""
+    lacks = {str(one["point"]): list(one["missing_key_tables"] or ()) for one in history or ()}
     if good:
         newest = max(str(point["point"]) for point in good)
         hours = (_moment(now) - _run.began(newest)).total_seconds() / 3600
@@ -150,39 +159,43 @@ def drill_choice(
                 f"the newest recovery point that is not suspect, {newest}, is {hours:.0f} h old (drill_max_age_hours: "
                 f"{max_age_hours:g}); look at the nights"
             )
+        if not finding and (gone := lacks.get(newest)):
+            finding = (
+                f"the newest recovery point that is not suspect, {newest}, has no table {', '.join(gone)}, which "
+                "backup_key_tables names; correct that list"
+            )
     else:
         finding = "there is no complete recovery point that is not suspect"
-    return {"point": dict(chosen), "notes": notes, "finding": finding}
+    missing = lacks.get(str(chosen["point"]), [])
+    if missing:
+        notes.append(f"backup_key_tables names {', '.join(missing)}, which {chosen['point']} does not have")
+    return {"point": dict(chosen), "notes": notes, "finding": finding, "missing_key_tables": missing}
 
 
 def drill_engine(dump_set: t.Mapping[str, t.Any] | None, said: str, host: str) -> str:
     """The engine that a dump set is loaded into.
 
     :param dump_set: of the point; None for a source without a database.
-    :param said: what C(mariadbd --version) printed on the host; empty when it is not there.
+    :param said: what the server's program printed on the host for C(--version); empty when it is not there.
     :raises BackupError: when it is missing or cannot take the dump.
     """
     if not dump_set:
         return ""
     engine, version = str(dump_set.get("engine", "")), str(dump_set.get("version", ""))
-    if engine.lower() != "mariadb":
-        raise _refused(
-            f"the dump is of {engine} {version}, and a throwaway instance can only be one of MariaDB",
-            "Rehearse that load by hand on a host with the same engine, as docs/break-glass.md has it",
-        )
+    name, packages = _ENGINES["mariadb" if "mariadb" in engine.lower() else "mysql"]
     match = _VERSION.search(said)
-    if match is None:
+    if match is None or ("mariadb" in match[2].lower()) != (name == "MariaDB"):
         raise _refused(
-            f"there is no MariaDB server program on {host}, so nothing could take the dump of {engine} {version}",
-            f"Run site.yml, which installs mariadb-server-core and mariadb-client on {host}",
+            f"there is no {name} server program on {host}, so nothing could take the dump of {engine} {version}",
+            f"{packages}, and run site.yml; or name a host that has it in drill_host",
         )
     here, there = _series(match[1]), _series(version)
     if here < there:
         raise _refused(
-            f"{host} has MariaDB {match[1]}, which is older than the {version} of the dump",
-            f"Upgrade mariadb-server-core on {host} to that series",
+            f"{host} has {name} {match[1]}, which is older than the {version} of the dump",
+            f"Upgrade the packages in drill_packages on {host} to that series",
         )
-    return f"MariaDB {match[1]}"
+    return f"{name} {match[1]}"
 
 
 def drill_room(point: t.Mapping[str, t.Any], database: str, sample_bytes: int, space: t.Mapping[str, t.Any]) -> int:

@@ -196,6 +196,16 @@ def attempt(connection: Connection, sql: str) -> list[int]:
     return numbers
 
 
+def server_program() -> str:
+    """The name of the installed server, empty when there is none. MariaDB's packages have the other name, too."""
+    for name in ("mariadbd", "mysqld"):
+        try:
+            return os.path.basename(_command.find(name))
+        except BackupError:
+            continue
+    return ""
+
+
 def answers(connection: Connection) -> bool:
     """Whether a server takes connections there; any other refusal than of the connection itself is an error."""
     outcome = _client(connection, "SELECT JSON_ARRAY(1);")

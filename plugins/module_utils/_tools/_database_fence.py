@@ -213,16 +213,6 @@ def set_variable(connection: _database.Connection, name: str, value: str) -> Non
     _database.execute(connection, f"{_PATIENCE}SET GLOBAL {name}={value};", what=f"setting {name} to {value}")
 
 
-def server_program() -> str:
-    """The name of the installed server, empty when there is none."""
-    for name in ("mariadbd", "mysqld"):
-        try:
-            return os.path.basename(_command.find(name))
-        except BackupError:
-            continue
-    return ""
-
-
 def configured() -> dict[str, str] | None:
     """The options that the server reads from its files when it starts, the last of each; None when nobody can tell.
 
@@ -249,7 +239,7 @@ def configured() -> dict[str, str] | None:
 
 def _groups() -> list[str]:
     """What makes my_print_defaults read the groups that the server reads, with those of its series."""
-    program = server_program()
+    program = _database.server_program()
     if program == "mariadbd":
         return ["--mysqld"]
     known = ["mysqld", "server"]
@@ -266,7 +256,7 @@ def persisted(data_directory: str) -> dict[str, str]:
     :raises BackupError: when the file cannot be read.
     """
     path = os.path.join(data_directory, _PERSISTED)
-    if server_program() != "mysqld":
+    if _database.server_program() != "mysqld":
         return {}
     try:
         with open(path, encoding="utf-8", errors="replace") as stream:

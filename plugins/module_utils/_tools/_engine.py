@@ -10,6 +10,7 @@ host. The host's own server is started by its unit.
 
 from __future__ import annotations
 
+import contextlib
 import os
 import re
 import shutil
@@ -21,7 +22,7 @@ import typing as t
 from dataclasses import dataclass
 
 from ansible_collections.labops.backup.plugins.module_utils._errors import BackupError
-from ansible_collections.labops.backup.plugins.module_utils._tools import _command
+from ansible_collections.labops.backup.plugins.module_utils._tools import _command, _database
 
 DEFAULT_MEMORY = 128 << 20
 _MARK = ".labops-scratch"
@@ -29,61 +30,75 @@ _LONGEST_SOCKET = 107  # unix(7): sun_path holds 108 bytes with its end
 _START_SECONDS = 120.0
 _STOP_SECONDS = 60.0
 _WAIT = 0.1
+_ROOT_BY_SOCKET = """INSTALL PLUGIN auth_socket SONAME 'auth_socket.so';
+ALTER USER 'root'@'localhost' IDENTIFIED WITH auth_socket;
+"""
+# The folder for exports is in no package of the programs alone, and without it the server does not start (9.7.4).
+_ONLY_MYSQL = ("--mysqlx=OFF", "--secure-file-priv=NULL")
 _CHARACTERS = ("character_set", "collation", "default_character_set", "default_collation", "init_connect")
 _VERSION = re.compile(r"Ver (\d+\.\d+\.\d+\S*)")
 
 
 def installed() -> tuple[str, str] | None:
     """Kind and version of the database server whose program lies on this host; None when there is none."""
-    for program in ("mariadbd", "mysqld"):
-        try:
-            path = _command.find(program)
-        except BackupError:
-            continue
-        outcome = _command.run([path, "--no-defaults", "--version"], env=_command.environment())
-        match = _VERSION.search(outcome.stdout.decode("utf-8", "replace"))
-        if outcome.rc == 0 and match:
-            return ("mariadb" if "mariadb" in match[1].lower() else "mysql"), match[1]
-    return None
+    program = _database.server_program()
+    if not program:
+        return None
+    outcome = _command.run([_command.find(program), "--no-defaults", "--version"], env=_command.environment())
+    match = _VERSION.search(outcome.stdout.decode("utf-8", "replace"))
+    if outcome.rc != 0 or match is None:
+        return None
+    return ("mariadb" if "mariadb" in match[1].lower() else "mysql"), match[1]
 
 
 def initialise(folder: str, user: str, settings: t.Mapping[str, str]) -> None:
-    """Make the empty system tables of MariaDB in ``folder``, with the options of the host's own server.
+    """Make the empty system tables of a server in ``folder``, with the options of the host's own one.
 
-    root logs in over the socket as the system user of that name, and nobody else at all. Character set and collation
-    are left out: the views among the system tables keep those of their making, and with another one than the client's
-    own mariadb-dump --system=users stops (error 1267, seen with 10.11).
+    root logs in over the socket as the system user of that name, and nobody else at all. Of MariaDB, character set and
+    collation are left out: the views among the system tables keep those of their making, and with another one than the
+    client's own mariadb-dump --system=users stops (error 1267, seen with 10.11).
 
     :param user: the system user that the server runs as.
     :param settings: the options that the server reads from its files.
     """
-    tool = "mariadb-install-db"
-    lines = [f"{name}={value}" for name, value in settings.items() if not name.startswith(_CHARACTERS)]
-    with tempfile.NamedTemporaryFile("w", encoding="utf-8", prefix="labops-backup-", suffix=".cnf") as file:
-        file.write("\n".join(["[mysqld]", *lines, ""]))
-        file.flush()
-        outcome = _command.run(
-            [
-                _command.find(tool),
-                f"--defaults-file={file.name}",
-                f"--datadir={folder}",
-                f"--user={user}",
-                "--auth-root-authentication-method=socket",
-                "--skip-test-db",
-            ],
-            env=_command.environment(),
-        )
+    program = _database.server_program()
+    if program == "mariadbd":
+        settings = {name: value for name, value in settings.items() if not name.startswith(_CHARACTERS)}
+    lines = "\n".join(["[mysqld]", *(f"{name}={value}" for name, value in settings.items()), ""])
+    with _file(lines, ".cnf") as options:
+        outcome = _make(program, f"--defaults-file={options}", folder, user)
     if outcome.rc != 0:
         raise outcome.error(
-            f"the data directory {folder} of the database server could not be made: {tool} failed",
+            f"the data directory {folder} of the database server could not be made: {outcome.program} failed",
             untouched="No server was started",
             remedy=f"Mend the cause, empty {folder} and run again",
         )
 
 
+def _make(program: str, defaults: str, folder: str, user: str) -> _command.Outcome:
+    """Run what makes the system tables of this server."""
+    common = [f"--datadir={folder}", f"--user={user}"]
+    if program != "mysqld":
+        words = ["mariadb-install-db", defaults, *common, "--auth-root-authentication-method=socket", "--skip-test-db"]
+        return _command.run([_command.find(words[0]), *words[1:]], env=_command.environment())
+    # Without these statements root would have no password until somebody gives it one (seen with 9.7.4).
+    with _file(_ROOT_BY_SOCKET, ".sql") as statements:
+        os.chmod(statements, 0o644)  # read as the server's user
+        words = [_command.find(program), defaults, "--initialize-insecure", *common, f"--init-file={statements}"]
+        return _command.run(words, env=_command.environment())
+
+
+@contextlib.contextmanager
+def _file(text: str, suffix: str) -> t.Iterator[str]:
+    with tempfile.NamedTemporaryFile("w", encoding="utf-8", prefix="labops-backup-", suffix=suffix) as file:
+        file.write(text)
+        file.flush()
+        yield file.name
+
+
 @dataclass(frozen=True)
 class Scratch:
-    """A private instance of MariaDB in the folder ``path``."""
+    """A private instance of the server whose programs lie on this host, in the folder ``path``."""
 
     path: str
 
@@ -162,21 +177,15 @@ class Scratch:
         :param memory: bytes for the pages of tables.
         """
         self.stop()
+        program = os.path.basename(_command.find(_database.server_program() or "mariadbd"))
         os.mkdir(self.path, 0o700)
         with open(os.path.join(self.path, _MARK), "xb"):
             pass
-        self._run(
-            "mariadb-install-db",
-            "--no-defaults",
-            f"--datadir={self._data}",
-            "--user=root",
-            "--auth-root-authentication-method=socket",
-            "--skip-test-db",
-        )
-        self._run(
-            "setsid",
+        self._expect(_make(program, "--no-defaults", self._data, "root"))
+        server = [
+            _command.find("setsid"),
             "--fork",
-            _command.find("mariadbd"),
+            _command.find(program),
             "--no-defaults",
             f"--datadir={self._data}",
             f"--socket={self.socket}",
@@ -191,7 +200,9 @@ class Scratch:
             f"--innodb-buffer-pool-size={memory}",
             "--innodb-flush-log-at-trx-commit=0",
             "--skip-innodb-doublewrite",
-        )
+            *(_ONLY_MYSQL if program == "mysqld" else ()),
+        ]
+        self._expect(_command.run(server, env=_command.environment()))
         deadline = time.monotonic() + _START_SECONDS
         while not (self.process() and self.answers()):
             if time.monotonic() > deadline:
@@ -200,7 +211,8 @@ class Scratch:
                 raise BackupError(
                     f"the scratch instance in {self.path} did not start: {reason}",
                     untouched="The server of this host was not touched",
-                    remedy="Mend the cause and run again",
+                    remedy="Mend the cause and run again. Where AppArmor confines the server (aa-status), let it use"
+                    f" {self.path}",
                 )
             time.sleep(_WAIT)
 
@@ -221,12 +233,11 @@ class Scratch:
         shutil.rmtree(self.path)
         return True
 
-    def _run(self, program: str, *arguments: str) -> None:
-        outcome = _command.run([_command.find(program), *arguments], env=_command.environment())
+    def _expect(self, outcome: _command.Outcome) -> None:
         if outcome.rc != 0:
             shutil.rmtree(self.path, ignore_errors=True)
             raise outcome.error(
-                f"the scratch instance in {self.path} could not be made: {program} failed",
+                f"the scratch instance in {self.path} could not be made: {outcome.program} failed",
                 untouched="The server of this host was not touched",
                 remedy="Mend the cause and run again",
             )

@@ -18,25 +18,25 @@ CREATE TABLE IF NOT EXISTS tick (
 );
 
 DELIMITER $$
-CREATE OR REPLACE TRIGGER session_entered AFTER INSERT ON session FOR EACH ROW
+CREATE TRIGGER IF NOT EXISTS session_entered AFTER INSERT ON session FOR EACH ROW
 BEGIN
   -- Runs with the rights of root, because people may not write the trail.
   INSERT INTO audit_trail (who, what, details)
   VALUES (SESSION_USER(), CONCAT('entered ', NEW.subject, '/', NEW.session), JSON_OBJECT('remark', NEW.remark));
 END$$
-CREATE OR REPLACE DEFINER = 'lab_admin'@'localhost' TRIGGER session_changed BEFORE UPDATE ON session FOR EACH ROW
+CREATE DEFINER = 'lab_admin'@'localhost' TRIGGER IF NOT EXISTS session_changed BEFORE UPDATE ON session FOR EACH ROW
   SET NEW.entered = CURRENT_TIMESTAMP$$
 
-CREATE OR REPLACE FUNCTION session_label (animal varchar(16), number int) RETURNS varchar(64) CHARSET utf8mb4
+CREATE FUNCTION IF NOT EXISTS session_label (animal varchar(16), number int) RETURNS varchar(64) CHARSET utf8mb4
   DETERMINISTIC SQL SECURITY INVOKER
   COMMENT 'a label; with a "quote" and größer'
   RETURN CONCAT('№ ', animal, '·', LPAD(number, 4, '0'))$$
-CREATE OR REPLACE DEFINER = 'lab_admin'@'localhost' PROCEDURE count_sessions (IN animal varchar(16), OUT found int)
+CREATE DEFINER = 'lab_admin'@'localhost' PROCEDURE IF NOT EXISTS count_sessions (IN animal varchar(16), OUT found int)
   READS SQL DATA
 BEGIN
   SELECT COUNT(*) INTO found FROM session WHERE subject = animal;
 END$$
-CREATE OR REPLACE DEFINER = 'lab_admin'@'localhost' EVENT count_ticks ON SCHEDULE EVERY 1 MINUTE
+CREATE DEFINER = 'lab_admin'@'localhost' EVENT IF NOT EXISTS count_ticks ON SCHEDULE EVERY 1 MINUTE
   COMMENT 'a writer that is no client'
   DO INSERT INTO lab_session.tick VALUES (CURRENT_DATE, 1) ON DUPLICATE KEY UPDATE ticks = ticks + 1$$
 DELIMITER ;

@@ -64,6 +64,25 @@ def test_a_newest_point_that_is_too_old_is_a_finding() -> None:
     assert "is 82 h old" in choose([point(POINTS[-4]), point(POINTS[-1], "suspect")])["finding"]
 
 
+def test_a_point_from_before_a_key_table_is_rehearsed_with_those_it_has() -> None:
+    points = [point(POINTS[0]), point(POINTS[-1])]
+    history = [
+        {"point": POINTS[-1], "missing_key_tables": []},
+        {"point": POINTS[0], "missing_key_tables": ["lab_ephys.rig"]},
+    ]
+    chosen = _drill.drill_choice(points, read(), "s", POINTS[0], 48, NOW, history)
+    assert chosen["missing_key_tables"] == ["lab_ephys.rig"] and chosen["finding"] == ""
+    assert chosen["notes"] == [f"backup_key_tables names lab_ephys.rig, which {POINTS[0]} does not have"]
+
+
+def test_a_key_table_that_the_newest_point_lacks_is_a_finding() -> None:
+    history = [{"point": POINTS[-1], "missing_key_tables": ["lab_ephys.rgi"]}]
+    chosen = _drill.drill_choice([point(POINTS[-1])], read(), "s", "", 48, NOW, history)
+    assert f"{POINTS[-1]}, has no table lab_ephys.rgi, which backup_key_tables names" in chosen["finding"]
+    bare = [{"point": POINTS[-1], "missing_key_tables": None}]
+    assert _drill.drill_choice([point(POINTS[-1])], read(), "s", "", 48, NOW, bare)["finding"] == ""
+
+
 @pytest.mark.parametrize(
     ("said", "dump", "message"),
     [
@@ -73,7 +92,13 @@ def test_a_newest_point_that_is_too_old_is_a_finding() -> None:
             {"engine": "mariadb", "version": "10.11.19"},
             "older than the 10.11",
         ),
-        ("mariadbd  Ver 10.11.6-MariaDB-0+deb12u1", {"engine": "mysql", "version": "9.7.4"}, "of mysql 9.7.4"),
+        ("mysqld  Ver 10.11.6-MariaDB-0+deb12u1", {"engine": "mysql", "version": "9.7.4"}, "no MySQL server program"),
+        ("mariadbd  Ver 8.0.36 for Linux", {"engine": "mariadb", "version": "10.11.6"}, "no MariaDB server program"),
+        (
+            "mysqld  Ver 8.0.36-28 for Linux",
+            {"engine": "mysql", "version": "8.4.1"},
+            "MySQL 8.0, which is older than the",
+        ),
     ],
 )
 def test_an_engine_that_cannot_take_the_dump(said: str, dump: dict[str, str], message: str) -> None:
@@ -85,6 +110,8 @@ def test_an_engine_that_cannot_take_the_dump(said: str, dump: dict[str, str], me
 def test_an_engine_that_can() -> None:
     said = "mariadbd  Ver 11.8.3-MariaDB-1 for debian-linux-gnu on x86_64 (Debian)"
     assert _drill.drill_engine({"engine": "mariadb", "version": "10.11.19-MariaDB"}, said, "loki") == "MariaDB 11.8"
+    said = "/usr/sbin/mysqld  Ver 9.7.4-2 for Linux on x86_64 ((Debian))"
+    assert _drill.drill_engine({"engine": "mysql", "version": "8.0.36-28"}, said, "loki") == "MySQL 9.7"
     assert _drill.drill_engine(None, "", "loki") == ""
 
 

@@ -238,6 +238,19 @@ def test_a_declaration_differs_by_more_than_its_next_number() -> None:
     assert len({digests(text + TAIL)[1] for text in (HEAD, again, commented)}) == 3
 
 
+def test_a_character_set_that_mysql_names_only_after_a_reload_is_no_difference() -> None:
+    def declared(column: bytes, version: bytes = b"9.7.4-2") -> str:
+        text = HEAD.replace(b"`c` varchar(9)", b"`c` " + column).replace(b"8.0.36\n", version + b"\n")
+        return digests(text + TAIL)[1]
+
+    first = b"varchar(9) COLLATE utf8mb4_bin NOT NULL COMMENT 'a CHARACTER SET x COLLATE y'"
+    again = first.replace(b"(9) COLLATE", b"(9) CHARACTER SET utf8mb4 COLLATE")
+    assert declared(first) == declared(again)
+    assert declared(again) != declared(again.replace(b"_bin", b"_unicode_ci"))
+    assert declared(again) != declared(again.replace(b"'a CHARACTER SET x", b"'a"))
+    assert declared(first, b"10.11.6-MariaDB") != declared(again, b"10.11.6-MariaDB")
+
+
 def test_triggers_routines_events_and_views_of_a_schema_have_one_digest() -> None:
     body = b"DELIMITER ;;\nCREATE PROCEDURE p()\nBEGIN\nSELECT 1;\nEND ;;\nDELIMITER ;\n"
     view = (

@@ -8,6 +8,7 @@ import typing as t
 import pytest
 from ansible_collections.labops.backup.plugins.module_utils import _revive_database
 from ansible_collections.labops.backup.plugins.module_utils._host import _fence_record
+from ansible_collections.labops.backup.plugins.module_utils._errors import BackupError
 from ansible_collections.labops.backup.plugins.module_utils._tools import _command
 from ansible_collections.labops.backup.plugins.modules import db_server
 
@@ -39,6 +40,15 @@ class Host:
             self.settings = pathlib.Path(words[0].removeprefix("--defaults-file=")).read_text()
             self.done.append(" ".join([program, *words[1:]]))
             (self.data / "mysql").mkdir()  # as the tool makes the system tables
+        elif program == "mysqld" and words == ["--version"]:
+            out = "/usr/sbin/mysqld  Ver 9.7.4-2 for Linux on x86_64 ((Debian))\n"
+        elif program == "mysqld":
+            self.settings = pathlib.Path(words[0].removeprefix("--defaults-file=")).read_text()
+            statements = pathlib.Path(words[-1].removeprefix("--init-file="))
+            # The server reads it as its own user.
+            assert statements.stat().st_mode & 0o777 == 0o644
+            self.done.append(" ".join([program, *words[1:-1], statements.read_text()]))
+            (self.data / "mysql").mkdir()
         elif program == "systemctl" and words[2] == "show":
             out = f"LoadState={'loaded' if words[-1] in self.installed else 'not-found'}\nActiveState=failed\n"
         elif program == "systemctl":
@@ -128,7 +138,30 @@ def test_a_host_without_a_server_is_refused(run_module_main: RunModule, host: Ho
     assert refused["failed"] and "systemd has none of mariadb.service" in refused["msg"] and host.done == []
 
 
-def test_the_data_of_mysql_is_not_made_anew(run_module_main: RunModule, host: Host, options: dict[str, t.Any]) -> None:
+def test_the_data_of_mysql_is_made_anew_and_root_never_lacks_a_lock(
+    run_module_main: RunModule, host: Host, options: dict[str, t.Any]
+) -> None:
     host.program = "mysqld"
+    done = run_module_main(db_server, options)
+    assert done["changed"] and done["initialised"]
+    assert host.done[0] == (
+        f"mysqld --initialize-insecure --datadir={host.data} --user=mysqld INSTALL PLUGIN auth_socket SONAME"
+        " 'auth_socket.so';\nALTER USER 'root'@'localhost' IDENTIFIED WITH auth_socket;\n"
+    )
+    assert host.done[-1].startswith("start")
+    assert "collation_server=x_ci" in host.settings
+
+
+def test_data_without_a_program_that_makes_it(
+    run_module_main: RunModule, host: Host, options: dict[str, t.Any], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    find = host.find
+
+    def none(program: str) -> str:
+        if program in ("mariadbd", "mysqld"):
+            raise BackupError(f"{program} is not installed")
+        return find(program)
+
+    monkeypatch.setattr(_command, "find", none)
     refused = run_module_main(db_server, options)
-    assert refused["failed"] and "mysqld --initialize" in refused["msg"] and host.done == []
+    assert refused["failed"] and "so is the server's program" in refused["msg"] and host.done == []

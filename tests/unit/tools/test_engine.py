@@ -108,6 +108,29 @@ def test_the_command_lines_are_these(programs: Programs, scratch: _engine.Scratc
     assert scratch.stop() is False
 
 
+def test_the_command_lines_of_mysql_are_these(
+    programs: Programs, scratch: _engine.Scratch, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def find(program: str) -> str:
+        if program == "mariadbd":
+            raise BackupError("not installed")
+        return f"/usr/sbin/{program}"
+
+    monkeypatch.setattr(_command, "find", find)
+    scratch.start(64 << 20)
+    made, started = programs.calls
+    assert made[:-1] == [
+        "/usr/sbin/mysqld",
+        "--no-defaults",
+        "--initialize-insecure",
+        f"--datadir={scratch.path}/data",
+        "--user=root",
+    ]
+    assert made[-1].startswith("--init-file=")
+    assert started[:4] == ["/usr/sbin/setsid", "--fork", "/usr/sbin/mysqld", "--no-defaults"]
+    assert {"--skip-networking", "--mysqlx=OFF", "--skip-log-bin", f"--socket={scratch.path}/s"} <= set(started)
+
+
 def test_one_that_was_left_behind_is_replaced(programs: Programs, scratch: _engine.Scratch) -> None:
     scratch.start()
     scratch.start()
