@@ -33,6 +33,12 @@ def tatchu(hosts):
 
 
 @pytest.fixture(scope="session")
+def engine(tatchu):
+    """The lab's database server, by the name of its packages and its unit: mariadb or mysql."""
+    return "mariadb" if tatchu.exists("mariadbd") else "mysql"
+
+
+@pytest.fixture(scope="session")
 def lab_variables():
     return yaml.safe_load((PROJECT / ".lab/inventory/group_vars/all.yml").read_text())
 

@@ -28,7 +28,7 @@ def quiet(loki, tatchu, told_each_time):
 
 @pytest.fixture(scope="module", autouse=True)
 def room_in_the_quarantine(loki):
-    """What one file removes from the source must not stop the nights of the next: in a lab a few files are half of it."""
+    """What one file removes from the source must not stop the nights of the next."""
     loki.check_output(f"rm -rf {ROOT}/quarantine/tatchu/*/2*Z-*")
 
 
