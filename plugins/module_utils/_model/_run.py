@@ -55,7 +55,7 @@ def start(
 ) -> dict[str, t.Any]:
     """The document of a run that begins.
 
-    :param where: ``host``, ``boot_id`` and ``unit`` of the process that records it.
+    :param where: host, boot, control group and playbook of the process that records it, as the ledger knows them.
     """
     return {
         **where,
