@@ -8,7 +8,7 @@ from __future__ import annotations
 import re
 import typing as t
 
-from ansible_collections.labops.backup.plugins.module_utils._model import _datajoint
+from ansible_collections.labops.backup.plugins.module_utils._model import _datajoint, _form
 from ansible_collections.labops.backup.plugins.module_utils._model._dump_text import Reader
 
 MANIFEST = "manifest.json"
@@ -18,9 +18,42 @@ REFERENCES = "references.jsonl"
 FACTS = "source_facts.json"
 FILES = (ACCOUNTS, DATABASES, REFERENCES, FACTS)
 
-_TIME = re.compile(r"\d{4}-\d\d-\d\dT\d\d:\d\d:\d\dZ")
 _SHA256 = re.compile(r"[0-9a-f]{64}")
 _TRANSACTIONAL = ("innodb", "rocksdb", "sequence")
+
+_NAMES = [str]
+# What whoever reads a manifest relies on, beyond what is looked at below.
+_FORM = {
+    "references": {str: int},
+    "schemas": {
+        str: {
+            "charset": str,
+            "collation": str,
+            "code?": _form.SHA256,
+            "datajoint?": bool,
+            "views?": _NAMES,
+            "triggers?": _NAMES,
+            "routines?": _NAMES,
+            "events?": _NAMES,
+        }
+    },
+    "digests?": {str: {str: _form.SHA256}},
+    "structures?": {str: {str: _form.SHA256}},
+    "foreign_keys": [
+        {
+            "schema": str,
+            "table": str,
+            "name": str,
+            "columns": _NAMES,
+            "references": {"schema": str, "table": str, "columns": _NAMES},
+        }
+    ],
+    "options?": _NAMES,
+    "definers?": _NAMES,
+    "accounts?": _NAMES,
+    "variables?": ({str: (str, float, bool, None)}, None),
+    "data_bytes?": (int, None),
+}
 
 Inventory = t.Mapping[str, t.Mapping[str, t.Sequence[str]]]
 
@@ -96,7 +129,7 @@ def problems(manifest: t.Mapping[str, t.Any], folder_name: str) -> list[str]:
     if manifest.get("id") != folder_name:
         found.append(f"the manifest's id {manifest.get('id')!r} is not the folder's name")
     for name in ("started", "finished"):
-        if not isinstance(manifest.get(name), str) or not _TIME.fullmatch(manifest[name]):
+        if _form.wrong(manifest.get(name), _form.UTC_TIME):
             found.append(f"{name} is not a UTC time")
     if not found and manifest["finished"] < manifest["started"]:
         found.append("it finished before it started")
@@ -108,7 +141,10 @@ def problems(manifest: t.Mapping[str, t.Any], folder_name: str) -> list[str]:
         found.append("the count of references is missing")
     found += _file_problems(manifest.get("files"))
     counts = _count_problems(manifest)
-    return found + (counts or _digest_problems(manifest))
+    if counts:
+        return found + counts
+    wrong = _form.wrong(manifest, _FORM)
+    return [*found, wrong] if wrong else found + _digest_problems(manifest)
 
 
 def _file_problems(files: object) -> list[str]:
@@ -154,12 +190,9 @@ def _digest_problems(manifest: t.Mapping[str, t.Any]) -> list[str]:
         return []
     for part in ("digests", "structures"):
         for schema, tables in manifest["tables"].items():
-            digests = (manifest.get(part) or {}).get(schema)
-            if not isinstance(digests, dict) or set(digests) != set(tables):
+            if set(manifest.get(part, {}).get(schema, {})) != set(tables):
                 return [f"the {part} of {schema} are not those of its tables"]
-            if not all(_SHA256.fullmatch(str(digest)) for digest in digests.values()):
-                return [f"one of the {part} of {schema} is no sha256"]
-    without = [name for name, facts in manifest["schemas"].items() if not _SHA256.fullmatch(str(facts.get("code")))]
+    without = [name for name, facts in manifest["schemas"].items() if "code" not in facts]
     return [f"the digest of the code of {name} is missing" for name in without]
 
 

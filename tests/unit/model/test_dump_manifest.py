@@ -15,7 +15,8 @@ MANIFEST: dict[str, t.Any] = {
     "finished": "2026-11-23T02:15:07Z",
     "engine": "mariadb",
     "version": "10.11.19-MariaDB",
-    "schemas": {"lab": {}},
+    "schemas": {"lab": {"charset": "utf8mb4", "collation": ""}},
+    "foreign_keys": [],
     "tables": {"lab": {"scan": 3, "log": 4}},
     "rows": 7,
     "references": {"files": 0},
@@ -56,7 +57,7 @@ def test_a_manifest_that_cannot_be_believed(change: dict[str, t.Any], problem: s
 
 
 DIGESTS: dict[str, t.Any] = {
-    "schemas": {"lab": {"code": "0" * 64}},
+    "schemas": {"lab": {"charset": "utf8mb4", "collation": "", "code": "0" * 64}},
     "digests": {"lab": {"scan": "1" * 64, "log": "2" * 64}},
     "structures": {"lab": {"scan": "3" * 64, "log": "4" * 64}},
 }
@@ -69,11 +70,11 @@ def test_a_manifest_with_digests_is_sound() -> None:
 @pytest.mark.parametrize(
     ("change", "problem"),
     [
-        ({"digests": None}, "digests of lab are not those of its tables"),
+        ({"digests": None}, "digests is null, not a mapping"),
         ({"digests": {"lab": {"scan": "1" * 64}}}, "digests of lab are not those of its tables"),
         ({"structures": {}}, "structures of lab are not those of its tables"),
-        ({"digests": {"lab": {"scan": "1" * 64, "log": "x"}}}, "one of the digests of lab is no sha256"),
-        ({"schemas": {"lab": {}}}, "the digest of the code of lab is missing"),
+        ({"digests": {"lab": {"scan": "1" * 64, "log": "x"}}}, 'digests.lab.log is "x", not a SHA-256'),
+        ({"schemas": MANIFEST["schemas"]}, "the digest of the code of lab is missing"),
     ],
 )
 def test_digests_that_are_not_whole_cannot_be_believed(change: dict[str, t.Any], problem: str) -> None:
