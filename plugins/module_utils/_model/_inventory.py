@@ -48,7 +48,10 @@ _DATASET_FIELDS = {
     "checksum_every_days",
 }
 _LIMITS = ("deleted_files", "deleted_percent", "changed_percent")
-_RESERVED_NAMES = {"points"}
+# The repository of the seals; what rsyncd.conf does not take as a module; what restore_scope understands otherwise.
+_RESERVED_NAMES = ("auto", "global", "points")
+# What else lies in the folder of a server's escrow bundle, or in that of the pull identities.
+_RESERVED_SOURCES = ("bundle.json", "inventory", "known_hosts")
 # Dumps change in small scattered places: smaller chunks add 0.2 to 0.4 times as much to the repository
 # (measured with Borg 1.4.5 on an appended 365 MB dump); other trees keep Borg's default.
 _DATABASE_CHUNKER = "buzhash,16,20,18,4095"
@@ -146,8 +149,8 @@ def _source(
         raise _bad(
             f"{name!r} cannot name a source (letters, digits, dots, - and _, beginning with a letter or a digit)"
         )
-    if name == "known_hosts" or name.endswith(".pub"):
-        raise _bad(f"{name!r} cannot name a source: its identity would lie where another file lies")
+    if name in _RESERVED_SOURCES or name.endswith(".pub"):
+        raise _bad(f"{name!r} cannot name a source: its identity or its keys would lie where other files lie")
     server = of(name, "backup_server")
     if server not in servers:
         raise _bad(f"{name}: backup_server is {server!r}, which is not in the group backup_servers")
@@ -212,7 +215,7 @@ def _source(
         "ledger": f"{_STATE}/ledger",
         "checks": {
             "evidence": f"{_STATE}/checks/{name}.json",
-            "lock": f"{_LOCKS}/{name}.check.lock",
+            "lock": f"{_LOCKS}/checks/{name}.lock",  # apart from those of datasets, of which one may be called check
             "scratch": f"{root}/staging/.check/{name}",
         },
         "drills": {"evidence": f"{_STATE}/drills/{name}.json", "scratch": f"{root}/staging/.drill/{name}"},
@@ -412,7 +415,10 @@ def _dataset(source: str, order: int, entry: t.Any, of: t.Callable[[str, str], t
     if missing:
         raise _bad(f"{where} lacks the field {missing[0]!r}")
     if not NAME.match(name) or name in _RESERVED_NAMES:
-        raise _bad(f"{source}: {name!r} cannot name a dataset (lower case letters, digits, - and _; not 'points')")
+        raise _bad(
+            f"{source}: {name!r} cannot name a dataset (lower case letters, digits, - and _, beginning with a letter; "
+            f"not {', '.join(_RESERVED_NAMES)}, which mean something else)"
+        )
     kind = entry.get("kind", "files")
     if kind not in ("files", "database"):
         raise _bad(f"{where} has the kind {kind!r}; known are database and files")
@@ -490,14 +496,25 @@ def _check_apart(plans: t.Sequence[t.Mapping[str, t.Any]], servers: t.Sequence[s
     names = {*servers, *(source["name"] for source in plans)}
     places: dict[tuple[str, int], str] = {}
     adopted: list[tuple[str, str, str]] = []
+    scripts: dict[tuple[str, str], str] = {
+        (server, f"and_notify_on_{script_name(server)}"): "the whole night" for server in servers
+    }
     for source in plans:
         other = places.setdefault((source["address"].lower(), source["port"]), source["name"])
         if other != source["name"]:
             raise _bad(f"{other} and {source['name']} have the same address {source['address']!r} and port")
-        for pipeline in (source["night"], *(dataset["pipeline"] for dataset in source["datasets"])):
+        beside = [source["night"], f"{source['name']}.restore", f"{source['name']}.replacement"]
+        for pipeline in (*beside, *(dataset["pipeline"] for dataset in source["datasets"])):
             if pipeline in names:
                 raise _bad(f"the host {pipeline} bears the name that a part of {source['name']} gets; rename it")
         for dataset in source["datasets"]:
+            script = f"{source['script_name']}_{script_name(dataset['name'])}"
+            other = scripts.setdefault((source["server"], script), dataset["pipeline"])
+            if other != dataset["pipeline"]:
+                raise _bad(
+                    f"the script of {dataset['pipeline']} would bear the name of that of {other}, backup_{script}.sh; "
+                    "rename one"
+                )
             old = dataset["adopt_from"]
             if not old:
                 continue

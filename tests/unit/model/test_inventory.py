@@ -99,7 +99,7 @@ def test_every_path_of_the_documented_default() -> None:
         "ledger": "/var/lib/labops-backup/ledger",
         "checks": {
             "evidence": "/var/lib/labops-backup/checks/tatchu.json",
-            "lock": "/run/labops-backup/tatchu.check.lock",
+            "lock": "/run/labops-backup/checks/tatchu.lock",
             "scratch": "/srv/backup/staging/.check/tatchu",
         },
         "drills": {
@@ -463,10 +463,52 @@ def test_a_missing_field_is_refused() -> None:
     assert dataset_refusal({"path": "/a"}) == "tatchu: dataset number 1 lacks the field 'name'"
 
 
-@pytest.mark.parametrize("name", ["points", "", "Blobs", "1st", "a.b", "a/b", "..", "a b", "x" * 64, "ä", "a\n"])
-def test_a_name_that_cannot_name_a_dataset_is_refused(name: str) -> None:
+@pytest.mark.parametrize(
+    "name",
+    [
+        *("points", "auto", "global", "", "Blobs", "1st", "a.b", "a/b", "..", "a b", "x" * 64, "ä", "a\n", "d\u0430ta"),
+        *(True, None, 1.0, 5, ["a"], {"a": 1}),
+    ],
+)
+def test_a_name_that_cannot_name_a_dataset_is_refused(name: t.Any) -> None:
     assert dataset_refusal({"name": name, "path": "/a"}) == (
-        f"tatchu: {name!r} cannot name a dataset (lower case letters, digits, - and _; not 'points')"
+        f"tatchu: {str(name)!r} cannot name a dataset (lower case letters, digits, - and _, beginning with a letter; "
+        "not auto, global, points, which mean something else)"
+    )
+
+
+def test_nothing_of_a_dataset_bears_the_name_of_something_else() -> None:
+    """Whatever a dataset is called: jobs, locks, documents, folders and hosts in memory."""
+    words = ("check", "checks", "drill", "drills", "restore", "replacement", "night", "hold", "verify", "dump", "seal")
+    words += ("staging", "quarantine", "passphrase", "borg", "escrow", "operations", "progress", "data")
+    names = ("tatchu", "dump", "check", "checks", "drills", "tatchu.lab")
+    entries = [{"name": word, "path": f"/{word}"} for word in words]
+    hosts: dict[str, Variables] = {
+        name: {"ansible_host": f"192.0.2.{20 + number}", "backup_server": "loki", "backup_datasets": entries}
+        for number, name in enumerate(names)
+    }
+    sources = plan(more=hosts, groups={"backup_sources": list(names)})
+    seen: dict[str, str] = {"/run/labops-backup/dump.lock": "the dump"}
+    for source in sources:
+        lasting = {key: source[key] for key in ("points_repository", "points_cache", "retention_journal", "staging")}
+        lasting |= {f"{of} {key}": source[of][key] for of in ("checks", "drills") for key in source[of]}
+        lasting |= {"hold": source["hold"], "identity": source["rsync"]["identity_file"], "night": source["night"]}
+        lasting["drill's lock"] = f"/run/labops-backup/drills/{source['name']}.lock"
+        for dataset in source["datasets"]:
+            keys = ("mirror", "generation_file", "content_manifest", "repository", "lock", "progress_file", "pipeline")
+            lasting |= {f"{dataset['name']} {key}": dataset[key] for key in (*keys, "expected_file")}
+        for what, place in lasting.items():
+            assert seen.setdefault(place, f"{source['name']} {what}") == f"{source['name']} {what}", place
+
+
+def test_scripts_that_would_share_a_name_are_refused() -> None:
+    assert dataset_refusal({"name": "a-b", "path": "/a"}, {"name": "a_b", "path": "/b"}) == (
+        "the script of tatchu.a_b would bear the name of that of tatchu.a-b, backup_tatchu_a_b.sh; rename one"
+    )
+    night = {"backup_datasets": [{"name": "notify_on_loki", "path": "/a"}]}
+    assert refusal(night, name="and") == (
+        "the script of and.notify_on_loki would bear the name of that of the whole night, "
+        "backup_and_notify_on_loki.sh; rename one"
     )
 
 
@@ -557,8 +599,9 @@ def test_whether_a_tree_may_be_empty_is_said_with_yes_or_no(value: t.Any) -> Non
 
 
 def test_there_are_names_that_no_source_can_have() -> None:
-    for name in ("known_hosts", "tatchu.pub"):
-        assert refusal(name=name) == f"{name!r} cannot name a source: its identity would lie where another file lies"
+    for name in ("known_hosts", "inventory", "bundle.json", "tatchu.pub"):
+        told = f"{name!r} cannot name a source: its identity or its keys would lie where other files lie"
+        assert refusal(name=name) == told
 
 
 @pytest.mark.parametrize(
