@@ -187,7 +187,7 @@ def _source(
     guard = {
         "path": root,
         "document": f"{_CONFIGURATION}/backup-root.json",
-        "reserve_bytes": int(_number(f"{server}: backup_reserve_bytes", of(server, "backup_reserve_bytes"))),
+        "reserve_bytes": _whole(f"{server}: backup_reserve_bytes", of(server, "backup_reserve_bytes")),
         "reserve_percent": _share(f"{server}: backup_reserve_percent", of(server, "backup_reserve_percent")),
     }
     stores = of(name, "backup_datajoint_stores")
@@ -246,7 +246,7 @@ def _source(
         if _content.acceptance(text) is None:
             raise _bad(f"{name}: {text!r} in backup_accept_content is not SHA-256 and path")
     rehash_percent = _share(f"{name}: backup_rehash_percent", of(name, "backup_rehash_percent"))
-    stall = int(_number(f"{name}: backup_stall_seconds", of(name, "backup_stall_seconds")))
+    stall = _whole(f"{name}: backup_stall_seconds", of(name, "backup_stall_seconds"))
     raw = of(name, "backup_datasets")
     if not isinstance(raw, (list, tuple)) or not raw:
         raise _bad(f"{name}: backup_datasets is empty or not a list")
@@ -372,7 +372,7 @@ def _share(where: str, value: t.Any) -> float:
 
 def _number(where: str, value: t.Any) -> float:
     try:
-        number = float(value)
+        number = math.nan if isinstance(value, bool) else float(value)  # what YAML makes of yes and on is no number
     except (TypeError, ValueError, OverflowError):
         number = math.nan
     if not math.isfinite(number):
@@ -380,6 +380,13 @@ def _number(where: str, value: t.Any) -> float:
     if number < 0:
         raise _bad(f"{where} is negative")
     return number
+
+
+def _whole(where: str, value: t.Any) -> int:
+    number = _number(where, value)
+    if not number.is_integer():
+        raise _bad(f"{where} {value!r} is not a whole number")
+    return int(number)
 
 
 def _rules(source: str, values: t.Mapping[str, t.Any]) -> dict[str, int]:
@@ -391,7 +398,7 @@ def _rules(source: str, values: t.Mapping[str, t.Any]) -> dict[str, int]:
 
 def _port(source: str, value: t.Any) -> int:
     try:
-        port = int(value)
+        port = 0 if isinstance(value, (bool, float)) else int(value)
     except (TypeError, ValueError, OverflowError):
         port = 0
     if not 0 < port < 65536:
@@ -441,22 +448,19 @@ def _dataset(source: str, order: int, entry: t.Any, of: t.Callable[[str, str], t
     for limit in _LIMITS:
         value = entry.get(f"limit_{limit}")
         value = of(source, f"backup_limit_{limit}") if value is None else value
-        read = _share if limit.endswith("_percent") else _number
-        number = read(f"{where}: limit_{limit}", value)
-        limits[limit] = int(number) if limit.endswith("_files") else number
+        read = _share if limit.endswith("_percent") else _whole
+        limits[limit] = read(f"{where}: limit_{limit}", value)
 
     def quarantined(what: str) -> float:
         value = entry.get(f"quarantine_{what}")
         value = of(source, f"backup_quarantine_{what}") if value is None else value
-        return _number(f"{where}: quarantine_{what}", value)
+        return (_number if what == "percent" else _whole)(f"{where}: quarantine_{what}", value)
 
     every = entry.get("checksum_every_days")
     every = of(source, "backup_checksum_every_days") if every is None else every
     every = _number(f"{where}: checksum_every_days", every)
     quarantine: dict[str, t.Any] = {option: quarantined(what) for option, what in _QUARANTINE.items()}
-    quarantine = {
-        option: value if option == "max_percent" else int(value) for option, value in quarantine.items() if value
-    }
+    quarantine = {option: value for option, value in quarantine.items() if value}
     days = int(quarantined("days"))
     if days < 1:
         raise _bad(f"{where}: quarantine_days is less than 1")
@@ -482,6 +486,8 @@ def _absolute(where: str, path: t.Any) -> str:
     plain = "/" + posixpath.normpath(text).lstrip("/")  # normpath keeps two leading slashes
     if not text.startswith("/") or ".." in text.split("/") or _CONTROL.search(text):
         raise _bad(f"{where}: {text!r} is not an absolute path")
+    if _text.plain(text) != text:
+        raise _bad(f"{where}: {text!r} holds a character that nobody sees, perhaps copied with it")
     if plain == "/":
         raise _bad(f"{where}: the whole file system cannot be meant")
     return plain

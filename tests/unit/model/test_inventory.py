@@ -287,6 +287,11 @@ def test_windows_that_keep_nothing_are_refused() -> None:
 def test_a_retention_that_cannot_be_meant_is_refused() -> None:
     assert refusal({"backup_keep_daily": -1}) == "tatchu: backup_keep_daily is -1; at least 0 is needed"
     assert refusal({"backup_keep_complete": 0}) == "tatchu: backup_keep_complete is 0; at least 1 is needed"
+    assert refusal({"backup_keep_partial_days": 10**9}) == (
+        "tatchu: backup_keep_partial_days is 1000000000; at most 99999 can be meant"
+    )
+    for value in ("many", True, 7.5, "7.5", ""):
+        assert refusal({"backup_keep_daily": value}).endswith(f"is {value!r}; a whole number is needed")
     assert refusal({"backup_keep_weekly": "many"}) == ("tatchu: backup_keep_weekly is 'many'; a whole number is needed")
 
 
@@ -347,7 +352,7 @@ def test_what_is_no_account_is_refused(account: str) -> None:
     )
 
 
-@pytest.mark.parametrize("port", ["ssh", "", 0, -1, 65536, [22], float("inf")])
+@pytest.mark.parametrize("port", ["ssh", "", 0, -1, 65536, [22], float("inf"), 22.7, True])
 def test_what_is_no_port_is_refused(port: t.Any) -> None:
     assert refusal({"backup_source_port": port}) == f"tatchu: backup_source_port {port!r} is not a port"
 
@@ -523,6 +528,13 @@ def test_a_path_that_is_not_absolute_is_refused(path: t.Any) -> None:
     assert dataset_refusal({"name": "a", "path": path}) == f"tatchu: dataset a: {str(path)!r} is not an absolute path"
 
 
+def test_a_path_with_a_character_that_nobody_sees_is_refused() -> None:
+    for path in ("/a\u200b", "/\ufeffa", "/a\u202eb"):
+        assert dataset_refusal({"name": "a", "path": path}) == (
+            f"tatchu: dataset a: {path!r} holds a character that nobody sees, perhaps copied with it"
+        )
+
+
 @pytest.mark.parametrize("path", ["/", "//", "/./"])
 def test_the_whole_file_system_is_refused(path: str) -> None:
     assert dataset_refusal({"name": "a", "path": path}) == "tatchu: dataset a: the whole file system cannot be meant"
@@ -559,12 +571,24 @@ def test_paths_that_only_begin_alike_are_no_overlap() -> None:
     assert len(with_datasets({"name": "a", "path": "/data"}, {"name": "b", "path": "/data2"})) == 2
 
 
-@pytest.mark.parametrize("value", ["many", "", [], float("nan"), float("inf"), "nan", "inf"])
+@pytest.mark.parametrize("value", ["many", "", [], {}, float("nan"), float("inf"), "nan", "inf", True, False])
 @pytest.mark.parametrize("limit", ["limit_deleted_files", "limit_deleted_percent", "limit_changed_percent"])
 def test_a_limit_that_is_no_number_is_refused(limit: str, value: t.Any) -> None:
     assert dataset_refusal({"name": "a", "path": "/a", limit: value}) == (
         f"tatchu: dataset a: {limit} {value!r} is not a number"
     )
+
+
+@pytest.mark.parametrize("field", ["limit_deleted_files", "quarantine_days", "quarantine_files", "quarantine_bytes"])
+def test_what_is_counted_is_whole(field: str) -> None:
+    assert dataset_refusal({"name": "a", "path": "/a", field: 1.5}) == (
+        f"tatchu: dataset a: {field} 1.5 is not a whole number"
+    )
+
+
+def test_a_switch_where_a_number_is_due_is_refused() -> None:
+    for variable in ("backup_stall_seconds", "backup_dump_max_age_hours", "backup_rehash_percent"):
+        assert refusal({variable: False}) == f"tatchu: {variable} False is not a number"
 
 
 def test_a_negative_limit_is_refused() -> None:
