@@ -586,8 +586,8 @@ def require() -> None:
     outcome = _command.run([program, "-VV"], env=_command.environment())
     try:
         told = json.loads(outcome.stdout)
-        version, capabilities = str(told["version"]), told["capabilities"]
-    except (ValueError, KeyError, TypeError):  # before 3.2.7 it answers with text
+        version, capabilities = str(told["version"]), dict(told["capabilities"])
+    except (ValueError, KeyError, TypeError, RecursionError):  # before 3.2.7 it answers with text
         version, capabilities = printable(outcome.stdout.split(b"\n")[0]), None
     missing = [words for name, words in _NEEDED.items() if not (capabilities or {}).get(name)]
     if capabilities is None or tuple(map(int, re.findall(r"\d+", version)[:3])) < MINIMUM_VERSION:

@@ -634,7 +634,15 @@ def test_another_rsync_is_refused(
 
 
 @pytest.mark.parametrize(
-    "text", [b"", b"openrsync: protocol version 29\nrsync version 2.6.9 compatible\n", b"[]", b"rsync  version 3.1.3\n"]
+    "text",
+    [
+        *(b"", b"openrsync: protocol version 29\nrsync version 2.6.9 compatible\n", b"[]", b"rsync  version 3.1.3\n"),
+        *(
+            b'{"version": "3.2.7", "capabilities": ["ACLs"]}',
+            b'{"version": "3.2.7", "capabilities": null}',
+            b"[" * 99999,
+        ),
+    ],
 )
 def test_what_does_not_tell_what_it_was_built_with_is_refused(monkeypatch: pytest.MonkeyPatch, text: bytes) -> None:
     says(monkeypatch, text)
