@@ -75,6 +75,7 @@ MANIFEST: Document = {
             "triggers": [],
             "routines": ["r"],
             "events": ["e"],
+            "sequences": {"z": {"structure": SHA, "next": 7}},
         }
     },
     "tables": {"lab": {"scan": 3, "log": 4}},
@@ -247,7 +248,7 @@ def test_manifest_of_a_dump_set() -> None:
             return
         _datajoint.key_tables(manifest)
         _loss.comparable(manifest, "mariadb", "10.11.19-MariaDB")
-        inventory = {kind: [] for kind in ("tables", "views", "triggers", "routines", "events")}
+        inventory = {kind: [] for kind in ("tables", "views", "sequences", "triggers", "routines", "events")}
         _dump_manifest.object_problems(manifest, dict.fromkeys(manifest["schemas"], inventory))
         _dump_manifest.recount_problems(manifest, Reader())
         _dump_manifest.dump_options(manifest)

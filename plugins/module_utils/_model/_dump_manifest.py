@@ -9,7 +9,7 @@ import re
 import typing as t
 
 from ansible_collections.labops.backup.plugins.module_utils._model import _datajoint, _form
-from ansible_collections.labops.backup.plugins.module_utils._model._dump_text import Reader
+from ansible_collections.labops.backup.plugins.module_utils._model._dump_text import Reader, Schema
 
 MANIFEST = "manifest.json"
 DATABASES = "databases.sql"
@@ -35,6 +35,7 @@ _FORM = {
             "triggers?": _NAMES,
             "routines?": _NAMES,
             "events?": _NAMES,
+            "sequences?": {str: {"structure": _form.SHA256, "next": (int, None)}},
         }
     },
     "digests?": {str: {str: _form.SHA256}},
@@ -62,13 +63,17 @@ def differences(reader: Reader, before: Inventory, after: Inventory) -> list[str
     """Where the dump's text and the server's inventory around it disagree: something changed meanwhile."""
     found = []
     if before != after:
-        found.append("tables, views, triggers, routines or events were created or dropped during the dump")
+        found.append("tables, views, sequences, triggers, routines or events were created or dropped during the dump")
     for schema, names in after.items():
         dumped = reader.schemas.get(schema)
         if dumped is None:
             found.append(f"schema {schema} is not in the dump")
             continue
-        for kind, in_dump in (("tables", set(dumped.tables)), ("views", set(dumped.views))):
+        for kind, in_dump in (
+            ("tables", set(dumped.tables)),
+            ("views", set(dumped.views)),
+            ("sequences", set(dumped.sequences)),
+        ):
             on_server = set(names[kind])
             found += [f"{schema}.{name} is not in the dump" for name in sorted(on_server - in_dump)]
             found += [f"{schema}.{name} is in the dump only" for name in sorted(in_dump - on_server)]
@@ -84,6 +89,7 @@ def describe(reader: Reader, inventory: Inventory) -> dict[str, t.Any]:
             "collation": schema.collation,
             "code": schema.code,
             **{kind: list(inventory[name][kind]) for kind in ("views", "triggers", "routines", "events")},
+            "sequences": _sequences(schema),
         }
         for name, schema in reader.schemas.items()
     }
@@ -121,6 +127,10 @@ def describe(reader: Reader, inventory: Inventory) -> dict[str, t.Any]:
         "largest_statement": reader.largest_statement,
         "rows": reader.rows,
     }
+
+
+def _sequences(schema: Schema) -> dict[str, dict[str, t.Any]]:
+    return {name: {"structure": one.structure, "next": one.next} for name, one in schema.sequences.items()}
 
 
 def problems(manifest: t.Mapping[str, t.Any], folder_name: str) -> list[str]:
@@ -200,7 +210,9 @@ def object_problems(manifest: t.Mapping[str, t.Any], inventory: Inventory) -> li
     """Where the objects that a server has in some schemas are not those of the manifest."""
     found = []
     for schema, names in inventory.items():
-        for kind in ("tables", "views", "triggers", "routines", "events"):
+        for kind in ("tables", "views", "sequences", "triggers", "routines", "events"):
+            if kind == "sequences" and kind not in manifest["schemas"][schema]:
+                continue  # manifests of older releases do not have them
             expected = manifest["tables"][schema] if kind == "tables" else manifest["schemas"][schema].get(kind, [])
             one = kind.removesuffix("s")
             missing, extra = set(expected) - set(names[kind]), set(names[kind]) - set(expected)
@@ -237,6 +249,9 @@ def _content_problems(manifest: t.Mapping[str, t.Any], reader: Reader) -> list[s
                 found.append(f"{name}.{table.name}: {DATABASES} has other rows than the manifest says")
             if table.structure != manifest["structures"][name][table.name]:
                 found.append(f"{name}.{table.name}: {DATABASES} declares it otherwise than the manifest says")
+        sequences = _sequences(schema)
+        if sequences != manifest["schemas"][name].get("sequences", sequences):
+            found.append(f"{name}: {DATABASES} has other sequences, or other numbers of them, than the manifest says")
         if schema.code != manifest["schemas"][name]["code"]:
             found.append(f"{name}: {DATABASES} has other views, triggers, routines or events than the manifest says")
     return found

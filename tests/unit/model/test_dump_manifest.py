@@ -7,6 +7,7 @@ import typing as t
 
 import pytest
 from ansible_collections.labops.backup.plugins.module_utils._model import _dump_manifest
+from ansible_collections.labops.backup.plugins.module_utils._model._dump_text import Reader
 
 ID = "20261123T021500Z-3fa9c1"
 MANIFEST: dict[str, t.Any] = {
@@ -90,6 +91,40 @@ def test_objects_are_compared_by_name() -> None:
         "trigger s.t is not in the dump",
         "event s.e is missing",
     ]
+
+
+def test_sequences_are_compared_where_the_manifest_has_them() -> None:
+    manifest: dict[str, t.Any] = {"tables": {"s": {}}, "schemas": {"s": {}}}
+    there = {"s": {kind: [] for kind in ("tables", "views", "triggers", "routines", "events")} | {"sequences": ["n"]}}
+    assert _dump_manifest.object_problems(manifest, there) == []
+    manifest["schemas"]["s"]["sequences"] = {"z": {"structure": "0" * 64, "next": 1}}
+    assert _dump_manifest.object_problems(manifest, there) == [
+        "sequence s.z is missing",
+        "sequence s.n is not in the dump",
+    ]
+
+
+def test_a_sequence_in_the_text_is_the_one_of_the_manifest_and_of_the_server() -> None:
+    reader = Reader()
+    reader.feed(
+        b"-- Server version\t10.11.19-MariaDB\nCREATE DATABASE `s` /*!40100 CHARACTER SET utf8mb4 */;\nUSE `s`;\n"
+        b"CREATE SEQUENCE `z` start with 1 increment by 1 nocycle ENGINE=InnoDB;\nDO SETVAL(`z`, 7, 0);\n"
+        b"-- Dump completed\n"
+    )
+    inventory = {"s": {kind: [] for kind in ("tables", "views", "triggers", "routines", "events")}}
+    inventory["s"]["sequences"] = ["z"]
+    manifest = _dump_manifest.describe(reader, inventory)
+    assert manifest["schemas"]["s"]["sequences"]["z"]["next"] == 7
+    assert _dump_manifest.differences(reader, inventory, inventory) == []
+    without = {"s": {**inventory["s"], "sequences": []}}
+    assert _dump_manifest.differences(reader, without, without) == ["s.z is in the dump only"]
+    assert _dump_manifest.recount_problems(manifest, reader) == []
+    manifest["schemas"]["s"]["sequences"]["z"]["next"] = 8
+    assert _dump_manifest.recount_problems(manifest, reader) == [
+        "s: databases.sql has other sequences, or other numbers of them, than the manifest says"
+    ]
+    del manifest["schemas"]["s"]["sequences"]
+    assert _dump_manifest.recount_problems(manifest, reader) == []
 
 
 def test_an_empty_manifest_is_only_reported() -> None:
