@@ -46,6 +46,7 @@ _DATASET_FIELDS = {
     "quarantine_bytes",
     "quarantine_percent",
     "checksum_every_days",
+    "skip_attributes",
 }
 _LIMITS = ("deleted_files", "deleted_percent", "changed_percent")
 # The repository of the seals; what rsyncd.conf does not take as a module; what restore_scope understands otherwise.
@@ -60,6 +61,7 @@ _WRITERS = ("units", "timers", "crontabs", "containers", "accounts")
 # What systemd takes as the name of a unit with its kind, what a user and a container may be called.
 _UNIT = re.compile(r"[A-Za-z0-9:_.\\@-]+\.(service|timer|socket|path|target|mount|automount|scope|slice)\Z")
 _CRON_USER = re.compile(r"[A-Za-z0-9_][A-Za-z0-9_.@-]*\$?\Z")
+_ATTRIBUTE = re.compile(r"[a-z0-9]+\.[A-Za-z0-9_.*-]+\Z")
 _CONTAINER = re.compile(r"[A-Za-z0-9][A-Za-z0-9_.-]*\Z")
 _CONFIGURATION = "/etc/labops-backup"
 _STATE = "/var/lib/labops-backup"
@@ -456,6 +458,15 @@ def _dataset(source: str, order: int, entry: t.Any, of: t.Callable[[str, str], t
         value = of(source, f"backup_quarantine_{what}") if value is None else value
         return (_number if what == "percent" else _whole)(f"{where}: quarantine_{what}", value)
 
+    skipped = entry.get("skip_attributes") or []
+    if not isinstance(skipped, (list, tuple)):
+        raise _bad(f"{where}: skip_attributes is not a list")
+    for pattern in skipped:
+        if not _ATTRIBUTE.match(str(pattern)):
+            raise _bad(
+                f"{where}: {str(pattern)!r} in skip_attributes is no name of an extended attribute such as "
+                "btrfs.compression or btrfs.*"
+            )
     every = entry.get("checksum_every_days")
     every = of(source, "backup_checksum_every_days") if every is None else every
     every = _number(f"{where}: checksum_every_days", every)
@@ -478,6 +489,7 @@ def _dataset(source: str, order: int, entry: t.Any, of: t.Callable[[str, str], t
         "quarantine_days": days,
         # every dump set is new and has a manifest with the SHA-256 of each file
         "checksum_every_days": every if kind == "files" else 0.0,
+        "skip_attributes": [str(pattern) for pattern in skipped],
     }
 
 

@@ -188,6 +188,7 @@ def restore_datasets(wanted: t.Mapping[str, t.Any], point: t.Mapping[str, t.Any]
                 "destination": destination,
                 "mirror": dataset["mirror"],
                 "url": dataset["url"],
+                "skip_attributes": dataset["skip_attributes"],
                 "generation_file": dataset["generation_file"],
                 "generation": there["generation"],
                 "lock": dataset["lock"],

@@ -133,6 +133,7 @@ def test_every_path_of_the_documented_default() -> None:
         "quarantine": {},
         "quarantine_days": 10,
         "checksum_every_days": 0.0,
+        "skip_attributes": [],
         "marker": {"source": "tatchu", "dataset": "database"},
         "source": "tatchu",
         "server": "loki",
@@ -414,7 +415,7 @@ def test_an_unknown_field_is_refused(field: t.Any) -> None:
     assert dataset_refusal({"name": "a", "path": "/a", field: 1, "zzz": 2}) == (
         f"tatchu: dataset a has the unknown field '{field}'; known are adopt_from, allow_empty, checksum_every_days, "
         "compression, kind, limit_changed_percent, limit_deleted_files, limit_deleted_percent, name, path, "
-        "quarantine_bytes, quarantine_days, quarantine_files, quarantine_percent"
+        "quarantine_bytes, quarantine_days, quarantine_files, quarantine_percent, skip_attributes"
     )
 
 
@@ -526,6 +527,18 @@ def test_an_unknown_kind_is_refused() -> None:
 @pytest.mark.parametrize("path", ["a", "", None, "/a/../b", "./a", "/a\0b", "/a\nb", "/a\x1b[31m", "~/a"])
 def test_a_path_that_is_not_absolute_is_refused(path: t.Any) -> None:
     assert dataset_refusal({"name": "a", "path": path}) == f"tatchu: dataset a: {str(path)!r} is not an absolute path"
+
+
+def test_attributes_of_one_file_system_can_be_left_out() -> None:
+    (one,) = with_datasets({"name": "a", "path": "/a", "skip_attributes": ["btrfs.*", "security.selinux"]})
+    assert one["skip_attributes"] == ["btrfs.*", "security.selinux"]
+    for wrong in ("*", "selinux", "btrfs.a b", "user.x\n", None):
+        assert dataset_refusal({"name": "a", "path": "/a", "skip_attributes": [wrong]}) == (
+            f"tatchu: dataset a: {str(wrong)!r} in skip_attributes is no name of an extended attribute such as "
+            "btrfs.compression or btrfs.*"
+        )
+    refused = dataset_refusal({"name": "a", "path": "/a", "skip_attributes": "btrfs.*"})
+    assert refused == "tatchu: dataset a: skip_attributes is not a list"
 
 
 def test_a_path_with_a_character_that_nobody_sees_is_refused() -> None:
