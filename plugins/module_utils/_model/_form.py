@@ -18,7 +18,7 @@ import typing as t
 Form = t.Any
 
 _SHOWN = 60
-_CALLED = {
+_CALLED: dict[t.Any, str] = {
     str: "text",
     int: "a whole number",
     float: "a number",
