@@ -65,6 +65,13 @@ options:
         description: The dataset that it must name.
         type: str
         required: true
+  skip_attributes:
+    description:
+      - Extended attributes that are not mirrored, such as C(btrfs.compression) or C(btrfs.*), because the mirror's file
+        system refuses them. Those in C(system.*) never are; ACLs are mirrored as such.
+    type: list
+    elements: str
+    default: []
   delete_excluded:
     description: Delete from the mirror what the filters exclude. Otherwise it stays there.
     type: bool

@@ -435,7 +435,7 @@ class _Piece:
                     "the mirror has moved on since the newest recovery point; it was compared with its last pull"
                 )
             state = self.states[_checks.MIRROR]
-            same = state["cursor"].get("manifest") == sha256
+            same = state["cursor"].get("manifest") == sha256 and {"path", "done"} <= set(state["cursor"])
             walk = _Mirror(t.cast("str", self._request.mirror), self._request.stores, goes_on=same)
             after = _content.place(os.fsencode(state["cursor"]["path"])) if same else None
             done, last = (int(state["cursor"]["done"]) if same else 0), b""

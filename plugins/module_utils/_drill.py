@@ -5,7 +5,6 @@
 
 from __future__ import annotations
 
-import json
 import os
 import time
 import typing as t
@@ -102,8 +101,8 @@ def _references(
     path: bytes | None
     with open(file, "rb") as stream:
         lines.append(stream.readline())
-        for line in stream:
-            reference = json.loads(line)
+        for number, line in enumerate(stream, start=2):
+            reference = _datajoint.decode_reference(line, f"line {number} of {file}")
             path = _datajoint.reference_path(reference)
             dataset = str(reference.get("dataset"))
             counts["references"] += 1

@@ -354,7 +354,12 @@ def _refuse_line_feeds(inventory: _dump_manifest.Inventory) -> None:
     :raises BackupError: when the name of a schema, table or view holds a line feed.
     """
     for schema, kinds in inventory.items():
-        for kind, names in (("schema", [schema]), ("table", kinds["tables"]), ("view", kinds["views"])):
+        for kind, names in (
+            ("schema", [schema]),
+            ("table", kinds["tables"]),
+            ("view", kinds["views"]),
+            ("sequence", kinds["sequences"]),
+        ):
             for name in names:
                 if "\n" in name or "\r" in name:
                     raise BackupError(

@@ -17,6 +17,7 @@ from ansible_collections.labops.backup.plugins.module_utils._model import (
     _compatibility,
     _dump_manifest,
     _dump_split,
+    _form,
 )
 from ansible_collections.labops.backup.plugins.module_utils._model._dump_text import Reader
 from ansible_collections.labops.backup.plugins.module_utils._tools import _database, _engine
@@ -458,9 +459,20 @@ def _document_or_nothing(path: str | None) -> dict[str, t.Any]:
     return {} if path is None or not os.path.exists(path) else _document.read(path)
 
 
+# An earlier release noted names alone.
+_NOTED = ({str: {"locked": bool, "role": bool}}, [str])
+
+
 def _read_record(path: str | None, part: str) -> dict[str, t.Any]:
     """What an earlier try noted: the accounts it C(created), or by their names the schemas it made C(beside)."""
     noted = _document_or_nothing(path).get(part, {})
+    wrong = _form.wrong(noted, _NOTED, part)
+    if wrong:
+        raise BackupError(
+            f"the record {path} of an earlier load cannot be understood: {wrong}",
+            untouched="Nothing was changed",
+            remedy="Move it away if no load is under way; accounts that it created stay locked",
+        )
     return dict(noted) if isinstance(noted, dict) else dict.fromkeys(noted)
 
 

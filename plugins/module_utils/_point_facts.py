@@ -12,7 +12,7 @@ import typing as t
 
 from ansible_collections.labops.backup.plugins.module_utils._errors import BackupError
 from ansible_collections.labops.backup.plugins.module_utils._host import _content_manifest, _document
-from ansible_collections.labops.backup.plugins.module_utils._model import _dump_manifest
+from ansible_collections.labops.backup.plugins.module_utils._model import _dump_manifest, _form, _run
 from ansible_collections.labops.backup.plugins.module_utils._tools import _borg
 
 
@@ -26,7 +26,14 @@ def facts(
     :raises BackupError: when the archive does not hold them either.
     """
     described = _document.read(manifest)
-    inside = os.path.join(str(described["id"]), _dump_manifest.FACTS)
+    wrong = _form.wrong(described, {"id": str, "files": {_dump_manifest.FACTS: {"sha256": _form.SHA256}}})
+    if wrong or not _run.is_identifier(described["id"]):
+        raise BackupError(
+            f"{manifest} is a false manifest: {wrong or 'id is no identifier'}",
+            untouched="Nothing was changed",
+            remedy="Choose another recovery point",
+        )
+    inside = os.path.join(described["id"], _dump_manifest.FACTS)
     wanted = str(described["files"][_dump_manifest.FACTS]["sha256"])
     found = _whole(os.path.join(mirror, inside), wanted) if mirror is not None else None
     if found is None:

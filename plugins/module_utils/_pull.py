@@ -38,6 +38,7 @@ TRANSFER_ARGUMENTS: dict[str, t.Any] = {
     "prune_empty_dirs": {"type": "bool", "default": False},
     "timeout": {"type": "int", "default": 600},
     "stall_seconds": {"type": "int", "default": 3600},
+    "skip_attributes": {"type": "list", "elements": "str", "default": []},
 }
 
 MARKER_ARGUMENT: dict[str, t.Any] = {
@@ -141,7 +142,8 @@ class _Progress:
 def transfer_from(parameters: t.Mapping[str, t.Any]) -> _rsync.Transfer:
     """The transfer that a module's parameters describe."""
     values = {name: parameters[name] for name in TRANSFER_ARGUMENTS}
-    return _rsync.Transfer(**{**values, "filters": tuple(values["filters"]), "hidden": _aside.FILTERS})
+    rules = {name: tuple(values[name]) for name in ("filters", "skip_attributes")}
+    return _rsync.Transfer(**{**values, **rules, "hidden": _aside.FILTERS})
 
 
 def marker_from(parameters: t.Mapping[str, t.Any]) -> _marker.Expected | None:

@@ -17,7 +17,13 @@ from dataclasses import asdict, dataclass, field
 
 from ansible_collections.labops.backup.plugins.module_utils._errors import BackupError
 from ansible_collections.labops.backup.plugins.module_utils._host import _content_manifest, _document
-from ansible_collections.labops.backup.plugins.module_utils._model import _content, _datajoint, _history, _point
+from ansible_collections.labops.backup.plugins.module_utils._model import (
+    _content,
+    _datajoint,
+    _dump_manifest,
+    _history,
+    _point,
+)
 from ansible_collections.labops.backup.plugins.module_utils._tools import _borg
 
 FOLDER = "history"
@@ -186,7 +192,7 @@ def _look(seals: _Seals, point: t.Mapping[str, t.Any], before: t.Mapping[str, t.
             seals.warnings.append(f"{dataset} in {point['point']} was left out: {error}")
     if point["dump_set"]:
         try:
-            manifest = _document.read(os.path.join(seals.folder(point), _point.DUMP_MANIFEST))
+            manifest = _sealed_manifest(seals.folder(point), point["dump_set"]["id"])
         except (BackupError, OSError) as error:
             seals.warnings.append(f"the tables of {point['point']} were left out: {error}")
         else:
@@ -197,6 +203,15 @@ def _look(seals: _Seals, point: t.Mapping[str, t.Any], before: t.Mapping[str, t.
         "facts": facts,
         "steps": steps,
     }
+
+
+def _sealed_manifest(folder: str, dump_set: str) -> Document:
+    path = os.path.join(folder, _point.DUMP_MANIFEST)
+    manifest = _document.read(path)
+    problems = _dump_manifest.problems(manifest, dump_set)
+    if problems:
+        raise BackupError(f"{path} is a false manifest: {'; '.join(problems)}")
+    return manifest
 
 
 def _holds(reader: _content_manifest.Reader, dump_set: str) -> bool:

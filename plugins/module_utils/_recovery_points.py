@@ -214,7 +214,7 @@ def mark(
     last = known["marks"][-1] if known["marks"] else None
     if last is not None and last["mark"] == mark:
         before = _document.decode(points.read_file(last["archive"], _point.MARK_DOCUMENT), last["archive"])
-        if before["evidence"] == document["evidence"]:
+        if before.get("evidence") == document["evidence"]:
             return known, False
     if not dry:
         if staging_dir is not None:

@@ -211,6 +211,14 @@ class _Comparison:
                 found.append(f"a view, trigger, routine or event of {schema} has other text than in the dump")
             for name in sorted(set(ours.tables) & set(self._manifest["tables"][schema])):
                 found += self._table_problems(schema, name)
+            for name, sequence in sorted(ours.sequences.items()):
+                expected = theirs.get("sequences", {}).get(name)
+                if expected is not None and self.by_digest and sequence.structure != expected["structure"]:
+                    found.append(f"sequence {schema}.{name} is declared otherwise than in the dump")
+                if expected is not None and sequence.next != expected["next"]:
+                    found.append(
+                        f"sequence {schema}.{name} goes on with {sequence.next}, the dump with {expected['next']}"
+                    )
         return found
 
     def _table_problems(self, schema: str, name: str) -> t.Iterator[str]:

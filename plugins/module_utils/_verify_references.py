@@ -8,7 +8,6 @@ from __future__ import annotations
 import contextlib
 import functools
 import hashlib
-import json
 import os
 import stat
 import typing as t
@@ -22,7 +21,7 @@ from ansible_collections.labops.backup.plugins.module_utils._host import (
     _generation,
     _quarantine,
 )
-from ansible_collections.labops.backup.plugins.module_utils._model import _content, _datajoint
+from ansible_collections.labops.backup.plugins.module_utils._model import _content, _datajoint, _form
 
 _EXAMPLES = 20
 _FINDINGS = ("missing", "wrong_size", "wrong_content", "unresolved", "in_quarantine")
@@ -118,16 +117,16 @@ def _look_up(
     by_dataset: dict[str, dict[str, int]] = {}
     with open(references_file, "rb") as stream:
         header = _document.decode(stream.readline(), references_file)
-        counts["unresolved"] = int(header.get("unreadable", 0))
+        wrong = _form.wrong(header, _datajoint.REFERENCES_HEADER)
+        if wrong:
+            raise BackupError(
+                f"{references_file} does not begin with the header of references: {wrong}",
+                untouched="Nothing was changed",
+                remedy="Verify the dump set with db_dump_info and verify=full",
+            )
+        counts["unresolved"] = header.get("unreadable", 0)
         for number, line in enumerate(stream, start=2):
-            try:
-                reference = json.loads(line)
-            except ValueError as error:
-                raise BackupError(
-                    f"line {number} of {references_file} is not JSON: {error}",
-                    untouched="Nothing was changed",
-                    remedy="Verify the dump set with db_dump_info and verify=full",
-                ) from error
+            reference = _datajoint.decode_reference(line, f"line {number} of {references_file}")
             finding = _judge(reference, places, contents)
             known.add(reference)
             counts["checked"] += 1
@@ -180,8 +179,8 @@ def _archived(references_file: str, roots: t.Mapping[str, t.Any]) -> dict[str, d
     with open(references_file, "rb") as stream:
         stream.readline()
         for line in stream:
-            with contextlib.suppress(ValueError):  # who judges it says so
-                reference = json.loads(line)
+            with contextlib.suppress(BackupError):  # who judges it says so
+                reference = _datajoint.decode_reference(line, references_file)
                 path = _datajoint.reference_path(reference)
                 if path is not None and reference.get("dataset") in found:
                     found[reference["dataset"]][os.path.normpath(path), reference.get("is_folder") is True] = None

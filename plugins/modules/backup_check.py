@@ -125,7 +125,7 @@ EXAMPLES = r"""
     cache_dir: /var/lib/labops-backup/recovery_points/tatchu
     evidence_file: /var/lib/labops-backup/checks/tatchu.json
     scratch_dir: /srv/backup/staging/tatchu/check
-    lock: /run/labops-backup/tatchu.check.lock
+    lock: /run/labops-backup/checks/tatchu.lock
     ledger_dir: /var/lib/labops-backup/ledger
 """
 

@@ -18,8 +18,8 @@ description:
     ends well with a dump that is cut. The server has to be of the same engine and of the same or a newer series, know
     every collation, have room, allow the largest statement, and have each schema that a foreign key refers to.
   - One client loads all chosen schemas, cut out of C(databases.sql) as it streams by. When it ends, the names of all
-    tables, views, triggers, routines and events are compared with the manifest. Rows and their content are compared by
-    M(labops.backup.db_verify_info).
+    tables, views, sequences, triggers, routines and events are compared with the manifest. Rows, their content and the
+    numbers of sequences are compared by M(labops.backup.db_verify_info).
   - A load that was killed is repeated as a whole and has the same result.
   - C(read_only) stays as it is, because root may write nevertheless. MySQL's C(super_read_only) stops the load, so that
     is refused. The server's binary log takes the load like any other work.

@@ -13,7 +13,7 @@ author: labops.backup contributors (@labops)
 description:
   - Dumps the chosen schemas once, as M(labops.backup.db_dump) does but to no file. For each table the rows, their
     SHA-256 and the declaration are compared with C(manifest.json), and for each schema its character set and the text
-    of its views, triggers, routines and events.
+    of its views, triggers, routines and events, and the declaration and next number of its sequences.
   - Looks up every foreign key, also those of other schemas that lead into the chosen ones, and counts rows that point
     at nothing. A load switches the server's own check off, so nobody else would notice.
   - Compares accounts, roles and grants with C(accounts.sql), and looks whether every account exists whose rights a

@@ -304,7 +304,9 @@ database:
         - C(missing) and C(newer) are names of tables, C(fewer) and C(more) those with another number of rows, each with
           C(table), C(rows) and C(expected); of one with more rows nobody knows whether it lost some, too. C(content)
           are tables with as many rows and other ones, C(structure) those declared otherwise, C(objects) views,
-          triggers, routines and events that are missing, and C(code) says whether the text of any of them is another.
+          sequences, triggers, routines and events that are missing, C(sequences) those that would give out a number
+          again or are declared otherwise, and C(code) says whether the text of a view, trigger, routine or event is
+          another.
         - Rows of DataJoint's log and jobs (C(~log), C(~jobs), C(~~*)) are not compared.
       type: dict
       sample: {}

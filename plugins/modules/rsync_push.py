@@ -79,6 +79,11 @@ options:
     description: The port of the destination's ssh server.
     type: int
     default: 22
+  skip_attributes:
+    description: Extended attributes that stay at the destination as they are, such as C(btrfs.compression).
+    type: list
+    elements: str
+    default: []
   timeout:
     description: Seconds without any sign of the other side after which rsync gives up; V(0) waits for ever.
     type: int
@@ -219,6 +224,7 @@ ARGUMENT_SPEC: dict[str, t.Any] = {
     "known_hosts_file": {"type": "path"},
     "port": {"type": "int", "default": 22},
     "timeout": {"type": "int", "default": 600},
+    "skip_attributes": {"type": "list", "elements": "str", "default": []},
     "stall_seconds": {"type": "int", "default": 3600},
     "retries": {"type": "int", "default": 3},
     "retry_wait": {"type": "float", "default": 30.0},
@@ -237,6 +243,7 @@ def _work(module: AnsibleModule) -> dict[str, t.Any]:
         **{name: options[name] for name in _OF_RSYNC},
         partial_dir=_aside.partial(options["incident"]),
         rewrite=options["compare"] == "nothing",
+        skip_attributes=tuple(options["skip_attributes"]),
     )
     request = _push.Request(push=push, **{name: options[name] for name in _OF_THE_REQUEST})
     return _push.push(request, dry_run=module.check_mode)

@@ -13,8 +13,9 @@ author: labops.backup contributors (@labops)
 description:
   - Keeps one JSON document a run, C(RUN_ID.json), in a folder of the host that runs it. Each is written aside, flushed
     to disk and renamed, so that a power cut leaves the old or the new one.
-  - V(running) opens a run. Earlier runs of the same job that are still counted as running, and of which no process is
-    left on this host, are marked V(died).
+  - V(running) opens a run. Earlier runs of the same job that are still counted as running, and of which nothing is
+    left on this host, are marked V(died). What is looked for is their C(ansible-playbook) or, where that runs on
+    another machine, a process of their control group.
   - V(success) and V(failure) close it. A run that nobody opened is recorded all the same, because its end matters more.
     When it began is read from its identifier.
 extends_documentation_fragment: [labops.backup._attributes]
@@ -101,8 +102,9 @@ EXAMPLES = r"""
 RETURN = r"""
 run:
   description:
-    - The document as it now is, with C(host), C(boot_id), C(control_group) and its last part, C(unit), of the process
-      that opened it.
+    - The document as it now is, with C(host), C(boot_id), C(control_group), its last part, C(unit), and C(playbook) of
+      the process that opened it. The last is the number of the C(ansible-playbook) on this host and when it started,
+      in ticks since boot; empty when that runs on another machine.
     - Times are UTC, C(seconds) is the time from the start in the identifier to the end.
   returned: success
   type: dict

@@ -12,7 +12,7 @@ version_added: "0.1.0"
 author: labops.backup contributors (@labops)
 description:
   - Reads the documents that M(labops.backup.run_record) wrote on this host.
-  - A run that counts as running although none of its processes is left on this host is returned as V(died).
+  - A run that counts as running although nothing of it is left on this host is returned as V(died).
   - A folder that does not exist is an error; an empty one holds no runs.
 extends_documentation_fragment: [labops.backup._attributes.INFO_MODULE]
 options:

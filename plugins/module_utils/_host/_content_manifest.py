@@ -79,7 +79,7 @@ def _check(stream: t.BinaryIO, path: str) -> tuple[str, dict[str, int]]:
     stream.seek(max(0, size - _LONGEST_TRAILER))
     last = stream.read().removesuffix(b"\n").rpartition(b"\n")[2]
     trailer: t.Any = None
-    with contextlib.suppress(ValueError):
+    with contextlib.suppress(ValueError, RecursionError):
         trailer = json.loads(last)
     if not isinstance(trailer, dict) or "sha256_above" not in trailer:
         raise BackupError(f"the content manifest {path} is cut off")
@@ -101,7 +101,10 @@ def entries(path: str) -> t.Iterator[tuple[bytes, _content.Entry]]:
         folder = b""
         while text := reader.line():
             if _content.is_entry(text):
-                entry = _content.decode(text)
+                try:
+                    entry = _content.decode(text)
+                except ValueError:
+                    raise BackupError(f"{path} is no content manifest: {text[:200]!r} is no entry") from None
                 yield posixpath.join(folder, entry.name), entry
             elif text.startswith(b"/"):
                 folder = _content.folder_in(text)

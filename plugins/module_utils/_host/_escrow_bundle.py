@@ -17,6 +17,7 @@ import typing as t
 
 from ansible_collections.labops.backup.plugins.module_utils._errors import BackupError
 from ansible_collections.labops.backup.plugins.module_utils._host import _document
+from ansible_collections.labops.backup.plugins.module_utils._model import _form
 
 MANIFEST = "bundle.json"
 _INVENTORY = "inventory"
@@ -79,6 +80,9 @@ def check(directory: str, server: str) -> dict[str, t.Any]:
         raise BackupError(f"there is no bundle in {directory} on this machine", untouched=_UNTOUCHED) from None
     if document.get("server") != server:
         raise BackupError(f"{path} is the bundle of {document.get('server')!r}", untouched=_UNTOUCHED)
+    wrong = _form.wrong(document, {"files": {str: str}})
+    if wrong:
+        raise BackupError(f"{path} is no manifest of a bundle: {wrong}", untouched=_UNTOUCHED)
     there = _hashes(directory)
     other = sorted(name for name, digest in document["files"].items() if there.get(name) != digest)
     if other:
@@ -142,7 +146,16 @@ def _hashes(directory: str) -> dict[str, str]:
 def _sources(directory: str, there: t.Mapping[str, str]) -> dict[str, t.Any]:
     found = {}
     for source in sorted(os.path.dirname(name) for name in there if os.path.basename(name) == _REPOSITORIES):
-        listed = _document.read(os.path.join(directory, source, _REPOSITORIES))["repositories"]
+        path = os.path.join(directory, source, _REPOSITORIES)
+        document = _document.read(path)
+        wrong = _form.wrong(document, {"repositories": [{"name": str, "id": str, "key": str}]})
+        if wrong:
+            raise BackupError(
+                f"{path} does not list repositories: {wrong}",
+                untouched="The manifest of the escrow bundle was not written",
+                remedy="Remove that file and run site.yml, which writes it again",
+            )
+        listed = document["repositories"]
         absent = [entry["key"] for entry in listed if f"{source}/{entry['key']}" not in there]
         if absent or f"{source}/passphrase" not in there:
             raise BackupError(

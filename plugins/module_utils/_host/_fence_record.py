@@ -11,8 +11,33 @@ import typing as t
 
 from ansible_collections.labops.backup.plugins.module_utils._errors import BackupError
 from ansible_collections.labops.backup.plugins.module_utils._host import _document
+from ansible_collections.labops.backup.plugins.module_utils._model import _form
 
 Record = dict[str, t.Any]
+DATABASE = "database fence"
+WRITERS = "writer fence"
+_FORMS = {
+    DATABASE: {
+        "since": str,
+        "drop_in": str,
+        "skip_networking": bool,
+        "engine?": (str, None),
+        "version?": (str, None),
+        "accounts": [{"user": str, "host": str, "locked": bool}],
+        "variables": ({str: str}, None),
+    },
+    WRITERS: {
+        "since": str,
+        "units": [{"name": str, "active": str, "enabled": str, "start": bool, "folder": bool}],
+        "crontabs": [
+            (
+                {"path": str, "uid": int, "gid": int, "link": str},
+                {"path": str, "uid": int, "gid": int, "mode": int, "mtime_ns": int, "content": str},
+            )
+        ],
+        "containers": [{"name": str, "engine": str, "running": bool, "restart": str}],
+    },
+}
 
 
 def read(path: str, kind: str) -> Record | None:
@@ -24,9 +49,10 @@ def read(path: str, kind: str) -> Record | None:
         record = _document.read(path)
     except FileNotFoundError:
         return None
-    if record.get("kind") != kind:
+    wrong = _form.wrong(record, _FORMS[kind])
+    if record.get("kind") != kind or wrong:
         raise BackupError(
-            f"{path} is no record of {kind}",
+            f"{path} is no record of {kind}" + (f": {wrong}" if wrong else ""),
             untouched="Nothing was changed",
             remedy="Find out what it is; move it aside only if you know that nothing is fenced",
         )
@@ -100,7 +126,3 @@ def note_accounts(path: str, accounts: t.Iterable[tuple[str, str, bool]]) -> Non
     ]
     if new:
         write(path, DATABASE, {**record, "accounts": record["accounts"] + new})
-
-
-DATABASE = "database fence"
-WRITERS = "writer fence"

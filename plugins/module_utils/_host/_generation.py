@@ -13,9 +13,23 @@ import typing as t
 
 from ansible_collections.labops.backup.plugins.module_utils._errors import BackupError
 from ansible_collections.labops.backup.plugins.module_utils._host import _document
+from ansible_collections.labops.backup.plugins.module_utils._model import _form
 
 WRITING = "writing"
 COMPLETE = "complete"
+_TEXT = (str, None)
+_FORM = {
+    "generation": int,
+    "state": str,
+    "started?": _TEXT,
+    "dump_set?": _TEXT,
+    "run_id?": _TEXT,
+    "marker?": _TEXT,
+    "checksummed?": _TEXT,
+    "finished?": _TEXT,
+    "files?": int,
+    "bytes?": int,
+}
 
 
 def read(path: str) -> dict[str, t.Any] | None:
@@ -27,10 +41,10 @@ def read(path: str) -> dict[str, t.Any] | None:
         document = _document.read(path)
     except FileNotFoundError:
         return None
-    number = document.get("generation")
-    if type(number) is not int or number < 1 or document.get("state") not in (WRITING, COMPLETE):
+    wrong = _form.wrong(document, _FORM)
+    if wrong or document["generation"] < 1 or document["state"] not in (WRITING, COMPLETE):
         raise BackupError(
-            f"the generation document {path} does not say a generation and its state",
+            f"the generation document {path} does not say a generation and its state" + (f": {wrong}" if wrong else ""),
             untouched="The mirror was not changed",
             remedy="Move that document away; the next pull then begins at generation 1",
         )

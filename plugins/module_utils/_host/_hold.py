@@ -18,7 +18,7 @@ import typing as t
 
 from ansible_collections.labops.backup.plugins.module_utils._errors import BackupError
 from ansible_collections.labops.backup.plugins.module_utils._host import _document
-from ansible_collections.labops.backup.plugins.module_utils._model import _text
+from ansible_collections.labops.backup.plugins.module_utils._model import _form, _text
 
 _POLL_SECONDS = 0.2
 
@@ -34,11 +34,22 @@ Module = t.TypeVar("Module", bound=Options)
 
 
 def read(path: str) -> dict[str, t.Any] | None:
-    """The hold, or None."""
+    """The hold, or None.
+
+    :raises BackupError: when the document cannot be understood; nobody may go on past it.
+    """
     try:
-        return _document.read(path)
+        hold = _document.read(path)
     except FileNotFoundError:
         return None
+    wrong = _form.wrong(hold, {"source": str, "incident": str, "since": _form.UTC_TIME, "reason?": (str, None)})
+    if wrong:
+        raise BackupError(
+            f"{path} is no document of a hold: {wrong}",
+            untouched="Nothing was changed",
+            remedy="Find out whether an incident is under way; move that document away only if none is",
+        )
+    return hold
 
 
 def text(hold: t.Mapping[str, t.Any]) -> str:

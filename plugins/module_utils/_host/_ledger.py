@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import contextlib
 import os
+import re
 import typing as t
 from dataclasses import dataclass
 from datetime import datetime
@@ -17,18 +18,20 @@ from ansible_collections.labops.backup.plugins.module_utils._model import _run
 
 _BOOT_ID = "/proc/sys/kernel/random/boot_id"
 _PROCESSES = "/proc"
+_SESSION = re.compile(r"/session-[^/]+\.scope\Z")
 _SUFFIX = ".json"
 _ASIDE = ".unreadable"
 
 
 def here() -> dict[str, str]:
-    """Where this process runs: host, boot, control group, and that one's last name (the unit of a job)."""
+    """Where this process runs: host, boot, control group, that one's last name (the unit of a job), and playbook."""
     group = _control_group("self")
     return {
         "host": os.uname().nodename,
         "boot_id": _first_line(_BOOT_ID),
         "unit": group.rpartition("/")[2],
         "control_group": group,
+        "playbook": _playbook(),
     }
 
 
@@ -210,16 +213,58 @@ def _left_running(folder: str, job: str, run_id: str) -> list[dict[str, t.Any]]:
 
 
 def _alive(run: t.Mapping[str, t.Any], where: t.Mapping[str, str]) -> bool:
-    """Whether a run may still go on: same boot, and some process is in its control group.
+    """Whether a run may still go on: same boot, and its ansible-playbook or some process of its control group is left.
 
-    A job has a unit, and so a control group, of its own. A run that a person starts is in that of the login; of those
-    that one login started, only the newest counts as alive.
+    A job has a unit, and so a control group, of its own. What people start shares that of their login; there the
+    ansible-playbook decides, if it runs on this host. Over ssh it does not, but the session ends a minute after the
+    last task. On a host without sessions all of that is in the group of sshd, which always lives: there only the
+    newest of these runs counts as alive.
     """
     group = run.get("control_group")
-    if not group or run.get("boot_id") != where["boot_id"] or group == where["control_group"]:
+    if not group or run.get("boot_id") != where["boot_id"]:
+        return False
+    if run.get("playbook"):
+        return _identity(str(run["playbook"]).partition(" ")[0]) == run["playbook"]
+    if group == where["control_group"] and not _SESSION.search(str(group)):
         return False
     processes = (name for name in os.listdir(_PROCESSES) if name.isdecimal())
     return any(_control_group(process) == group for process in processes)
+
+
+def _playbook() -> str:
+    """The identity of the ansible-playbook on this host that this process works for; empty when there is none."""
+    found, process = "", _parent("self")
+    while process != "0":
+        ours = _is_playbook(process)
+        if found and not ours:
+            break  # its workers are forks of it, so it is the last of them upwards
+        found = _identity(process) if ours else found
+        process = _parent(process)
+    return found
+
+
+def _is_playbook(process: str) -> bool:
+    with contextlib.suppress(OSError), open(f"{_PROCESSES}/{process}/cmdline", "rb") as stream:
+        return any(os.path.basename(word) == b"ansible-playbook" for word in stream.read().split(b"\0")[:2])
+    return False
+
+
+def _identity(process: str) -> str:
+    """The number of a process and when it started (in ticks since boot), which no later one shares; empty when gone."""
+    status = _status(process)
+    return f"{process} {status[1]}" if status else ""
+
+
+def _parent(process: str) -> str:
+    return (_status(process) or ("0", ""))[0]
+
+
+def _status(process: str) -> tuple[str, str] | None:
+    """The parent of a process, and when it started."""
+    with contextlib.suppress(OSError), open(f"{_PROCESSES}/{process}/stat", "rb") as stream:
+        fields = stream.read().rpartition(b")")[2].split()  # its name, in brackets, may hold anything
+        return fields[1].decode(), fields[19].decode()
+    return None
 
 
 def _control_group(process: str) -> str:

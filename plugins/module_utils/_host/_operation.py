@@ -120,9 +120,9 @@ def _is_held(path: str) -> bool:
 def _answered(path: str, identity: str) -> Answer | None:
     """What the work with this identity has answered; a failure is told once."""
     document = _read(path)
-    if document.get("identity") != identity or "answer" not in document:
+    answer = document.get("answer")
+    if document.get("identity") != identity or not isinstance(answer, dict):
         return None
-    answer: Answer = document["answer"]
     if "failure" in answer:
         os.unlink(path)
     return answer

@@ -14,12 +14,13 @@ from datetime import UTC, datetime
 
 from ansible_collections.labops.backup.plugins.module_utils._errors import BackupError
 from ansible_collections.labops.backup.plugins.module_utils._host import _document
-from ansible_collections.labops.backup.plugins.module_utils._model import _run
+from ansible_collections.labops.backup.plugins.module_utils._model import _form, _run
 
 _EVERY_SECONDS = 1.0
 _PROC = "/proc"
 # Beside a run's own documents those of operations, see _operation.
 _PLACES = ("progress/*.json", "operations/*.progress")
+_FORM = {"what": str, "since": _form.UTC_TIME, "process": str}
 
 
 class Progress:
@@ -93,8 +94,9 @@ def under_way(folder: str) -> list[dict[str, t.Any]]:
         for path in glob.glob(os.path.join(glob.escape(folder), place)):
             with contextlib.suppress(OSError, BackupError, ValueError):
                 document = _document.read(path)
-                process = document.get("process")
-                if isinstance(process, str) and process == _identity(int(process.partition(".")[0])):
+                if _form.wrong(document, _FORM):
+                    continue
+                if document["process"] == _identity(int(document["process"].partition(".")[0])):
                     found.append({"name": os.path.basename(path).rpartition(".")[0], **document})
     return sorted(found, key=lambda document: str(document["since"]))
 

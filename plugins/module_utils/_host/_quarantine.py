@@ -262,7 +262,7 @@ def _covering(directory: str, replaces: t.Mapping[str, t.Any] | None) -> str | N
         return None
     if proof.get("covered") != replaces["generation"]:
         return None
-    return str(proof["archive"])
+    return str(proof.get("archive") or "") or None
 
 
 def _device(path: str) -> int:

@@ -15,7 +15,7 @@ import json
 import typing as t
 
 from ansible_collections.labops.backup.plugins.module_utils._errors import BackupError
-from ansible_collections.labops.backup.plugins.module_utils._model import _point, _text
+from ansible_collections.labops.backup.plugins.module_utils._model import _form, _point, _text
 from ansible_collections.labops.backup.plugins.module_utils._model._inventory import Host
 
 POINTS = "points"
@@ -32,6 +32,20 @@ _TOLD_BY = {NAMES: MIRROR}
 # What the archive of a point has to pass before the point counts as checked.
 PASSED = (ARCHIVES, MANIFEST)
 _SHOWN = 10
+_TEXT = (str, None)
+_STATE = {
+    "ok": bool,
+    "at?": _TEXT,
+    "share?": float,
+    "cycle_started?": _TEXT,
+    "complete_at?": _TEXT,
+    "finding?": str,
+    "found_at?": _TEXT,
+    "clean?": bool,
+    "rate?": (float, None),
+    "cursor?": {"archive?": str, "manifest?": str, "path?": str, "done?": int},
+    "passed?": {str: str},
+}
 
 Document = dict[str, t.Any]
 
@@ -272,13 +286,10 @@ def check_evidence(document: t.Mapping[str, t.Any], name: str) -> None:
 
     :raises BackupError: naming what is wrong.
     """
-    datasets = document.get("datasets")
-    if not isinstance(datasets, dict) or not all(
-        isinstance(states, dict) and all(isinstance(state, dict) and "ok" in state for state in states.values())
-        for states in datasets.values()
-    ):
+    wrong = _form.wrong(document, {"datasets": {str: {str: _STATE}}})
+    if wrong:
         raise BackupError(
-            f"{name} does not hold the evidence of checks",
+            f"{name} does not hold the evidence of checks: {wrong}",
             untouched="Nothing was checked",
             remedy="Move it away; the checks then begin anew",
         )

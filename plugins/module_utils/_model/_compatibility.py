@@ -12,6 +12,8 @@ import re
 import typing as t
 from dataclasses import dataclass
 
+from ansible_collections.labops.backup.plugins.module_utils._errors import BackupError
+from ansible_collections.labops.backup.plugins.module_utils._model import _form
 from ansible_collections.labops.backup.plugins.module_utils._model._dump_text import Reader, Table
 
 _VERSION = re.compile(r"(?:5\.5\.5-)?(\d+)\.(\d+)\.(\d+)")
@@ -65,8 +67,33 @@ def same_name(charset_or_collation: str) -> str:
     return f"{'utf8mb3' if head == 'utf8' else head}{underscore}{rest}"
 
 
+_CAPABILITY = {
+    "engine": str,
+    "version": str,
+    "variables": {str: str},
+    "collations": [str],
+    "schemas": [str],
+    "free_bytes": (int, None),
+    "data_bytes": int,
+    "accounts": [str],
+    "sandbox": (bool, None),
+    "client": (str, None),
+}
+
+
 def target_of(capability: t.Mapping[str, t.Any]) -> Target:
-    """The target that a server described itself as (``_database.capability``)."""
+    """The target that a server described itself as (``_database.capability``).
+
+    :raises BackupError: when that is no such description.
+    """
+    wrong = _form.wrong(capability, _CAPABILITY, "database")
+    wrong = wrong or _form.wrong(capability["variables"], {"max_allowed_packet?": _form.DIGITS}, "database.variables")
+    if wrong:
+        raise BackupError(
+            f"what the source says about its database server cannot be understood: {wrong}",
+            untouched="Nothing was changed",
+            remedy="Run site.yml for the source, then its dump job",
+        )
     return Target(
         engine=capability["engine"],
         version=capability["version"],

@@ -17,6 +17,8 @@ import re
 import typing as t
 from dataclasses import dataclass
 
+from ansible_collections.labops.backup.plugins.module_utils._errors import BackupError
+from ansible_collections.labops.backup.plugins.module_utils._model import _form
 from ansible_collections.labops.backup.plugins.module_utils._model._dump_text import Row, Table
 
 TRACKING_PREFIX = "~external_"
@@ -305,6 +307,55 @@ def owned_folders(store: t.Mapping[str, t.Any]) -> list[str]:
 def is_passing(name: bytes) -> bool:
     """Whether a file is one that DataJoint was still writing, or describes a folder beside it."""
     return name.endswith((b".saving", b".copying", b".manifest.json"))
+
+
+_TEXT = (str, None)
+_REFERENCE = {
+    "used": bool,
+    "dataset?": _TEXT,
+    "path?": _TEXT,
+    "path_b64?": str,
+    "size?": (int, None),
+    "is_folder?": bool,
+    "kind?": _TEXT,
+    "contents_hash?": _TEXT,
+}
+REFERENCES_HEADER = {
+    "unreadable?": int,
+    "stores?": (
+        {
+            str: {
+                "dataset?": _TEXT,
+                "relative_root?": _TEXT,
+                "layouts?": [str],
+                "subfolding?": (dict, None),
+            }
+        },
+        None,
+    ),
+}
+
+
+def decode_reference(line: bytes, where: str) -> dict[str, t.Any]:
+    """A line of C(references.jsonl) that is no header.
+
+    :param where: which line of which file, for the message.
+    :raises BackupError: when it is none.
+    """
+    try:
+        reference = json.loads(line)
+        wrong = _form.wrong(reference, _REFERENCE)
+        if not wrong:
+            reference_path(reference)
+    except (ValueError, RecursionError) as error:
+        wrong = str(error)
+    if wrong:
+        raise BackupError(
+            f"{where} is no reference: {wrong}",
+            untouched="Nothing was changed",
+            remedy="Verify the dump set with db_dump_info and verify=full",
+        )
+    return dict(reference)
 
 
 def reference_path(body: t.Mapping[str, t.Any]) -> bytes | None:

@@ -20,7 +20,7 @@ import typing as t
 from datetime import datetime
 
 from ansible_collections.labops.backup.plugins.module_utils._errors import BackupError
-from ansible_collections.labops.backup.plugins.module_utils._model import _content, _point, _run, _text
+from ansible_collections.labops.backup.plugins.module_utils._model import _content, _form, _point, _run, _text
 from ansible_collections.labops.backup.plugins.module_utils._model._inventory import Host
 
 # What a drill does that shows something about the point; what else goes wrong shows something about the server.
@@ -64,10 +64,10 @@ def check_drills(document: t.Mapping[str, t.Any], name: str) -> None:
 
     :raises BackupError: naming it.
     """
-    drills = document.get("drills")
-    if not isinstance(drills, list) or not all(isinstance(one, dict) and "point" in one for one in drills):
+    wrong = _form.wrong(document, {"drills": [{"point": str, "ok?": bool, "rates?": ({str: (float, None)}, None)}]})
+    if wrong:
         raise BackupError(
-            f"{name} does not hold the evidence of drills",
+            f"{name} does not hold the evidence of drills: {wrong}",
             untouched="Nothing was changed",
             remedy="Move it away; the evidence then begins anew",
         )

@@ -8,8 +8,8 @@ from __future__ import annotations
 import re
 import typing as t
 
-from ansible_collections.labops.backup.plugins.module_utils._model import _datajoint
-from ansible_collections.labops.backup.plugins.module_utils._model._dump_text import Reader
+from ansible_collections.labops.backup.plugins.module_utils._model import _datajoint, _form
+from ansible_collections.labops.backup.plugins.module_utils._model._dump_text import Reader, Schema
 
 MANIFEST = "manifest.json"
 DATABASES = "databases.sql"
@@ -18,9 +18,43 @@ REFERENCES = "references.jsonl"
 FACTS = "source_facts.json"
 FILES = (ACCOUNTS, DATABASES, REFERENCES, FACTS)
 
-_TIME = re.compile(r"\d{4}-\d\d-\d\dT\d\d:\d\d:\d\dZ")
 _SHA256 = re.compile(r"[0-9a-f]{64}")
 _TRANSACTIONAL = ("innodb", "rocksdb", "sequence")
+
+_NAMES = [str]
+# What whoever reads a manifest relies on, beyond what is looked at below.
+_FORM = {
+    "references": {str: int},
+    "schemas": {
+        str: {
+            "charset": str,
+            "collation": str,
+            "code?": _form.SHA256,
+            "datajoint?": bool,
+            "views?": _NAMES,
+            "triggers?": _NAMES,
+            "routines?": _NAMES,
+            "events?": _NAMES,
+            "sequences?": {str: {"structure": _form.SHA256, "next": (int, None)}},
+        }
+    },
+    "digests?": {str: {str: _form.SHA256}},
+    "structures?": {str: {str: _form.SHA256}},
+    "foreign_keys": [
+        {
+            "schema": str,
+            "table": str,
+            "name": str,
+            "columns": _NAMES,
+            "references": {"schema": str, "table": str, "columns": _NAMES},
+        }
+    ],
+    "options?": _NAMES,
+    "definers?": _NAMES,
+    "accounts?": _NAMES,
+    "variables?": ({str: (str, float, bool, None)}, None),
+    "data_bytes?": (int, None),
+}
 
 Inventory = t.Mapping[str, t.Mapping[str, t.Sequence[str]]]
 
@@ -29,13 +63,17 @@ def differences(reader: Reader, before: Inventory, after: Inventory) -> list[str
     """Where the dump's text and the server's inventory around it disagree: something changed meanwhile."""
     found = []
     if before != after:
-        found.append("tables, views, triggers, routines or events were created or dropped during the dump")
+        found.append("tables, views, sequences, triggers, routines or events were created or dropped during the dump")
     for schema, names in after.items():
         dumped = reader.schemas.get(schema)
         if dumped is None:
             found.append(f"schema {schema} is not in the dump")
             continue
-        for kind, in_dump in (("tables", set(dumped.tables)), ("views", set(dumped.views))):
+        for kind, in_dump in (
+            ("tables", set(dumped.tables)),
+            ("views", set(dumped.views)),
+            ("sequences", set(dumped.sequences)),
+        ):
             on_server = set(names[kind])
             found += [f"{schema}.{name} is not in the dump" for name in sorted(on_server - in_dump)]
             found += [f"{schema}.{name} is in the dump only" for name in sorted(in_dump - on_server)]
@@ -51,6 +89,7 @@ def describe(reader: Reader, inventory: Inventory) -> dict[str, t.Any]:
             "collation": schema.collation,
             "code": schema.code,
             **{kind: list(inventory[name][kind]) for kind in ("views", "triggers", "routines", "events")},
+            "sequences": _sequences(schema),
         }
         for name, schema in reader.schemas.items()
     }
@@ -90,13 +129,17 @@ def describe(reader: Reader, inventory: Inventory) -> dict[str, t.Any]:
     }
 
 
+def _sequences(schema: Schema) -> dict[str, dict[str, t.Any]]:
+    return {name: {"structure": one.structure, "next": one.next} for name, one in schema.sequences.items()}
+
+
 def problems(manifest: t.Mapping[str, t.Any], folder_name: str) -> list[str]:
     """What is wrong with a manifest by itself; empty when it can be believed."""
     found = []
     if manifest.get("id") != folder_name:
         found.append(f"the manifest's id {manifest.get('id')!r} is not the folder's name")
     for name in ("started", "finished"):
-        if not isinstance(manifest.get(name), str) or not _TIME.fullmatch(manifest[name]):
+        if _form.wrong(manifest.get(name), _form.UTC_TIME):
             found.append(f"{name} is not a UTC time")
     if not found and manifest["finished"] < manifest["started"]:
         found.append("it finished before it started")
@@ -108,7 +151,10 @@ def problems(manifest: t.Mapping[str, t.Any], folder_name: str) -> list[str]:
         found.append("the count of references is missing")
     found += _file_problems(manifest.get("files"))
     counts = _count_problems(manifest)
-    return found + (counts or _digest_problems(manifest))
+    if counts:
+        return found + counts
+    wrong = _form.wrong(manifest, _FORM)
+    return [*found, wrong] if wrong else found + _digest_problems(manifest)
 
 
 def _file_problems(files: object) -> list[str]:
@@ -154,12 +200,9 @@ def _digest_problems(manifest: t.Mapping[str, t.Any]) -> list[str]:
         return []
     for part in ("digests", "structures"):
         for schema, tables in manifest["tables"].items():
-            digests = (manifest.get(part) or {}).get(schema)
-            if not isinstance(digests, dict) or set(digests) != set(tables):
+            if set(manifest.get(part, {}).get(schema, {})) != set(tables):
                 return [f"the {part} of {schema} are not those of its tables"]
-            if not all(_SHA256.fullmatch(str(digest)) for digest in digests.values()):
-                return [f"one of the {part} of {schema} is no sha256"]
-    without = [name for name, facts in manifest["schemas"].items() if not _SHA256.fullmatch(str(facts.get("code")))]
+    without = [name for name, facts in manifest["schemas"].items() if "code" not in facts]
     return [f"the digest of the code of {name} is missing" for name in without]
 
 
@@ -167,7 +210,9 @@ def object_problems(manifest: t.Mapping[str, t.Any], inventory: Inventory) -> li
     """Where the objects that a server has in some schemas are not those of the manifest."""
     found = []
     for schema, names in inventory.items():
-        for kind in ("tables", "views", "triggers", "routines", "events"):
+        for kind in ("tables", "views", "sequences", "triggers", "routines", "events"):
+            if kind == "sequences" and kind not in manifest["schemas"][schema]:
+                continue  # manifests of older releases do not have them
             expected = manifest["tables"][schema] if kind == "tables" else manifest["schemas"][schema].get(kind, [])
             one = kind.removesuffix("s")
             missing, extra = set(expected) - set(names[kind]), set(names[kind]) - set(expected)
@@ -204,6 +249,9 @@ def _content_problems(manifest: t.Mapping[str, t.Any], reader: Reader) -> list[s
                 found.append(f"{name}.{table.name}: {DATABASES} has other rows than the manifest says")
             if table.structure != manifest["structures"][name][table.name]:
                 found.append(f"{name}.{table.name}: {DATABASES} declares it otherwise than the manifest says")
+        sequences = _sequences(schema)
+        if sequences != manifest["schemas"][name].get("sequences", sequences):
+            found.append(f"{name}: {DATABASES} has other sequences, or other numbers of them, than the manifest says")
         if schema.code != manifest["schemas"][name]["code"]:
             found.append(f"{name}: {DATABASES} has other views, triggers, routines or events than the manifest says")
     return found

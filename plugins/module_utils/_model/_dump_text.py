@@ -36,6 +36,11 @@ _COLLATION = re.compile(rb" COLLATE (\w+)")
 _USE = re.compile(rb"USE " + _NAME + rb";")
 _VIEW = re.compile(rb"-- Final view structure for view " + _NAME)
 _TABLE = re.compile(rb"CREATE TABLE " + _NAME + rb" \(")
+# As MariaDB 10.11 writes them; its earlier dump tools select what this one does.
+_SEQUENCE = re.compile(rb"CREATE SEQUENCE " + _NAME + rb"( .*);$")
+_STEP = re.compile(rb" increment by (-?\d+)")
+_CYCLES = re.compile(rb" cycle\b")
+_NEXT = re.compile(rb"(?:DO|SELECT) SETVAL\(" + _NAME + rb", (-?\d+), 0\);$")
 _COLUMN = re.compile(rb"  " + _NAME + rb" (\S+)")
 # MariaDB's JSON is text with a check, which it writes behind the comment.
 _COMMENT = re.compile(rb" COMMENT '((?:[^'\\]|\\.|'')*)'(?: CHECK \(.*\))?,?$")
@@ -144,6 +149,27 @@ class Table:
 
 
 @dataclass
+class Sequence:
+    """A sequence of the dump.
+
+    :param structure: SHA-256 of what declares it.
+    :param step: what it counts by; 0 stands for a step of the server's.
+    :param next: the number that it goes on with: the first one that the server had not set aside.
+    """
+
+    structure: str
+    step: int
+    cycles: bool
+    next: int | None = None
+
+    def is_behind(self, number: int) -> bool:
+        """Whether it would give out again what came before ``number``; nobody knows of one that begins anew."""
+        if self.cycles or self.next is None:
+            return False
+        return self.next > number if self.step < 0 else self.next < number
+
+
+@dataclass
 class Schema:
     """A schema of the dump."""
 
@@ -152,6 +178,7 @@ class Schema:
     collation: str
     tables: dict[str, Table] = field(default_factory=dict)
     views: list[str] = field(default_factory=list)
+    sequences: dict[str, Sequence] = field(default_factory=dict)
     _code: t.Any = field(default_factory=hashlib.sha256, repr=False, compare=False)
 
     @property
@@ -269,6 +296,10 @@ class Reader:
                 self._create = []
         elif line.startswith(b"CREATE TABLE "):
             self._create = [line]
+        elif line.startswith(b"CREATE SEQUENCE "):
+            self._take_sequence(line)
+        elif match := _NEXT.match(line):
+            self._take_next(_name(match[1]), int(match[2]))
         elif line.startswith(b"-- "):
             self._take_comment(line)
         elif match := _USE.match(line):
@@ -300,6 +331,21 @@ class Reader:
             self.server_version = match[1].decode("utf-8", "replace")
         elif (match := _VIEW.match(line)) and self._schema in self.schemas:
             self.schemas[self._schema].views.append(_name(match[1]))
+
+    def _take_sequence(self, line: bytes) -> None:
+        match = _SEQUENCE.match(line)
+        if match is None or self._schema not in self.schemas:
+            raise BackupError(f"the dump declares a sequence in an unknown way: {line[:200]!r}")
+        declared = _QUOTED.sub(b"", match[2])
+        step = _STEP.search(declared)
+        self.schemas[self._schema].sequences[_name(match[1])] = Sequence(
+            hashlib.sha256(match[2]).hexdigest(), int(step[1]) if step else 1, _CYCLES.search(declared) is not None
+        )
+
+    def _take_next(self, name: str, number: int) -> None:
+        schema = self.schemas.get(self._schema)
+        if schema is not None and name in schema.sequences:
+            schema.sequences[name].next = number
 
     def _take_table(self, lines: list[bytes]) -> None:
         head = _TABLE.match(lines[0])

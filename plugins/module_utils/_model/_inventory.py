@@ -46,9 +46,13 @@ _DATASET_FIELDS = {
     "quarantine_bytes",
     "quarantine_percent",
     "checksum_every_days",
+    "skip_attributes",
 }
 _LIMITS = ("deleted_files", "deleted_percent", "changed_percent")
-_RESERVED_NAMES = {"points"}
+# The repository of the seals; what rsyncd.conf does not take as a module; what restore_scope understands otherwise.
+_RESERVED_NAMES = ("auto", "global", "points")
+# What else lies in the folder of a server's escrow bundle, or in that of the pull identities.
+_RESERVED_SOURCES = ("bundle.json", "inventory", "known_hosts")
 # Dumps change in small scattered places: smaller chunks add 0.2 to 0.4 times as much to the repository
 # (measured with Borg 1.4.5 on an appended 365 MB dump); other trees keep Borg's default.
 _DATABASE_CHUNKER = "buzhash,16,20,18,4095"
@@ -57,6 +61,7 @@ _WRITERS = ("units", "timers", "crontabs", "containers", "accounts")
 # What systemd takes as the name of a unit with its kind, what a user and a container may be called.
 _UNIT = re.compile(r"[A-Za-z0-9:_.\\@-]+\.(service|timer|socket|path|target|mount|automount|scope|slice)\Z")
 _CRON_USER = re.compile(r"[A-Za-z0-9_][A-Za-z0-9_.@-]*\$?\Z")
+_ATTRIBUTE = re.compile(r"[a-z0-9]+\.[A-Za-z0-9_.*-]+\Z")
 _CONTAINER = re.compile(r"[A-Za-z0-9][A-Za-z0-9_.-]*\Z")
 _CONFIGURATION = "/etc/labops-backup"
 _STATE = "/var/lib/labops-backup"
@@ -146,8 +151,8 @@ def _source(
         raise _bad(
             f"{name!r} cannot name a source (letters, digits, dots, - and _, beginning with a letter or a digit)"
         )
-    if name == "known_hosts" or name.endswith(".pub"):
-        raise _bad(f"{name!r} cannot name a source: its identity would lie where another file lies")
+    if name in _RESERVED_SOURCES or name.endswith(".pub"):
+        raise _bad(f"{name!r} cannot name a source: its identity or its keys would lie where other files lie")
     server = of(name, "backup_server")
     if server not in servers:
         raise _bad(f"{name}: backup_server is {server!r}, which is not in the group backup_servers")
@@ -184,7 +189,7 @@ def _source(
     guard = {
         "path": root,
         "document": f"{_CONFIGURATION}/backup-root.json",
-        "reserve_bytes": int(_number(f"{server}: backup_reserve_bytes", of(server, "backup_reserve_bytes"))),
+        "reserve_bytes": _whole(f"{server}: backup_reserve_bytes", of(server, "backup_reserve_bytes")),
         "reserve_percent": _share(f"{server}: backup_reserve_percent", of(server, "backup_reserve_percent")),
     }
     stores = of(name, "backup_datajoint_stores")
@@ -212,7 +217,7 @@ def _source(
         "ledger": f"{_STATE}/ledger",
         "checks": {
             "evidence": f"{_STATE}/checks/{name}.json",
-            "lock": f"{_LOCKS}/{name}.check.lock",
+            "lock": f"{_LOCKS}/checks/{name}.lock",  # apart from those of datasets, of which one may be called check
             "scratch": f"{root}/staging/.check/{name}",
         },
         "drills": {"evidence": f"{_STATE}/drills/{name}.json", "scratch": f"{root}/staging/.drill/{name}"},
@@ -243,7 +248,7 @@ def _source(
         if _content.acceptance(text) is None:
             raise _bad(f"{name}: {text!r} in backup_accept_content is not SHA-256 and path")
     rehash_percent = _share(f"{name}: backup_rehash_percent", of(name, "backup_rehash_percent"))
-    stall = int(_number(f"{name}: backup_stall_seconds", of(name, "backup_stall_seconds")))
+    stall = _whole(f"{name}: backup_stall_seconds", of(name, "backup_stall_seconds"))
     raw = of(name, "backup_datasets")
     if not isinstance(raw, (list, tuple)) or not raw:
         raise _bad(f"{name}: backup_datasets is empty or not a list")
@@ -369,7 +374,7 @@ def _share(where: str, value: t.Any) -> float:
 
 def _number(where: str, value: t.Any) -> float:
     try:
-        number = float(value)
+        number = math.nan if isinstance(value, bool) else float(value)  # what YAML makes of yes and on is no number
     except (TypeError, ValueError, OverflowError):
         number = math.nan
     if not math.isfinite(number):
@@ -377,6 +382,13 @@ def _number(where: str, value: t.Any) -> float:
     if number < 0:
         raise _bad(f"{where} is negative")
     return number
+
+
+def _whole(where: str, value: t.Any) -> int:
+    number = _number(where, value)
+    if not number.is_integer():
+        raise _bad(f"{where} {value!r} is not a whole number")
+    return int(number)
 
 
 def _rules(source: str, values: t.Mapping[str, t.Any]) -> dict[str, int]:
@@ -388,7 +400,7 @@ def _rules(source: str, values: t.Mapping[str, t.Any]) -> dict[str, int]:
 
 def _port(source: str, value: t.Any) -> int:
     try:
-        port = int(value)
+        port = 0 if isinstance(value, (bool, float)) else int(value)
     except (TypeError, ValueError, OverflowError):
         port = 0
     if not 0 < port < 65536:
@@ -412,7 +424,10 @@ def _dataset(source: str, order: int, entry: t.Any, of: t.Callable[[str, str], t
     if missing:
         raise _bad(f"{where} lacks the field {missing[0]!r}")
     if not NAME.match(name) or name in _RESERVED_NAMES:
-        raise _bad(f"{source}: {name!r} cannot name a dataset (lower case letters, digits, - and _; not 'points')")
+        raise _bad(
+            f"{source}: {name!r} cannot name a dataset (lower case letters, digits, - and _, beginning with a letter; "
+            f"not {', '.join(_RESERVED_NAMES)}, which mean something else)"
+        )
     kind = entry.get("kind", "files")
     if kind not in ("files", "database"):
         raise _bad(f"{where} has the kind {kind!r}; known are database and files")
@@ -435,22 +450,28 @@ def _dataset(source: str, order: int, entry: t.Any, of: t.Callable[[str, str], t
     for limit in _LIMITS:
         value = entry.get(f"limit_{limit}")
         value = of(source, f"backup_limit_{limit}") if value is None else value
-        read = _share if limit.endswith("_percent") else _number
-        number = read(f"{where}: limit_{limit}", value)
-        limits[limit] = int(number) if limit.endswith("_files") else number
+        read = _share if limit.endswith("_percent") else _whole
+        limits[limit] = read(f"{where}: limit_{limit}", value)
 
     def quarantined(what: str) -> float:
         value = entry.get(f"quarantine_{what}")
         value = of(source, f"backup_quarantine_{what}") if value is None else value
-        return _number(f"{where}: quarantine_{what}", value)
+        return (_number if what == "percent" else _whole)(f"{where}: quarantine_{what}", value)
 
+    skipped = entry.get("skip_attributes") or []
+    if not isinstance(skipped, (list, tuple)):
+        raise _bad(f"{where}: skip_attributes is not a list")
+    for pattern in skipped:
+        if not _ATTRIBUTE.match(str(pattern)):
+            raise _bad(
+                f"{where}: {str(pattern)!r} in skip_attributes is no name of an extended attribute such as "
+                "btrfs.compression or btrfs.*"
+            )
     every = entry.get("checksum_every_days")
     every = of(source, "backup_checksum_every_days") if every is None else every
     every = _number(f"{where}: checksum_every_days", every)
     quarantine: dict[str, t.Any] = {option: quarantined(what) for option, what in _QUARANTINE.items()}
-    quarantine = {
-        option: value if option == "max_percent" else int(value) for option, value in quarantine.items() if value
-    }
+    quarantine = {option: value for option, value in quarantine.items() if value}
     days = int(quarantined("days"))
     if days < 1:
         raise _bad(f"{where}: quarantine_days is less than 1")
@@ -468,6 +489,7 @@ def _dataset(source: str, order: int, entry: t.Any, of: t.Callable[[str, str], t
         "quarantine_days": days,
         # every dump set is new and has a manifest with the SHA-256 of each file
         "checksum_every_days": every if kind == "files" else 0.0,
+        "skip_attributes": [str(pattern) for pattern in skipped],
     }
 
 
@@ -476,6 +498,8 @@ def _absolute(where: str, path: t.Any) -> str:
     plain = "/" + posixpath.normpath(text).lstrip("/")  # normpath keeps two leading slashes
     if not text.startswith("/") or ".." in text.split("/") or _CONTROL.search(text):
         raise _bad(f"{where}: {text!r} is not an absolute path")
+    if _text.plain(text) != text:
+        raise _bad(f"{where}: {text!r} holds a character that nobody sees, perhaps copied with it")
     if plain == "/":
         raise _bad(f"{where}: the whole file system cannot be meant")
     return plain
@@ -490,14 +514,25 @@ def _check_apart(plans: t.Sequence[t.Mapping[str, t.Any]], servers: t.Sequence[s
     names = {*servers, *(source["name"] for source in plans)}
     places: dict[tuple[str, int], str] = {}
     adopted: list[tuple[str, str, str]] = []
+    scripts: dict[tuple[str, str], str] = {
+        (server, f"and_notify_on_{script_name(server)}"): "the whole night" for server in servers
+    }
     for source in plans:
         other = places.setdefault((source["address"].lower(), source["port"]), source["name"])
         if other != source["name"]:
             raise _bad(f"{other} and {source['name']} have the same address {source['address']!r} and port")
-        for pipeline in (source["night"], *(dataset["pipeline"] for dataset in source["datasets"])):
+        beside = [source["night"], f"{source['name']}.restore", f"{source['name']}.replacement"]
+        for pipeline in (*beside, *(dataset["pipeline"] for dataset in source["datasets"])):
             if pipeline in names:
                 raise _bad(f"the host {pipeline} bears the name that a part of {source['name']} gets; rename it")
         for dataset in source["datasets"]:
+            script = f"{source['script_name']}_{script_name(dataset['name'])}"
+            other = scripts.setdefault((source["server"], script), dataset["pipeline"])
+            if other != dataset["pipeline"]:
+                raise _bad(
+                    f"the script of {dataset['pipeline']} would bear the name of that of {other}, backup_{script}.sh; "
+                    "rename one"
+                )
             old = dataset["adopt_from"]
             if not old:
                 continue

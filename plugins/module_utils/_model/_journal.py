@@ -10,12 +10,43 @@ import typing as t
 from datetime import datetime
 
 from ansible_collections.labops.backup.plugins.module_utils._errors import BackupError
-from ansible_collections.labops.backup.plugins.module_utils._model import _loss, _run
+from ansible_collections.labops.backup.plugins.module_utils._model import _evidence, _form, _loss, _run
 
 OPEN, RESTORED, RELEASED, ACCEPTED = "open", "restored", "released", "accepted"
 STATES = (OPEN, RESTORED, RELEASED, ACCEPTED)
 STARTED, FINISHED, FAILED = "started", "finished", "failed"
 STEP_STATES = (STARTED, FINISHED, FAILED)
+_TEXT = (str, None)
+_STEP = {"state": str, "attempts?": int, "started?": _TEXT, "ended?": _TEXT, "result?": (dict, None)}
+_PLAN = {
+    "point": str,
+    "point_state": str,
+    "dump_set?": (dict, None),
+    "steps": [
+        {
+            "dataset": str,
+            "kind": str,
+            "state": str,
+            "taken": bool,
+            "replaces": str,
+            "bytes": (float, None),
+            "counts": {str: dict},
+        }
+    ],
+    "notes": [str],
+    "remaining?": [str],
+}
+_FORM = {
+    "incident": str,
+    "source": str,
+    "server?": str,
+    "began": str,
+    "state": str,
+    "confirmed": (dict, None),
+    "plan": (_PLAN, None),
+    "steps": {str: _STEP},
+    "events": [{"time": str, "what": str}],
+}
 
 Document = dict[str, t.Any]
 
@@ -130,9 +161,9 @@ def rates(journals: t.Iterable[t.Mapping[str, t.Any]]) -> dict[str, float]:
     for journal in journals:
         for name, step in journal["steps"].items():
             result = step.get("result") or {}
-            size, seconds = result.get("bytes"), result.get("seconds")
+            size, seconds = _evidence.number(result.get("bytes")), _evidence.number(result.get("seconds"))
             if step["state"] == FINISHED and size and seconds:
-                seen.setdefault(name.rpartition(".")[2], []).append(float(size) / float(seconds))
+                seen.setdefault(name.rpartition(".")[2], []).append(size / seconds)
     return {kind: round(statistics.median(values)) for kind, values in sorted(seen.items())}
 
 
@@ -141,11 +172,10 @@ def check(journal: t.Mapping[str, t.Any], name: str) -> None:
 
     :raises BackupError: naming what is wrong.
     """
-    wanted: dict[str, type] = {"incident": str, "source": str, "state": str, "steps": dict, "events": list}
-    wrong = [key for key, kind in wanted.items() if not isinstance(journal.get(key), kind)]
+    wrong = _form.wrong(journal, _FORM)
     if wrong or journal["state"] not in STATES:
         raise BackupError(
-            f"{name} is not the journal of an incident ({', '.join(wrong) or 'unknown state'})",
+            f"{name} is not the journal of an incident ({wrong or 'unknown state'})",
             untouched="Nothing was changed",
             remedy="Move it away, and give the same restore_incident again to begin a new journal",
         )

@@ -9,7 +9,7 @@ import stat
 import typing as t
 
 from ansible_collections.labops.backup.plugins.module_utils._model import _compatibility, _content
-from ansible_collections.labops.backup.plugins.module_utils._model._dump_text import Schema
+from ansible_collections.labops.backup.plugins.module_utils._model._dump_text import Schema, Sequence
 
 MISSING, DAMAGED, METADATA, NEWER = "missing", "damaged", "metadata", "newer"
 # The point does not have it, and its name tells another content.
@@ -71,7 +71,7 @@ def state(*, expected: int, missing: int, differing: int) -> str:
 
 # -------------------------------------------------------------------------------------------------------- databases
 
-OBJECTS = ("views", "triggers", "routines", "events")
+OBJECTS = ("views", "sequences", "triggers", "routines", "events")
 _VOLATILE = ("~log", "~jobs")
 
 Document = dict[str, t.Any]
@@ -103,7 +103,7 @@ def schema_gone(manifest: t.Mapping[str, t.Any], name: str, how: str) -> Documen
         "reason": "",
         "expected": {"tables": len(expected), "rows": sum(expected.values())},
         "rows": None,
-        **{kind: [] for kind in ("missing", "fewer", "more", "content", "structure", "newer", "objects")},
+        **{kind: [] for kind in ("missing", "fewer", "more", "content", "structure", "newer", "objects", "sequences")},
         "code": False,
     }
 
@@ -143,6 +143,11 @@ def schema(
         for kind in OBJECTS
         for name in sorted(set(manifest["schemas"][live.name].get(kind, ())) - set(inventory[kind]))
     ]
+    found["sequences"] = [
+        name
+        for name, one in sorted(manifest["schemas"][live.name].get("sequences", {}).items())
+        if name in live.sequences and _is_hurt(live.sequences[name], one, by_digest=by_digest)
+    ]
     found["code"] = by_digest and live.code != manifest["schemas"][live.name]["code"]
     counts = [
         (len(found["missing"]), "missing"),
@@ -151,13 +156,23 @@ def schema(
         (len(found["structure"]), "declared otherwise"),
     ]
     reasons = [f"{count} {'table' if count == 1 else 'tables'} {label}" for count, label in counts if count]
+    if found["sequences"]:
+        count = len(found["sequences"])
+        reasons.append(f"{count} {'sequence' if count == 1 else 'sequences'} behind or declared otherwise")
     if found["objects"]:
-        reasons.append(f"{len(found['objects'])} views, triggers, routines or events missing")
+        reasons.append(f"{len(found['objects'])} views, sequences, triggers, routines or events missing")
     elif found["code"]:
         reasons.append("a view, trigger, routine or event is another one")
     if reasons:
         found |= {"state": DAMAGED, "reason": ", ".join(reasons)}
     return found
+
+
+def _is_hurt(live: Sequence, expected: t.Mapping[str, t.Any], *, by_digest: bool) -> bool:
+    """Whether a sequence is another one, or would give out a number again. One that has gone on is newer."""
+    if by_digest and live.structure != expected["structure"]:
+        return True
+    return expected["next"] is not None and live.is_behind(expected["next"])
 
 
 def database(schemas: t.Mapping[str, Document], newer: t.Sequence[str], *, by_digest: bool) -> Document:

@@ -10,7 +10,7 @@ import typing as t
 from datetime import datetime
 
 from ansible_collections.labops.backup.plugins.module_utils._errors import BackupError
-from ansible_collections.labops.backup.plugins.module_utils._model import _run
+from ansible_collections.labops.backup.plugins.module_utils._model import _form, _run
 
 COMPLETE = "complete"
 PARTIAL = "partial"
@@ -44,6 +44,33 @@ _MEASURED = (
     "content",
     "unproven",
 )
+_COUNT = (int, None)
+# What whoever reads a seal relies on.
+_FORM = {
+    "source": str,
+    "sealed": _form.UTC_TIME,
+    "run_id": str,
+    "datasets": [
+        {
+            "name": str,
+            "order": int,
+            "archive": str,
+            "archive_id": str,
+            "repository": str,
+            "repository_id": str,
+            "generation": int,
+            "dump_set": (str, None),
+            **{f"{name}?": _COUNT for name in _MEASURED if name not in ("seconds", "content", "unproven")},
+            "seconds?": (float, None),
+            "unproven?": ([str], None),
+        }
+    ],
+    "missing": [{"dataset": str, "reason": str}],
+    "problems": [str],
+    "dump_set": ({"id": str, "started": _form.UTC_TIME, "engine?": (str, None), "version?": (str, None)}, None),
+    "references": (dict, None),
+    "files?": {str: {"sha256": _form.SHA256}},
+}
 _DUMP_SET = ("id", "started", "finished", "engine", "version", "rows")
 _REFERENCES = ("checked", "missing", "wrong_size", "unresolved", "in_quarantine", "changed_mirrors", "ok")
 _LOOKED_UP = (
@@ -246,23 +273,9 @@ def check(document: t.Mapping[str, t.Any], point: str) -> None:
         raise BackupError(f"the seal of {point} says that it is about {document.get('point')!r}")
     if document.get("state") not in (COMPLETE, PARTIAL):
         raise BackupError(f"the seal of {point} has the unknown state {document.get('state')!r}")
-    wanted: dict[str, type | tuple[type, ...]] = {
-        "source": str,
-        "sealed": str,
-        "run_id": str,
-        "datasets": list,
-        "missing": list,
-        "problems": list,
-        "dump_set": (dict, type(None)),
-        "references": (dict, type(None)),
-    }
-    wrong = [key for key, kind in wanted.items() if key not in document or not isinstance(document[key], kind)]
+    wrong = _form.wrong(document, _FORM)
     if wrong:
-        raise BackupError(f"the seal of {point} lacks or misspells {', '.join(wrong)}")
-    for number, dataset in enumerate(document["datasets"], 1):
-        check_archived(dataset, f"dataset {number} in the seal of {point}")
-    if document["state"] == COMPLETE:
-        _state_of(document)
+        raise BackupError(f"the seal of {point} cannot be understood: {wrong}")
 
 
 def _state_of(document: t.Mapping[str, t.Any]) -> datetime:

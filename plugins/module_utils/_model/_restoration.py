@@ -193,6 +193,7 @@ def restore_datasets(wanted: t.Mapping[str, t.Any], point: t.Mapping[str, t.Any]
                 "destination": destination,
                 "mirror": dataset["mirror"],
                 "url": dataset["url"],
+                "skip_attributes": dataset["skip_attributes"],
                 "generation_file": dataset["generation_file"],
                 "generation": there["generation"],
                 "lock": dataset["lock"],
@@ -758,7 +759,10 @@ def _target(target: str, source: t.Mapping[str, t.Any]) -> str:
 def _database_counts(loss: t.Mapping[str, t.Any]) -> Document:
     """Tables by class."""
     schemas = list((loss.get("schemas") or {}).values())
-    changed = [{*_tables(one, "fewer"), *one.get("content", ()), *one.get("structure", ())} for one in schemas]
+    changed = [
+        {*_tables(one, "fewer"), *one.get("content", ()), *one.get("structure", ()), *one.get("sequences", ())}
+        for one in schemas
+    ]
     whole = {state: sum(_all_of(one) for one in schemas if one.get("state") == state) for state in (LOST, UNREADABLE)}
     return {
         "missing": {"files": sum(len(one.get("missing", ())) for one in schemas) + whole[LOST]},

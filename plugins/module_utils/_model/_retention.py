@@ -27,6 +27,7 @@ _PERIODS: dict[str, t.Callable[[datetime], tuple[int, ...]]] = {
     "weekly": lambda moment: tuple(moment.isocalendar()[:2]),
     "monthly": lambda moment: (moment.year, moment.month),
 }
+_MOST = 99999  # days that a date can count
 _CHECKPOINT = ".checkpoint"
 Document = dict[str, t.Any]
 Rules = t.Mapping[str, int]
@@ -70,6 +71,8 @@ def rules(values: t.Mapping[str, t.Any], prefix: str = "") -> dict[str, int]:
         least = 0 if name in RULES[:3] else 1
         if number < least:
             raise _bad(f"{prefix}{name} is {number}; at least {least} is needed")
+        if number > _MOST:
+            raise _bad(f"{prefix}{name} is {number}; at most {_MOST} can be meant")
         found[name] = number
     if not any(found[f"keep_{name}"] for name in WINDOWS):
         names = ", ".join(f"{prefix}keep_{name}" for name in WINDOWS)

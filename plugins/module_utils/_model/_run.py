@@ -10,6 +10,7 @@ import typing as t
 from datetime import UTC, datetime
 
 from ansible_collections.labops.backup.plugins.module_utils._errors import BackupError
+from ansible_collections.labops.backup.plugins.module_utils._model import _form
 
 RUNNING = "running"
 SUCCESS = "success"
@@ -19,6 +20,19 @@ FINISHED = (SUCCESS, FAILURE)
 # What the ledger has runs of.
 JOBS = ("backup", "dump", "verify", "drill", "readiness", "restore")
 
+_FORM = {
+    "job": str,
+    "sources": [str],
+    "started": _form.UTC_TIME,
+    "finished?": (_form.UTC_TIME, None),
+    "seconds": (float, None),
+    "outcomes": [dict],
+    "points": [dict],
+    "message": str,
+    "boot_id?": str,
+    "control_group?": str,
+    "playbook?": str,
+}
 _IDENTIFIER = re.compile(r"(\d{8}T\d{6}Z)-[0-9a-f]{6}", re.ASCII)
 _OUTCOME_KEYS = ("source", "ok")
 
@@ -55,7 +69,7 @@ def start(
 ) -> dict[str, t.Any]:
     """The document of a run that begins.
 
-    :param where: ``host``, ``boot_id`` and ``unit`` of the process that records it.
+    :param where: host, boot, control group and playbook of the process that records it, as the ledger knows them.
     """
     return {
         **where,
@@ -160,6 +174,6 @@ def check(run: t.Mapping[str, t.Any], run_id: str) -> None:
         raise BackupError(f"the record of run {run_id} says that it is about {run.get('run_id')!r}")
     if run.get("state") not in (RUNNING, *FINISHED, DIED):
         raise BackupError(f"the record of run {run_id} has the unknown state {run.get('state')!r}")
-    absent = [key for key in ("job", "sources", "started", "outcomes", "points") if key not in run]
-    if absent:
-        raise BackupError(f"the record of run {run_id} lacks {', '.join(absent)}")
+    wrong = _form.wrong(run, _FORM)
+    if wrong:
+        raise BackupError(f"the record of run {run_id} cannot be understood: {wrong}")

@@ -264,14 +264,14 @@ def schemas(connection: Connection) -> list[str]:
 
 
 def inventory(connection: Connection, names: t.Sequence[str]) -> dict[str, dict[str, list[str]]]:
-    """Names of tables, views, triggers, routines and events by schema, sorted."""
-    found: dict[str, dict[str, list[str]]] = {
-        name: {"tables": [], "views": [], "triggers": [], "routines": [], "events": []} for name in names
-    }
+    """Names of tables, views, sequences, triggers, routines (and packages) and events by schema, sorted."""
+    kinds = ("tables", "views", "sequences", "triggers", "routines", "events")
+    found: dict[str, dict[str, list[str]]] = {name: {kind: [] for kind in kinds} for name in names}
     chosen = ",".join(quote_string(name) for name in names)
     questions = (
-        "SELECT JSON_ARRAY(IF(TABLE_TYPE IN ('VIEW','SYSTEM VIEW'),'views','tables'), TABLE_SCHEMA, TABLE_NAME)"
-        f" FROM information_schema.TABLES WHERE TABLE_TYPE <> 'SEQUENCE' AND TABLE_SCHEMA IN ({chosen});",
+        "SELECT JSON_ARRAY(CASE WHEN TABLE_TYPE IN ('VIEW','SYSTEM VIEW') THEN 'views' WHEN TABLE_TYPE = 'SEQUENCE'"
+        " THEN 'sequences' ELSE 'tables' END, TABLE_SCHEMA, TABLE_NAME) FROM information_schema.TABLES"
+        f" WHERE TABLE_SCHEMA IN ({chosen});",
         "SELECT JSON_ARRAY('triggers', TRIGGER_SCHEMA, TRIGGER_NAME)"
         f" FROM information_schema.TRIGGERS WHERE TRIGGER_SCHEMA IN ({chosen});",
         "SELECT JSON_ARRAY('routines', ROUTINE_SCHEMA, ROUTINE_NAME)"

@@ -72,6 +72,7 @@ _REMOTE = re.compile(
 )
 _ONE_WORD = re.compile(r"/[A-Za-z0-9_./@%+,:=-]*")
 _FILTER = re.compile(r"[+-] [^\0\n\r]+")
+ATTRIBUTE = re.compile(r"[a-z0-9]+\.[A-Za-z0-9_.*-]+")
 _ITEMISED = re.compile(rb"\|([^|]*)\|(\d+)\|([^\0]+)", re.DOTALL)
 _ESCAPED = re.compile(rb"\\#([0-7]{3})")
 _VANISHED = re.compile(r'file has vanished: "(.*)"')
@@ -128,6 +129,12 @@ _REMEDIES: tuple[tuple[str, str], ...] = (
         "Something else than the endpoint answered. Look at the account on the source, then run site.yml for it",
     ),
     (
+        r"xattr\(.* failed: Operation not supported",
+        "The mirror's file system does not take this extended attribute of the source's. If it means nothing anywhere "
+        "else (btrfs.compression, security.selinux), name it in skip_attributes of the dataset; otherwise put the "
+        "mirrors on a file system that takes it",
+    ),
+    (
         r"No space left on device|Disk quota exceeded",
         "Free space on the mirror's file system; the next pull resumes",
     ),
@@ -182,6 +189,7 @@ class Transfer:
     :param timeout: seconds without any sign of the other side after which rsync gives up.
     :param checksum: compare the content of every file, not only size and time.
     :param stall_seconds: seconds without any work of rsync and ssh here after which they are ended.
+    :param skip_attributes: patterns of extended attributes that are not mirrored.
     """
 
     source: str
@@ -196,6 +204,7 @@ class Transfer:
     timeout: int = 600
     checksum: bool = False
     stall_seconds: int = 3600
+    skip_attributes: tuple[str, ...] = ()
 
     @property
     def remote(self) -> bool:
@@ -229,6 +238,7 @@ class Push:
     :param partial_dir: the name of folders in which files that were cut off wait for the next try, beside their place.
     :param rewrite: send also what has the same size and time there already.
     :param identity_file, known_hosts_file, port, timeout: as of a :class:`Transfer`.
+    :param skip_attributes: patterns of extended attributes that stay at the destination as they are.
     """
 
     source: str
@@ -240,6 +250,7 @@ class Push:
     known_hosts_file: str | None = None
     port: int = 22
     timeout: int = 600
+    skip_attributes: tuple[str, ...] = ()
 
     @property
     def remote(self) -> bool:
@@ -530,6 +541,7 @@ def check(transfer: Transfer) -> None:
             f"the directory {os.path.dirname(destination)} for the mirror does not exist",
             "Run site.yml for this server",
         )
+    check_attributes(transfer.skip_attributes)
     for rule in transfer.filters:
         if not _FILTER.fullmatch(rule):
             refuse(f"the filter rule {rule!r} is neither '+ PATTERN' nor '- PATTERN'", "Write it so")
@@ -545,6 +557,7 @@ def check_push(push: Push) -> None:
 
     :raises BackupError: naming the value.
     """
+    check_attributes(push.skip_attributes)
     for what, path in (("source", push.source), ("destination", push.destination)):
         if what == "destination" and push.remote:
             continue
@@ -586,8 +599,8 @@ def require() -> None:
     outcome = _command.run([program, "-VV"], env=_command.environment())
     try:
         told = json.loads(outcome.stdout)
-        version, capabilities = str(told["version"]), told["capabilities"]
-    except (ValueError, KeyError, TypeError):  # before 3.2.7 it answers with text
+        version, capabilities = str(told["version"]), dict(told["capabilities"])
+    except (ValueError, KeyError, TypeError, RecursionError):  # before 3.2.7 it answers with text
         version, capabilities = printable(outcome.stdout.split(b"\n")[0]), None
     missing = [words for name, words in _NEEDED.items() if not (capabilities or {}).get(name)]
     if capabilities is None or tuple(map(int, re.findall(r"\d+", version)[:3])) < MINIMUM_VERSION:
@@ -645,6 +658,7 @@ def arguments(
     if transfer.prune_empty_dirs:
         words.append("--prune-empty-dirs")
     words += [f"--filter={rule}" for rule in (*transfer.hidden, *transfer.filters)]
+    words += _attribute_filters(transfer.skip_attributes)
     if transfer.remote:
         words += ["-e", " ".join(_ssh(transfer))]
     return [*words, "--", transfer.source.rstrip("/") + "/", transfer.destination + "/"]
@@ -672,9 +686,29 @@ def push_arguments(push: Push, *, dry_run: bool) -> list[str]:
         words.append("--ignore-times")
     if push.files_from is not None:
         words += ["--from0", f"--files-from={push.files_from}", "--no-implied-dirs"]
+    words += _attribute_filters(push.skip_attributes)
     if push.remote:
         words += ["-e", " ".join(_ssh(push))]
     return [*words, "--", push.source + "/", push.destination.rstrip("/") + "/"]
+
+
+def _attribute_filters(skipped: t.Sequence[str]) -> list[str]:
+    """With one such rule rsync no longer leaves system.* out by itself (man rsync, --xattrs)."""
+    return [f"--filter=-x {pattern}" for pattern in ("system.*", *skipped)] if skipped else []
+
+
+def check_attributes(skipped: t.Iterable[str]) -> None:
+    """Refuse what is no pattern of extended attributes.
+
+    :raises BackupError: naming it.
+    """
+    for pattern in skipped:
+        if not ATTRIBUTE.fullmatch(pattern):
+            raise BackupError(
+                f"{pattern!r} in skip_attributes is no name of an extended attribute",
+                untouched="Nothing was changed",
+                remedy="Name it with its namespace, as in btrfs.compression; a * stands for the rest of a name",
+            )
 
 
 def _ssh(transfer: Transfer | Push) -> list[str]:

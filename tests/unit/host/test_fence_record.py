@@ -9,16 +9,25 @@ import pytest
 from ansible_collections.labops.backup.plugins.module_utils._errors import BackupError
 from ansible_collections.labops.backup.plugins.module_utils._host import _fence_record
 
+RECORD = {"since": "2026-11-23T02:30:00Z", "drop_in": "/etc/x.cnf", "skip_networking": False, "variables": None}
+
 
 def test_a_record_is_private_and_read_back(tmp_path: pathlib.Path) -> None:
     path = tmp_path / "labops" / "incident" / "database.json"
     assert _fence_record.read(str(path), _fence_record.DATABASE) is None
-    _fence_record.write(str(path), _fence_record.DATABASE, {"accounts": []})
+    _fence_record.write(str(path), _fence_record.DATABASE, {**RECORD, "accounts": []})
     assert (path.stat().st_mode & 0o777, path.parent.stat().st_mode & 0o777) == (0o600, 0o700)
     record = _fence_record.read(str(path), _fence_record.DATABASE)
-    assert record == {"schema_version": 1, "kind": "database fence", "accounts": []}
+    assert record == {"schema_version": 1, "kind": "database fence", **RECORD, "accounts": []}
     with pytest.raises(BackupError, match="is no record of writer fence"):
         _fence_record.read(str(path), _fence_record.WRITERS)
+
+
+def test_a_record_with_something_else_in_it_is_refused(tmp_path: pathlib.Path) -> None:
+    path = tmp_path / "database.json"
+    _fence_record.write(str(path), _fence_record.DATABASE, {**RECORD, "accounts": [{"user": "anna"}]})
+    with pytest.raises(BackupError, match=r"no record of database fence: accounts\[0\]\.host is missing"):
+        _fence_record.read(str(path), _fence_record.DATABASE)
 
 
 def test_what_a_killed_run_left_is_taken_over_or_removed(tmp_path: pathlib.Path) -> None:
@@ -45,7 +54,7 @@ def test_accounts_are_noted_once_and_only_while_fenced(tmp_path: pathlib.Path) -
     _fence_record.note_accounts(path, [("anna", "%", False)])
     assert os.listdir(tmp_path) == []
     known = {"user": "former", "host": "%", "locked": True}
-    _fence_record.write(path, _fence_record.DATABASE, {"accounts": [known]})
+    _fence_record.write(path, _fence_record.DATABASE, {**RECORD, "accounts": [known]})
     _fence_record.note_accounts(path, [("anna", "%", False), ("former", "%", False)])
     _fence_record.note_accounts(path, [("anna", "%", True)])
     record = _fence_record.read(path, _fence_record.DATABASE)

@@ -13,6 +13,8 @@ import pytest
 from ansible_collections.labops.backup.plugins.module_utils._errors import BackupError
 from ansible_collections.labops.backup.plugins.module_utils._host import _ledger
 
+SSHD = "0::/system.slice/ssh.service\n"
+LOGIN = "0::/user.slice/user-0.slice/session-7.scope\n"
 NOW = datetime(2026, 11, 23, 3, tzinfo=UTC)
 
 
@@ -56,6 +58,12 @@ def test_a_run_is_opened_and_closed(tmp_path: pathlib.Path) -> None:
     path = tmp_path / f"{run_id(23)}.json"
     assert (json.loads(path.read_bytes())["sources"], path.stat().st_mode & 0o777) == (["tatchu"], 0o600)
     assert os.listdir(tmp_path) == [path.name]
+
+
+@pytest.fixture(autouse=True)
+def outside_of_a_session(tmp_path_factory: pytest.TempPathFactory, monkeypatch: pytest.MonkeyPatch) -> None:
+    """The machine on which the tests run may have any control groups."""
+    processes(tmp_path_factory.mktemp("host"), monkeypatch, self=SSHD, _1=SSHD)
 
 
 def test_an_earlier_run_of_the_same_job_that_never_ended_has_died(tmp_path: pathlib.Path) -> None:
@@ -169,3 +177,54 @@ def test_runs_side_by_side_leave_each_other_alone_and_a_dead_one_is_found_at_onc
     processes(tmp_path, monkeypatch, self=units[22], _1=units[20], _3=units[22])
     assert states(ledger) == {run_id(21): "died", run_id(20): "running"}
     assert [run["run_id"] for run in begin(ledger, 22).died] == [run_id(21)]
+
+
+def process(tmp_path: pathlib.Path, pid: int, parent: int, *words: str, started: int | None = None) -> None:
+    """A process of the login, named by its own number unless that is another one's."""
+    folder = tmp_path / "proc" / str(pid)
+    folder.mkdir()
+    (folder / "cgroup").write_text(LOGIN)
+    (folder / "cmdline").write_bytes(b"".join(word.encode() + b"\0" for word in words))
+    counters = " ".join(["0"] * 17)
+    (folder / "stat").write_text(f"{pid} (odd ) name) S {parent} {counters} {started or pid} 0\n")
+
+
+def acts_as(tmp_path: pathlib.Path, pid: int) -> None:
+    link = tmp_path / "proc" / "self"
+    link.unlink(missing_ok=True)
+    link.symlink_to(str(pid))
+
+
+def test_nights_that_one_login_started_here_are_told_apart_by_their_playbook(
+    tmp_path: pathlib.Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    ledger = tmp_path / "ledger"
+    ledger.mkdir()
+    processes(tmp_path, monkeypatch, _1=SSHD)
+    process(tmp_path, 10, 1, "-bash")
+    for playbook in (20, 21, 22):
+        process(tmp_path, playbook, 10, "python3", "/opt/venv/bin/ansible-playbook", "backup.yml")
+        process(tmp_path, playbook + 100, playbook, "python3", "/opt/venv/bin/ansible-playbook", "backup.yml")
+        process(tmp_path, playbook + 200, playbook + 100, "python3")
+    for day in (20, 21):
+        acts_as(tmp_path, day + 200)
+        assert begin(ledger, day).died == []
+    assert states(ledger) == {run_id(21): "running", run_id(20): "running"}
+    for pid in (20, 120, 220):
+        shutil.rmtree(tmp_path / "proc" / str(pid))
+    process(tmp_path, 20, 1, "ansible-playbook", started=999)  # another one of that number
+    assert states(ledger) == {run_id(21): "running", run_id(20): "died"}
+    acts_as(tmp_path, 222)
+    assert [run["run_id"] for run in begin(ledger, 22).died] == [run_id(20)]
+
+
+@pytest.mark.parametrize(("group", "died"), [(LOGIN, []), (SSHD, [run_id(20)])])
+def test_nights_over_one_ssh_session_live_as_long_as_that(
+    tmp_path: pathlib.Path, monkeypatch: pytest.MonkeyPatch, group: str, died: list[str]
+) -> None:
+    """A host without sessions has but the group of sshd, which tells nothing."""
+    ledger = tmp_path / "ledger"
+    ledger.mkdir()
+    processes(tmp_path, monkeypatch, self=group, _1=group)
+    begin(ledger, 20)
+    assert [run["run_id"] for run in begin(ledger, 21).died] == died

@@ -46,6 +46,6 @@ def test_an_incident_comes_before_all(tmp_path: pathlib.Path) -> None:
     hold = tmp_path / "hold.json"
     look = _priority.Priority("drill", str(tmp_path), str(hold)).reason
     assert look() == ""
-    told = {"schema_version": 1, "source": "tatchu", "incident": RUN, "since": "now", "reason": ""}
+    told = {"schema_version": 1, "source": "tatchu", "incident": RUN, "since": "2026-11-23T02:30:00Z", "reason": ""}
     hold.write_text(json.dumps(told))
     assert f"held by incident {RUN}" in look()

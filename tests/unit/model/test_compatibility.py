@@ -141,7 +141,7 @@ def afar(sandboxed: bool = True, manifest: dict[str, t.Any] | None = None, **tar
     reader = Reader()
     reader.feed(RECORDED)
     described = {**dataclasses.asdict(TARGET), "accounts": ["root@localhost"], "client": "10.11.19", "sandbox": True}
-    described["data_bytes"] = described.pop("replaced_bytes")
+    described |= {"data_bytes": described.pop("replaced_bytes"), "collations": [*TARGET.collations], "schemas": []}
     whole = {"schemas": {name: {} for name in reader.schemas}, "data_bytes": 500_000, "variables": SOURCE}
     findings = _compatibility.judge_from_afar(
         reader, {**whole, **(manifest or {})}, {**described, **target}, sandboxed=sandboxed

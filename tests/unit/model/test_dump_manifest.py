@@ -16,7 +16,8 @@ MANIFEST: dict[str, t.Any] = {
     "finished": "2026-11-23T02:15:07Z",
     "engine": "mariadb",
     "version": "10.11.19-MariaDB",
-    "schemas": {"lab": {}},
+    "schemas": {"lab": {"charset": "utf8mb4", "collation": ""}},
+    "foreign_keys": [],
     "tables": {"lab": {"scan": 3, "log": 4}},
     "rows": 7,
     "references": {"files": 0},
@@ -116,7 +117,7 @@ def test_tables_that_no_snapshot_holds_still_are_named(engine: bytes, told: list
 
 
 DIGESTS: dict[str, t.Any] = {
-    "schemas": {"lab": {"code": "0" * 64}},
+    "schemas": {"lab": {"charset": "utf8mb4", "collation": "", "code": "0" * 64}},
     "digests": {"lab": {"scan": "1" * 64, "log": "2" * 64}},
     "structures": {"lab": {"scan": "3" * 64, "log": "4" * 64}},
 }
@@ -129,11 +130,11 @@ def test_a_manifest_with_digests_is_sound() -> None:
 @pytest.mark.parametrize(
     ("change", "problem"),
     [
-        ({"digests": None}, "digests of lab are not those of its tables"),
+        ({"digests": None}, "digests is null, not a mapping"),
         ({"digests": {"lab": {"scan": "1" * 64}}}, "digests of lab are not those of its tables"),
         ({"structures": {}}, "structures of lab are not those of its tables"),
-        ({"digests": {"lab": {"scan": "1" * 64, "log": "x"}}}, "one of the digests of lab is no sha256"),
-        ({"schemas": {"lab": {}}}, "the digest of the code of lab is missing"),
+        ({"digests": {"lab": {"scan": "1" * 64, "log": "x"}}}, 'digests.lab.log is "x", not a SHA-256'),
+        ({"schemas": MANIFEST["schemas"]}, "the digest of the code of lab is missing"),
     ],
 )
 def test_digests_that_are_not_whole_cannot_be_believed(change: dict[str, t.Any], problem: str) -> None:
@@ -149,6 +150,40 @@ def test_objects_are_compared_by_name() -> None:
         "trigger s.t is not in the dump",
         "event s.e is missing",
     ]
+
+
+def test_sequences_are_compared_where_the_manifest_has_them() -> None:
+    manifest: dict[str, t.Any] = {"tables": {"s": {}}, "schemas": {"s": {}}}
+    there = {"s": {kind: [] for kind in ("tables", "views", "triggers", "routines", "events")} | {"sequences": ["n"]}}
+    assert _dump_manifest.object_problems(manifest, there) == []
+    manifest["schemas"]["s"]["sequences"] = {"z": {"structure": "0" * 64, "next": 1}}
+    assert _dump_manifest.object_problems(manifest, there) == [
+        "sequence s.z is missing",
+        "sequence s.n is not in the dump",
+    ]
+
+
+def test_a_sequence_in_the_text_is_the_one_of_the_manifest_and_of_the_server() -> None:
+    reader = Reader()
+    reader.feed(
+        b"-- Server version\t10.11.19-MariaDB\nCREATE DATABASE `s` /*!40100 CHARACTER SET utf8mb4 */;\nUSE `s`;\n"
+        b"CREATE SEQUENCE `z` start with 1 increment by 1 nocycle ENGINE=InnoDB;\nDO SETVAL(`z`, 7, 0);\n"
+        b"-- Dump completed\n"
+    )
+    inventory = {"s": {kind: [] for kind in ("tables", "views", "triggers", "routines", "events")}}
+    inventory["s"]["sequences"] = ["z"]
+    manifest = _dump_manifest.describe(reader, inventory)
+    assert manifest["schemas"]["s"]["sequences"]["z"]["next"] == 7
+    assert _dump_manifest.differences(reader, inventory, inventory) == []
+    without = {"s": {**inventory["s"], "sequences": []}}
+    assert _dump_manifest.differences(reader, without, without) == ["s.z is in the dump only"]
+    assert _dump_manifest.recount_problems(manifest, reader) == []
+    manifest["schemas"]["s"]["sequences"]["z"]["next"] = 8
+    assert _dump_manifest.recount_problems(manifest, reader) == [
+        "s: databases.sql has other sequences, or other numbers of them, than the manifest says"
+    ]
+    del manifest["schemas"]["s"]["sequences"]
+    assert _dump_manifest.recount_problems(manifest, reader) == []
 
 
 def test_an_empty_manifest_is_only_reported() -> None:

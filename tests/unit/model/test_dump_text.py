@@ -284,6 +284,53 @@ def test_the_code_of_a_schema_is_digested_without_that_of_others(recorded: pathl
     assert codes["odd`name"] != nothing
 
 
+# ------------------------------------------------------------------------------------------------------- sequences
+
+# Written by mariadb-dump 10.11.19.
+SEQUENCES = rb"""
+--
+-- Sequence structure for `c`
+--
+
+DROP SEQUENCE IF EXISTS `c`;
+CREATE SEQUENCE `c` start with 9 minvalue -9 maxvalue 9 increment by -2 cache 9 cycle ENGINE=InnoDB COMMENT='a\nb''s;';
+DO SETVAL(`c`, 9, 0);
+
+--
+-- Sequence structure for `s one`
+--
+
+DROP SEQUENCE IF EXISTS `s one`;
+CREATE SEQUENCE `s one` start with 10 minvalue 1 maxvalue 922337203685477 increment by 5 cache 20 nocycle ENGINE=InnoDB;
+DO SETVAL(`s one`, 110, 0);
+"""
+
+
+@pytest.mark.parametrize("step", [1, 1 << 16])
+def test_sequences_and_the_number_that_each_goes_on_with(step: int) -> None:
+    reader, _rows = read(HEAD + SEQUENCES + TAIL, step)
+    assert reader.problems() == []
+    found = reader.schemas["s"].sequences
+    told = {name: (one.step, one.cycles, one.next) for name, one in found.items()}
+    assert told == {"c": (-2, True, 9), "s one": (5, False, 110)}
+    earlier, _rows = read(HEAD + SEQUENCES.replace(b"DO SETVAL", b"SELECT SETVAL") + TAIL, step)
+    assert earlier.schemas["s"].sequences == found
+    others, _rows = read(HEAD + SEQUENCES.replace(b"cache 20 ", b"cache 30 ").replace(b"110", b"210") + TAIL, step)
+    assert others.schemas["s"].sequences["c"] == found["c"]
+    assert others.schemas["s"].sequences["s one"].structure != found["s one"].structure
+    assert others.schemas["s"].sequences["s one"].next == 210
+    with pytest.raises(BackupError, match="declares a sequence in an unknown way"):
+        read(HEAD + b"CREATE SEQUENCE s;\n" + TAIL, step)
+
+
+def test_who_would_give_out_a_number_again_is_behind() -> None:
+    up, down = (_dump_text.Sequence("", step, cycles=False, next=110) for step in (5, -5))
+    assert [up.is_behind(number) for number in (109, 110, 111)] == [False, False, True]
+    assert [down.is_behind(number) for number in (109, 110, 111)] == [True, False, False]
+    assert not _dump_text.Sequence("", 5, cycles=True, next=1).is_behind(2)
+    assert not _dump_text.Sequence("", 5, cycles=False).is_behind(2)
+
+
 # -------------------------------------------------------------------------------------------------------- history
 
 HISTORY = RECORDED.with_name("mariadb-10.11.19.history.sql")  # dumped with --dump-history, loaded, dumped again: equal

@@ -99,7 +99,7 @@ def test_every_path_of_the_documented_default() -> None:
         "ledger": "/var/lib/labops-backup/ledger",
         "checks": {
             "evidence": "/var/lib/labops-backup/checks/tatchu.json",
-            "lock": "/run/labops-backup/tatchu.check.lock",
+            "lock": "/run/labops-backup/checks/tatchu.lock",
             "scratch": "/srv/backup/staging/.check/tatchu",
         },
         "drills": {
@@ -133,6 +133,7 @@ def test_every_path_of_the_documented_default() -> None:
         "quarantine": {},
         "quarantine_days": 10,
         "checksum_every_days": 0.0,
+        "skip_attributes": [],
         "marker": {"source": "tatchu", "dataset": "database"},
         "source": "tatchu",
         "server": "loki",
@@ -287,6 +288,11 @@ def test_windows_that_keep_nothing_are_refused() -> None:
 def test_a_retention_that_cannot_be_meant_is_refused() -> None:
     assert refusal({"backup_keep_daily": -1}) == "tatchu: backup_keep_daily is -1; at least 0 is needed"
     assert refusal({"backup_keep_complete": 0}) == "tatchu: backup_keep_complete is 0; at least 1 is needed"
+    assert refusal({"backup_keep_partial_days": 10**9}) == (
+        "tatchu: backup_keep_partial_days is 1000000000; at most 99999 can be meant"
+    )
+    for value in ("many", True, 7.5, "7.5", ""):
+        assert refusal({"backup_keep_daily": value}).endswith(f"is {value!r}; a whole number is needed")
     assert refusal({"backup_keep_weekly": "many"}) == ("tatchu: backup_keep_weekly is 'many'; a whole number is needed")
 
 
@@ -347,7 +353,7 @@ def test_what_is_no_account_is_refused(account: str) -> None:
     )
 
 
-@pytest.mark.parametrize("port", ["ssh", "", 0, -1, 65536, [22], float("inf")])
+@pytest.mark.parametrize("port", ["ssh", "", 0, -1, 65536, [22], float("inf"), 22.7, True])
 def test_what_is_no_port_is_refused(port: t.Any) -> None:
     assert refusal({"backup_source_port": port}) == f"tatchu: backup_source_port {port!r} is not a port"
 
@@ -409,7 +415,7 @@ def test_an_unknown_field_is_refused(field: t.Any) -> None:
     assert dataset_refusal({"name": "a", "path": "/a", field: 1, "zzz": 2}) == (
         f"tatchu: dataset a has the unknown field '{field}'; known are adopt_from, allow_empty, checksum_every_days, "
         "compression, kind, limit_changed_percent, limit_deleted_files, limit_deleted_percent, name, path, "
-        "quarantine_bytes, quarantine_days, quarantine_files, quarantine_percent"
+        "quarantine_bytes, quarantine_days, quarantine_files, quarantine_percent, skip_attributes"
     )
 
 
@@ -463,10 +469,52 @@ def test_a_missing_field_is_refused() -> None:
     assert dataset_refusal({"path": "/a"}) == "tatchu: dataset number 1 lacks the field 'name'"
 
 
-@pytest.mark.parametrize("name", ["points", "", "Blobs", "1st", "a.b", "a/b", "..", "a b", "x" * 64, "ä", "a\n"])
-def test_a_name_that_cannot_name_a_dataset_is_refused(name: str) -> None:
+@pytest.mark.parametrize(
+    "name",
+    [
+        *("points", "auto", "global", "", "Blobs", "1st", "a.b", "a/b", "..", "a b", "x" * 64, "ä", "a\n", "d\u0430ta"),
+        *(True, None, 1.0, 5, ["a"], {"a": 1}),
+    ],
+)
+def test_a_name_that_cannot_name_a_dataset_is_refused(name: t.Any) -> None:
     assert dataset_refusal({"name": name, "path": "/a"}) == (
-        f"tatchu: {name!r} cannot name a dataset (lower case letters, digits, - and _; not 'points')"
+        f"tatchu: {str(name)!r} cannot name a dataset (lower case letters, digits, - and _, beginning with a letter; "
+        "not auto, global, points, which mean something else)"
+    )
+
+
+def test_nothing_of_a_dataset_bears_the_name_of_something_else() -> None:
+    """Whatever a dataset is called: jobs, locks, documents, folders and hosts in memory."""
+    words = ("check", "checks", "drill", "drills", "restore", "replacement", "night", "hold", "verify", "dump", "seal")
+    words += ("staging", "quarantine", "passphrase", "borg", "escrow", "operations", "progress", "data")
+    names = ("tatchu", "dump", "check", "checks", "drills", "tatchu.lab")
+    entries = [{"name": word, "path": f"/{word}"} for word in words]
+    hosts: dict[str, Variables] = {
+        name: {"ansible_host": f"192.0.2.{20 + number}", "backup_server": "loki", "backup_datasets": entries}
+        for number, name in enumerate(names)
+    }
+    sources = plan(more=hosts, groups={"backup_sources": list(names)})
+    seen: dict[str, str] = {"/run/labops-backup/dump.lock": "the dump"}
+    for source in sources:
+        lasting = {key: source[key] for key in ("points_repository", "points_cache", "retention_journal", "staging")}
+        lasting |= {f"{of} {key}": source[of][key] for of in ("checks", "drills") for key in source[of]}
+        lasting |= {"hold": source["hold"], "identity": source["rsync"]["identity_file"], "night": source["night"]}
+        lasting["drill's lock"] = f"/run/labops-backup/drills/{source['name']}.lock"
+        for dataset in source["datasets"]:
+            keys = ("mirror", "generation_file", "content_manifest", "repository", "lock", "progress_file", "pipeline")
+            lasting |= {f"{dataset['name']} {key}": dataset[key] for key in (*keys, "expected_file")}
+        for what, place in lasting.items():
+            assert seen.setdefault(place, f"{source['name']} {what}") == f"{source['name']} {what}", place
+
+
+def test_scripts_that_would_share_a_name_are_refused() -> None:
+    assert dataset_refusal({"name": "a-b", "path": "/a"}, {"name": "a_b", "path": "/b"}) == (
+        "the script of tatchu.a_b would bear the name of that of tatchu.a-b, backup_tatchu_a_b.sh; rename one"
+    )
+    night = {"backup_datasets": [{"name": "notify_on_loki", "path": "/a"}]}
+    assert refusal(night, name="and") == (
+        "the script of and.notify_on_loki would bear the name of that of the whole night, "
+        "backup_and_notify_on_loki.sh; rename one"
     )
 
 
@@ -479,6 +527,25 @@ def test_an_unknown_kind_is_refused() -> None:
 @pytest.mark.parametrize("path", ["a", "", None, "/a/../b", "./a", "/a\0b", "/a\nb", "/a\x1b[31m", "~/a"])
 def test_a_path_that_is_not_absolute_is_refused(path: t.Any) -> None:
     assert dataset_refusal({"name": "a", "path": path}) == f"tatchu: dataset a: {str(path)!r} is not an absolute path"
+
+
+def test_attributes_of_one_file_system_can_be_left_out() -> None:
+    (one,) = with_datasets({"name": "a", "path": "/a", "skip_attributes": ["btrfs.*", "security.selinux"]})
+    assert one["skip_attributes"] == ["btrfs.*", "security.selinux"]
+    for wrong in ("*", "selinux", "btrfs.a b", "user.x\n", None):
+        assert dataset_refusal({"name": "a", "path": "/a", "skip_attributes": [wrong]}) == (
+            f"tatchu: dataset a: {str(wrong)!r} in skip_attributes is no name of an extended attribute such as "
+            "btrfs.compression or btrfs.*"
+        )
+    refused = dataset_refusal({"name": "a", "path": "/a", "skip_attributes": "btrfs.*"})
+    assert refused == "tatchu: dataset a: skip_attributes is not a list"
+
+
+def test_a_path_with_a_character_that_nobody_sees_is_refused() -> None:
+    for path in ("/a\u200b", "/\ufeffa", "/a\u202eb"):
+        assert dataset_refusal({"name": "a", "path": path}) == (
+            f"tatchu: dataset a: {path!r} holds a character that nobody sees, perhaps copied with it"
+        )
 
 
 @pytest.mark.parametrize("path", ["/", "//", "/./"])
@@ -517,12 +584,24 @@ def test_paths_that_only_begin_alike_are_no_overlap() -> None:
     assert len(with_datasets({"name": "a", "path": "/data"}, {"name": "b", "path": "/data2"})) == 2
 
 
-@pytest.mark.parametrize("value", ["many", "", [], float("nan"), float("inf"), "nan", "inf"])
+@pytest.mark.parametrize("value", ["many", "", [], {}, float("nan"), float("inf"), "nan", "inf", True, False])
 @pytest.mark.parametrize("limit", ["limit_deleted_files", "limit_deleted_percent", "limit_changed_percent"])
 def test_a_limit_that_is_no_number_is_refused(limit: str, value: t.Any) -> None:
     assert dataset_refusal({"name": "a", "path": "/a", limit: value}) == (
         f"tatchu: dataset a: {limit} {value!r} is not a number"
     )
+
+
+@pytest.mark.parametrize("field", ["limit_deleted_files", "quarantine_days", "quarantine_files", "quarantine_bytes"])
+def test_what_is_counted_is_whole(field: str) -> None:
+    assert dataset_refusal({"name": "a", "path": "/a", field: 1.5}) == (
+        f"tatchu: dataset a: {field} 1.5 is not a whole number"
+    )
+
+
+def test_a_switch_where_a_number_is_due_is_refused() -> None:
+    for variable in ("backup_stall_seconds", "backup_dump_max_age_hours", "backup_rehash_percent"):
+        assert refusal({variable: False}) == f"tatchu: {variable} False is not a number"
 
 
 def test_a_negative_limit_is_refused() -> None:
@@ -557,8 +636,9 @@ def test_whether_a_tree_may_be_empty_is_said_with_yes_or_no(value: t.Any) -> Non
 
 
 def test_there_are_names_that_no_source_can_have() -> None:
-    for name in ("known_hosts", "tatchu.pub"):
-        assert refusal(name=name) == f"{name!r} cannot name a source: its identity would lie where another file lies"
+    for name in ("known_hosts", "inventory", "bundle.json", "tatchu.pub"):
+        told = f"{name!r} cannot name a source: its identity or its keys would lie where other files lie"
+        assert refusal(name=name) == told
 
 
 @pytest.mark.parametrize(

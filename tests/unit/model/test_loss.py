@@ -9,6 +9,7 @@ import typing as t
 import pytest
 from ansible_collections.labops.backup.plugins.module_utils._model import _content, _loss
 from ansible_collections.labops.backup.plugins.module_utils._model._content import Entry
+from ansible_collections.labops.backup.plugins.module_utils._model._dump_text import Schema, Sequence
 
 FILE, FOLDER, LINK, SOCKET = (
     *(stat.S_IFREG | 0o640, stat.S_IFDIR | 0o755, stat.S_IFLNK | 0o777, stat.S_IFSOCK | 0o755),
@@ -80,3 +81,26 @@ def test_only_files_that_may_hold_the_same_are_read(
 )
 def test_the_verdict_about_a_tree(expected: int, missing: int, differing: int, state: str) -> None:
     assert _loss.state(expected=expected, missing=missing, differing=differing) == state
+
+
+@pytest.mark.parametrize(
+    ("live", "hurt", "reason"),
+    [
+        (Sequence("a", 1, cycles=False, next=7), [], ""),
+        (Sequence("a", 1, cycles=False, next=9), [], ""),
+        (Sequence("a", 1, cycles=False, next=6), ["z"], "1 sequence behind or declared otherwise"),
+        (Sequence("b", 1, cycles=False, next=9), ["z"], "1 sequence behind or declared otherwise"),
+        (None, [], "1 views, sequences, triggers, routines or events missing"),
+    ],
+)
+def test_a_sequence_that_would_give_out_a_number_again_is_damage(
+    live: Sequence | None, hurt: list[str], reason: str
+) -> None:
+    manifest = {
+        "schemas": {"s": {"code": Schema("s", "", "").code, "sequences": {"z": {"structure": "a", "next": 7}}}},
+        **{part: {"s": {}} for part in ("tables", "digests", "structures")},
+    }
+    there = Schema("s", "", "", sequences={} if live is None else {"z": live})
+    inventory = {kind: [] for kind in _loss.OBJECTS} | {"sequences": list(there.sequences)}
+    found = _loss.schema(manifest, there, inventory, by_digest=True)
+    assert (found["sequences"], found["reason"], found["state"]) == (hurt, reason, "damaged" if reason else "intact")

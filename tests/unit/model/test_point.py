@@ -166,9 +166,9 @@ def test_seals_are_told_from_other_archives_by_name() -> None:
     [
         ({"point": "20261123T023000Z-000000"}, "says that it is about"),
         ({"state": "perfect"}, "unknown state 'perfect'"),
-        ({"datasets": "none", "problems": None}, "lacks or misspells datasets, problems"),
-        ({"datasets": [{"name": "blobs"}]}, "dataset 1 in the seal .* lacks order, archive"),
-        ({"dump_set": {"id": DUMP}}, "'None' is neither"),
+        ({"datasets": "none", "problems": None}, 'datasets is "none", not a list'),
+        ({"datasets": [{"name": "blobs"}]}, r"datasets\[0\]\.order is missing"),
+        ({"dump_set": {"id": DUMP}}, r"dump_set\.started is missing"),
     ],
 )
 def test_a_document_that_is_no_seal_of_the_point_is_refused(change: dict[str, t.Any], message: str) -> None:

@@ -91,5 +91,5 @@ def test_a_document_that_is_not_the_run_s_is_refused(change: dict[str, t.Any], m
 def test_a_document_with_a_part_missing_is_refused() -> None:
     run = started()
     del run["sources"]
-    with pytest.raises(BackupError, match="lacks sources"):
+    with pytest.raises(BackupError, match="sources is missing"):
         _run.check(run, RUN)

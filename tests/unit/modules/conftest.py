@@ -212,7 +212,7 @@ def recorded_dump_set(tmp_path: pathlib.Path) -> pathlib.Path:
     reader = Reader()
     reader.feed(text)
     objects: dict[str, dict[str, list[str]]] = {
-        name: {"views": schema.views, "triggers": [], "routines": [], "events": []}
+        name: {"views": schema.views, "sequences": [*schema.sequences], "triggers": [], "routines": [], "events": []}
         for name, schema in reader.schemas.items()
     }
     objects["odd`name"].update(triggers=["tr"], routines=["p"], events=["e"])

@@ -291,7 +291,13 @@ def test_a_key_that_does_not_open_is_no_finding_but_a_failure(world: World) -> N
 
 def test_an_incident_comes_first(run_module_main: RunModule, asked: dict[str, t.Any], tmp_path: pathlib.Path) -> None:
     hold = tmp_path / "hold.json"
-    told = {"schema_version": 1, "source": "tatchu", "incident": POINTS[0], "since": "now", "reason": "fire"}
+    told = {
+        "schema_version": 1,
+        "source": "tatchu",
+        "incident": POINTS[0],
+        "since": "2026-11-23T02:30:00Z",
+        "reason": "fire",
+    }
     hold.write_text(json.dumps(told))
     done = run_module_main(backup_check, {**asked, "hold": str(hold)})
     assert "held by incident" in done["gave_way"] and done["ok"] and done["share"] == 0.0 and not done["changed"]

@@ -56,6 +56,7 @@ class Server:
         tables = [["tables", schema.name, name] for schema in reader.schemas.values() for name in schema.tables]
         tables += [["tables", "lab_core", name] for name in made_meanwhile]
         views = [["views", schema.name, name] for schema in reader.schemas.values() for name in schema.views]
+        views += [["sequences", schema.name, name] for schema in reader.schemas.values() for name in schema.sequences]
         answers: dict[str, list[list[t.Any]]] = {
             "DEFINER, 'VIEW'": [["ann@%", "VIEW", "lab_core", "v"]],
             "DEFINER, ": [],

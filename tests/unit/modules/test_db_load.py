@@ -66,6 +66,7 @@ class Server:
         reader = parsed(self.loads[-1] if self.loads else "")
         objects = [["tables", schema.name, name] for schema in reader.schemas.values() for name in schema.tables]
         objects += [["views", schema.name, name] for schema in reader.schemas.values() for name in schema.views]
+        objects += [["sequences", schema.name, name] for schema in reader.schemas.values() for name in schema.sequences]
         if self.extra_table:
             objects.append(["tables", "lab_core", self.extra_table])
         odd = "odd`name" in reader.schemas

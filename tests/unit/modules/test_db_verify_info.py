@@ -82,7 +82,8 @@ class Server:
             "VARIABLE_VALUE": [["version", reader.server_version]],
             "SCHEMATA": [[name] for name in reader.schemas],
             "'tables'": [["tables", schema.name, name] for schema in schemas for name in schema.tables]
-            + [["views", schema.name, name] for schema in schemas for name in schema.views],
+            + [["views", schema.name, name] for schema in schemas for name in schema.views]
+            + [["sequences", schema.name, name] for schema in schemas for name in schema.sequences],
             "mysql.user": [["root", "localhost"], ["lab_reader", ""]],
         }
         return next(answer for part, answer in answers.items() if part in sql)
@@ -156,6 +157,9 @@ def test_one_schema_is_compared_by_itself(
         ),
         ("CREATE TABLE `empty`", "CREATE TABLE `zombie`", "table odd`name.zombie is not in the dump"),
         ("CREATE TABLE `empty`", "CREATE TABLE `zombie`", "table odd`name.empty is missing"),
+        ("SETVAL(`sq`, 1, 0)", "SETVAL(`sq`, 9, 0)", "sequence odd`name.sq goes on with 9, the dump with 1"),
+        ("cache 1000 nocycle", "cache 1000 cycle", "sequence odd`name.sq is declared otherwise than in the dump"),
+        ("CREATE SEQUENCE `sq`", "CREATE SEQUENCE `other`", "sequence odd`name.sq is missing"),
     ],
 )
 def test_each_difference_is_found(

@@ -69,7 +69,8 @@ class Server:
             "VARIABLE_VALUE": [["version", reader.server_version]],
             "SCHEMATA": [*([schema.name] for schema in here), *([name] for name in self.further)],
             "'tables'": [["tables", schema.name, name] for schema in asked for name in schema.tables]
-            + [["views", schema.name, name] for schema in asked for name in schema.views],
+            + [["views", schema.name, name] for schema in asked for name in schema.views]
+            + [["sequences", schema.name, name] for schema in asked for name in schema.sequences],
         }
         return next(answer for part, answer in answers.items() if part in sql)
 
@@ -155,7 +156,7 @@ def test_another_structure_and_missing_objects_are_damage(look: Look, server: Se
     found = look()
     assert found["schemas"]["lab_imaging"]["structure"] == ["scan"]
     assert found["schemas"]["odd`name"]["objects"] == ["triggers: tr"]
-    assert found["schemas"]["odd`name"]["reason"] == "1 views, triggers, routines or events missing"
+    assert found["schemas"]["odd`name"]["reason"] == "1 views, sequences, triggers, routines or events missing"
     assert found["damaged_schemas"] == ["lab_imaging", "odd`name"]
 
 

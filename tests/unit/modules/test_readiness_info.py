@@ -49,7 +49,7 @@ def dump_set(tmp_path: pathlib.Path) -> pathlib.Path:
     folder.mkdir()
     reader = Reader()
     reader.feed(RECORDED.read_bytes())
-    names = ("tables", "views", "triggers", "routines", "events")
+    names = ("tables", "views", "sequences", "triggers", "routines", "events")
     inventory = {schema: {name: [] for name in names} for schema in reader.schemas}
     target = {
         **{"engine": "mariadb", "version": "10.11.19-MariaDB", "variables": {"max_allowed_packet": "67108864"}},

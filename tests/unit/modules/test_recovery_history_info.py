@@ -11,6 +11,7 @@ import typing as t
 
 import pytest
 from ansible_collections.labops.backup.plugins.module_utils import _verify_content
+from ansible_collections.labops.backup.plugins.module_utils._model import _dump_manifest
 from ansible_collections.labops.backup.plugins.module_utils._tools import _borg
 from ansible_collections.labops.backup.plugins.modules import recovery_history_info
 
@@ -60,9 +61,17 @@ class History:
                 by_schema.setdefault(name.split(".")[0], {})[name.split(".")[1]] = rows
             manifest = {
                 "schema_version": 1,
+                "id": document["dump_set"]["id"],
+                "started": document["dump_set"]["started"],
+                "finished": document["dump_set"]["started"],
+                "engine": "mariadb",
+                "version": "10.11.19",
                 "foreign_keys": [],
                 "tables": by_schema,
-                "schemas": {one: {"datajoint": True} for one in by_schema},
+                "rows": sum(tables.values()),
+                "schemas": {one: {"datajoint": True, "charset": "", "collation": ""} for one in by_schema},
+                "references": {},
+                "files": {name: {"size": 1, "sha256": "0" * 64} for name in _dump_manifest.FILES},
             }
             files["manifest.json"] = json.dumps(manifest).encode()
         self.seals.archives["/borg/points"][f"point-{point}"] = files

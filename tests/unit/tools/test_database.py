@@ -206,8 +206,8 @@ def test_what_answers_decides_engine_and_privileges(programs: Programs) -> None:
 
 
 def test_schemas_that_differ_only_in_case_are_kept_apart(programs: Programs) -> None:
-    programs.answers = [(0, '["tables", "lab", "scan"]\n["tables", "Lab", "other"]\n["routines", "LAB", "r"]\n', "")]
-    nothing: dict[str, list[str]] = {"views": [], "triggers": [], "routines": [], "events": []}
+    programs.answers = [(0, '["tables", "lab", "scan"]\n["tables", "Lab", "other"]\n["sequences", "LAB", "r"]\n', "")]
+    nothing: dict[str, list[str]] = {"views": [], "sequences": [], "triggers": [], "routines": [], "events": []}
     assert _database.inventory(CONNECTION, ["lab"]) == {"lab": {"tables": ["scan"], **nothing}}
     programs.answers = [(0, '["lab", 5]\n["Lab", 70]\n["lab", 6]\n', "")]
     assert _database.data_bytes(CONNECTION, ["lab"]) == 11

@@ -178,6 +178,25 @@ def test_what_a_pull_takes_away_goes_to_the_quarantine(remote: _rsync.Transfer) 
     assert [word for word in words if word not in plain] == ["--backup", "--backup-dir=/q/run/1"]
 
 
+def test_attributes_that_are_skipped_keep_those_of_the_system_out_too(remote: _rsync.Transfer) -> None:
+    plain = _rsync.arguments(remote, dry_run=True)
+    words = _rsync.arguments(dataclasses.replace(remote, skip_attributes=("btrfs.*",)), dry_run=True)
+    assert [word for word in words if word not in plain] == ["--filter=-x system.*", "--filter=-x btrfs.*"]
+    with pytest.raises(BackupError, match="'selinux' in skip_attributes is no name of an extended attribute"):
+        _rsync.check(dataclasses.replace(remote, skip_attributes=("selinux",)))
+
+
+# rsync 3.5.0 into a file system without extended attributes.
+REFUSED_ATTRIBUTE = """rsync: [receiver] rsync_xal_set: fsetxattr("/m/d/.f.Mp3m0z","btrfs.compression") failed: \
+Operation not supported (95)
+rsync error: some files/attrs were not transferred (see previous errors) (code 23) at main.c(1394) [sender=3.5.0]"""
+
+
+def test_an_attribute_that_the_mirror_refuses_has_a_remedy() -> None:
+    text = REFUSED_ATTRIBUTE.replace("\\\n", "")
+    assert "skip_attributes of the dataset" in _rsync.remedy("partial", text)
+
+
 def test_content_is_compared_where_that_is_asked_for_and_a_large_file_has_time(remote: _rsync.Transfer) -> None:
     plain = _rsync.arguments(remote, dry_run=True)
     words = _rsync.arguments(dataclasses.replace(remote, checksum=True), dry_run=True)
@@ -634,7 +653,15 @@ def test_another_rsync_is_refused(
 
 
 @pytest.mark.parametrize(
-    "text", [b"", b"openrsync: protocol version 29\nrsync version 2.6.9 compatible\n", b"[]", b"rsync  version 3.1.3\n"]
+    "text",
+    [
+        *(b"", b"openrsync: protocol version 29\nrsync version 2.6.9 compatible\n", b"[]", b"rsync  version 3.1.3\n"),
+        *(
+            b'{"version": "3.2.7", "capabilities": ["ACLs"]}',
+            b'{"version": "3.2.7", "capabilities": null}',
+            b"[" * 99999,
+        ),
+    ],
 )
 def test_what_does_not_tell_what_it_was_built_with_is_refused(monkeypatch: pytest.MonkeyPatch, text: bytes) -> None:
     says(monkeypatch, text)

@@ -125,6 +125,17 @@ def test_nothing_is_lost(tree: bytes, tmp_path: t.Any) -> None:
     assert (again.kind, again.items) == ("ok", _rsync.Items(mirror=bytes(mirror)))
 
 
+def test_only_the_attributes_that_are_skipped_are_left_out(tree: bytes, tmp_path: t.Any) -> None:
+    os.setxattr(tree + b"/closed", b"user.other", b"stays")
+    mirror = tmp_path / "mirror"
+    transfer = _rsync.Transfer(source=os.fsdecode(tree), destination=str(mirror), skip_attributes=("user.la*",))
+    assert pulled(transfer).kind == "ok"
+    expected = described(tree)
+    del expected[b"plain"][5]["user.lab"], expected[b"sub/deep/linked"][5]["user.lab"]
+    assert described(bytes(mirror)) == expected
+    assert _rsync.census(transfer).items == _rsync.Items(mirror=bytes(mirror))
+
+
 def test_a_rewrite_within_the_same_second_is_seen(tree: bytes, tmp_path: t.Any) -> None:
     transfer = _rsync.Transfer(source=os.fsdecode(tree), destination=str(tmp_path / "mirror"))
     pulled(transfer)
