@@ -89,7 +89,8 @@ CREATE TABLE `t` (
 ) ENGINE=InnoDB;
 -- Dump completed
 """
-NAMES: dict[str, list[str]] = {"tables": ["t"], "views": [], "triggers": [], "routines": [], "events": []}
+KINDS = ("tables", "views", "sequences", "triggers", "routines", "events")
+NAMES: dict[str, list[str]] = {kind: [] for kind in KINDS} | {"tables": ["t"]}
 
 
 def test_what_changed_during_a_dump_is_told() -> None:
@@ -97,7 +98,9 @@ def test_what_changed_during_a_dump_is_told() -> None:
     assert _dump_manifest.differences(reader, {"s": NAMES}, {"s": NAMES}) == []
     for kind in ("triggers", "routines", "events"):
         found = _dump_manifest.differences(reader, {"s": NAMES}, {"s": {**NAMES, kind: ["new"]}})
-        assert found == ["tables, views, triggers, routines or events were created or dropped during the dump"]
+        assert found == [
+            "tables, views, sequences, triggers, routines or events were created or dropped during the dump"
+        ]
     more = {"s": {**NAMES, "tables": ["u"], "views": ["v"]}, "gone": NAMES}
     assert _dump_manifest.differences(reader, more, more) == [
         "s.u is not in the dump",

@@ -74,7 +74,8 @@ def host(monkeypatch: pytest.MonkeyPatch, tmp_path: pathlib.Path) -> Host:
 @pytest.fixture
 def options(tmp_path: pathlib.Path) -> dict[str, t.Any]:
     record = tmp_path / "incident" / "database.json"
-    _fence_record.write(str(record), _fence_record.DATABASE, {"accounts": [], "variables": None})
+    noted = {"since": "2026-11-30T01:00:00Z", "drop_in": "/etc/x.cnf", "skip_networking": True}
+    _fence_record.write(str(record), _fence_record.DATABASE, {**noted, "accounts": [], "variables": None})
     return {"record": str(record)}
 
 
