@@ -7,8 +7,8 @@ import typing as t
 
 import pytest
 from ansible_collections.labops.backup.plugins.module_utils import _revive_database
-from ansible_collections.labops.backup.plugins.module_utils._host import _fence_record
 from ansible_collections.labops.backup.plugins.module_utils._errors import BackupError
+from ansible_collections.labops.backup.plugins.module_utils._host import _fence_record
 from ansible_collections.labops.backup.plugins.module_utils._tools import _command
 from ansible_collections.labops.backup.plugins.modules import db_server
 
