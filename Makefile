@@ -21,7 +21,7 @@ export ANSIBLE_CONFIG := $(CURDIR)/ansible.cfg
 export ANSIBLE_COLLECTIONS_PATH := $(CURDIR)/.venv/collections
 export PATH := $(BIN):$(PATH)
 
-.PHONY: help packages browser venv lint unit monitoring lab site demo molecule guards test test-all bench docs pins clean
+.PHONY: help packages browser venv lint unit monitoring lab site demo molecule mysql guards test test-all bench docs pins clean
 
 help: ## show what can be made
 	@grep -hE '^[a-z-]+:.*## ' $(MAKEFILE_LIST) | sed -E 's/^([a-z-]+):.*## /\1\t/' | expand -t 12
@@ -91,6 +91,13 @@ test-all: test ## and what takes long: unit tests marked so, scenarios named lon
 	PYTHONPATH=$(CURDIR)/.venv/collections $(BIN)/pytest -m long tests/unit
 	$(MAKE) lab
 	LABOPS_TESTS='long or not long' $(BIN)/molecule test --scenario-name 'long_*' --destroy never
+	$(PLAYBOOK) tests/lab/destroy.yml
+	$(MAKE) mysql
+
+mysql: export LAB_ENGINE = mysql
+mysql: venv ## what depends on the database server, on a lab with MySQL; there must be no other lab of this checkout
+	$(MAKE) lab
+	$(BIN)/molecule test --scenario-name restore --scenario-name prove --scenario-name long_dead_server --destroy never
 	$(PLAYBOOK) tests/lab/destroy.yml
 
 bench: venv ## time whole nights on a provisioned lab against plain scripts and borgmatic; writes docs/performance.md
