@@ -115,7 +115,13 @@ POINT: Document = {
         {
             **{"name": "data", "order": 2, "archive": f"tatchu-data-{ID}", "archive_id": SHA, "repository": "/srv/x"},
             **{"repository_id": SHA, "generation": 3, "dump_set": DUMP, "files": 3, "bytes": 5, "nfiles": 3},
-            **{"original_size": 5, "compressed_size": 5, "deduplicated_size": 5, "seconds": 1.5, "unproven": ["old"]},
+            **{
+                "original_size": 5,
+                "compressed_size": 5,
+                "deduplicated_size": 5,
+                "seconds": {"pull": 1.5, "archive": None},
+                "unproven": ["old"],
+            },
         }
     ],
     "missing": [{"dataset": "blobs", "reason": "busy"}],

@@ -61,7 +61,7 @@ _FORM = {
             "generation": int,
             "dump_set": (str, None),
             **{f"{name}?": _COUNT for name in _MEASURED if name not in ("seconds", "content", "unproven")},
-            "seconds?": (float, None),
+            "seconds?": ({str: (float, None)}, None),
             "unproven?": ([str], None),
         }
     ],

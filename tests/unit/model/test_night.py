@@ -8,11 +8,12 @@ import fnmatch
 import json
 import pathlib
 import typing as t
+from datetime import UTC, datetime
 
 import pytest
 import yaml
 from ansible_collections.labops.backup.plugins.module_utils._errors import BackupError
-from ansible_collections.labops.backup.plugins.module_utils._model import _inventory, _night
+from ansible_collections.labops.backup.plugins.module_utils._model import _inventory, _night, _point
 
 RUN = "20261123T023000Z-77b0aa"
 DUMP = "20261123T021500Z-3fa9c1"
@@ -275,6 +276,22 @@ def test_an_outcome_of_one_step_says_nothing_of_the_others() -> None:
     assert "archive" not in pulled and "dump_set_facts" not in pulled and pulled["seconds"] == {"pull": 61.0}
     archived = _night.outcome(dataset(), SKIPPED, SKIPPED, ARCHIVE, PROOF, SKIPPED)
     assert "files" not in archived and archived["generation"] == 7 and archived["seconds"] == {"archive": 4.25}
+
+
+def test_what_a_night_measures_can_be_sealed_and_read_again() -> None:
+    outcomes = [{**good("tatchu", "blobs"), "unproven": None}, good("tatchu", "database")]
+    seal = _point.build(
+        RUN,
+        **{"source": "tatchu", "server": "loki", "run_id": RUN, "release": "0.1.0"},
+        sealed=datetime(2026, 11, 23, 4, tzinfo=UTC),
+        expected=["database", "blobs"],
+        datasets=outcomes,
+        missing=[],
+        dump_set=None,
+        references=None,
+    )
+    assert [one["seconds"] for one in seal["datasets"]] == [one["seconds"] for one in outcomes]
+    _point.check(seal, RUN)
 
 
 def test_the_content_manifests_of_the_archived_are_sealed() -> None:
