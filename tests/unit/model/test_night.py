@@ -290,7 +290,9 @@ def test_what_a_night_measures_can_be_sealed_and_read_again() -> None:
         dump_set=None,
         references=None,
     )
-    assert [one["seconds"] for one in seal["datasets"]] == [one["seconds"] for one in outcomes]
+    assert {one["name"]: one["seconds"] for one in seal["datasets"]} == {
+        one["dataset"]: one["seconds"] for one in outcomes
+    }
     _point.check(seal, RUN)
 
 
