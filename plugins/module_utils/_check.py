@@ -287,6 +287,11 @@ class _Piece:
             for one in point["datasets"]
             if one["name"] == self._request.dataset
         }
+        for one in self._listing.unreadable:
+            told = f"the seal of {one['point']} cannot be read, so nobody can compare its archive: {one['reason']}"
+            self._found(
+                _checks.MANIFEST, _DiffersError(told), share=self.states[_checks.MANIFEST]["share"], finished=False
+            )
         if not there:
             self.skipped = "no recovery point has an archive of it yet"
             return
@@ -538,13 +543,13 @@ class _Piece:
         return self._request.stall_seconds or None
 
     @functools.cached_property
-    def _listing(self) -> list[Document]:
+    def _listing(self) -> _recovery_points.Listing:
         points = self._open(self._request.points_repository)
-        return _recovery_points.read(points, self._request.cache_dir, refresh=False, keep=True).points
+        return _recovery_points.read(points, self._request.cache_dir, refresh=False, keep=True)
 
     def _points(self) -> list[Document]:
         """The sealed points, newest first."""
-        return self._listing
+        return self._listing.points
 
     def _point_with(self, identifier: str) -> Document:
         return next(p for p in self._points() for one in p["datasets"] if one["archive_id"] == identifier)

@@ -104,6 +104,7 @@ class World:
             "repository": str(self.root / "borg"),
             "dump_set": None,
             **repository.prove(archive, created),
+            "seconds": {"archive": 0.1},
         }
         _recovery_points.seal(
             lambda path: self.repository(pathlib.Path(path).name),

@@ -9,7 +9,6 @@ import itertools
 import os
 import pathlib
 import shutil
-import types
 import typing as t
 
 import pytest
@@ -63,6 +62,7 @@ class World:
         self.left: list[str] = []
         self.size, self.reached = 10, 3
         self.points = [self._point(NEW, "new"), self._point(OLD, "old")]
+        self.unreadable: list[dict[str, str]] = []
         self.asked: dict[str, t.Any] = {
             **{"source": "tatchu", "dataset": "blobs", "seconds": 0, "database": False, "stores": None},
             **{"points_repository": "/points", "cache_dir": "/cache", "stall_seconds": 0},
@@ -158,7 +158,9 @@ def world(tmp_path: pathlib.Path, monkeypatch: pytest.MonkeyPatch) -> World:
     # Cycles of these runs would begin and end within one second.
     monkeypatch.setattr(_check._Piece, "_now", lambda _piece: f"2026-11-23T04:{next(seconds):04}Z")
     monkeypatch.setattr(_extract, "extract", made.extract)
-    monkeypatch.setattr(_recovery_points, "read", lambda *_, **__: types.SimpleNamespace(points=made.points))
+    monkeypatch.setattr(
+        _recovery_points, "read", lambda *_, **__: _recovery_points.Listing(made.points, made.unreadable, [], [])
+    )
     sealed = ({"blobs.content": made.asked["content_manifest"]}, True)
     monkeypatch.setattr(_recovery_points, "unpack", lambda *_, **__: sealed)
     return made
@@ -240,6 +242,18 @@ def test_what_is_not_in_the_repository_as_it_was_sealed(world: World) -> None:
     assert done["touched"] == [OLD, NEW]
     del world.ids["night-new"]
     assert "sealed with the id id-new, is not there" in world("manifest")["finding"]
+
+
+def test_a_seal_that_cannot_be_read_hides_no_archive(dumps: World) -> None:
+    dumps.unreadable = [{"point": "20261121T023000Z-77b0aa", "archive": "point-x", "reason": "it is no JSON"}]
+    done = dumps("manifest")
+    assert not done["ok"] and done["touched"] == []
+    assert done["finding"].startswith(
+        "the seal of 20261121T023000Z-77b0aa cannot be read, so nobody can compare its archive: it is no JSON. "
+    )
+    assert set(dumps.state("manifest")["passed"]) == {"id-new", "id-old"}
+    dumps.unreadable = []
+    assert dumps("manifest")["ok"]
 
 
 def test_without_a_recovery_point_nothing_was_read_back(world: World) -> None:
