@@ -321,7 +321,8 @@ def test_a_dump_that_does_not_fit_is_not_taken_out(tmp_path: pathlib.Path, monke
     piece: t.Any = object.__new__(_check._Piece)
     piece.scratch, piece._repository, piece._open = str(tmp_path), "/borg", lambda _path: repository
     piece._request = types.SimpleNamespace(dataset="database", stall_seconds=0)
-    piece._listing = [{"point": POINTS[0], "dump_set": None, "datasets": [archived]}]
+    points = [{"point": POINTS[0], "dump_set": None, "datasets": [archived]}]
+    piece._listing = _recovery_points.Listing(points, [], [], [])
     room = os.statvfs_result((4096, 4096, 9, 9, 9, 9, 9, 9, 0, 255))
     monkeypatch.setattr(_extract.os, "statvfs", lambda _folder: room)
     with pytest.raises(BackupError, match=r"^40000 bytes are to be extracted to .*, where 36864 are free"):
