@@ -53,6 +53,8 @@ _TABLE_COLLATION = re.compile(rb" COLLATE[ =](\w+)")
 # MySQL names the character set of a column that was declared with a collation alone only after a reload (seen with
 # 9.7.4); the collation says which it is.
 _REDUNDANT = re.compile(rb"('(?:[^'\\]|\\.|'')*')| CHARACTER SET \w+(?= COLLATE \w)")
+# In the text of a view MySQL names the schema of an aliased table or leaves it out, by how the view came to be (9.7.4).
+_SCHEMA_OF_COLUMN = re.compile(rb"('(?:[^'\\]|\\.|'')*')|" + _NAME + rb"\.(?=`(?:[^`]|``)*`\.`)")
 _AUTO_INCREMENT = re.compile(rb" AUTO_INCREMENT=\d+")
 _VIEW_START, _VIEW_END = b"/*!50001 CREATE ALGORITHM=", b"*/;"
 _INSERT = re.compile(
@@ -286,7 +288,8 @@ class Reader:
         if line.strip():
             self._last_line = line
         if self._in_view or line.startswith(_VIEW_START):
-            self._take_code(line)
+            plain = line if self.engine == "mariadb" else _SCHEMA_OF_COLUMN.sub(lambda found: found[1] or b"", line)
+            self._take_code(plain)
             self._in_view = not line.endswith(_VIEW_END)
             return
         if self._create:

@@ -251,6 +251,19 @@ def test_a_character_set_that_mysql_names_only_after_a_reload_is_no_difference()
     assert declared(first, b"10.11.6-MariaDB") != declared(again, b"10.11.6-MariaDB")
 
 
+def test_a_schema_that_mysql_names_in_a_view_or_not_is_no_difference() -> None:
+    def code(body: bytes, version: bytes = b"9.7.4-2") -> str:
+        view = b"/*!50001 CREATE ALGORITHM=UNDEFINED */\n/*!50001 VIEW `v` AS select " + body + b" */;\n"
+        return digests(HEAD.replace(b"8.0.36\n", version + b"\n") + view + TAIL)[2]
+
+    bare = b"`s`.`species` AS `x`,'`a`.`b`.`c`' AS `y` from `lab`.`subject` `s` group by `s`.`species`"
+    named = bare.replace(b"`s`.`species`", b"`lab`.`s`.`species`")
+    assert code(bare) == code(named)
+    assert code(bare) != code(bare.replace(b"`a`.`b`.`c`", b"`b`.`c`"))
+    assert code(bare) != code(bare.replace(b"from `lab`", b"from `other`"))
+    assert code(bare, b"10.11.6-MariaDB") != code(named, b"10.11.6-MariaDB")
+
+
 def test_triggers_routines_events_and_views_of_a_schema_have_one_digest() -> None:
     body = b"DELIMITER ;;\nCREATE PROCEDURE p()\nBEGIN\nSELECT 1;\nEND ;;\nDELIMITER ;\n"
     view = (
