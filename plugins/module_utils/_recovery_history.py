@@ -177,9 +177,6 @@ def _look(seals: _Seals, point: t.Mapping[str, t.Any], before: t.Mapping[str, t.
         try:
             with contextlib.ExitStack() as opened:
                 now = opened.enter_context(seals.manifest(point, dataset))
-                if point["dump_set"] and _holds(now, point["dump_set"]["id"]):
-                    facts["database"] = dataset
-                now.rewind()
                 if dataset in before:
                     was = opened.enter_context(seals.manifest(before[dataset], dataset))
                     counts = _history.step(was.line, now.line, was.totals)
@@ -197,6 +194,11 @@ def _look(seals: _Seals, point: t.Mapping[str, t.Any], before: t.Mapping[str, t.
             seals.warnings.append(f"the tables of {point['point']} were left out: {error}")
         else:
             facts |= {"tables": _history.tables(manifest), "key_tables": _datajoint.key_tables(manifest)}
+            # What a dump set holds is proven by its own manifest, so this dataset alone has no content manifest.
+            for one in point["datasets"]:
+                if one["name"] not in datasets_of(point):
+                    facts["database"] = one["name"]
+                    facts["datasets"][one["name"]] = {"files": one.get("files"), "bytes": one.get("bytes")}
     return {
         "seal": dict(point["seal"]),
         "before": {dataset: one["seal"]["archive_id"] for dataset, one in before.items()},
@@ -212,16 +214,6 @@ def _sealed_manifest(folder: str, dump_set: str) -> Document:
     if problems:
         raise BackupError(f"{path} is a false manifest: {'; '.join(problems)}")
     return manifest
-
-
-def _holds(reader: _content_manifest.Reader, dump_set: str) -> bool:
-    """Whether a dump set is at the top of a dataset."""
-    name = dump_set.encode()
-    reader.line()
-    while _content.is_entry(line := reader.line()):
-        if _content.name_in(line) == name:
-            return True
-    return False
 
 
 def _cached(path: str, point: t.Mapping[str, t.Any], before: t.Mapping[str, t.Mapping[str, t.Any]]) -> Document | None:

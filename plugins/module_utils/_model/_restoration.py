@@ -880,7 +880,7 @@ def _share_of_a_file_system(
 def _history_lines(plan: t.Mapping[str, t.Any]) -> list[str]:
     lines = []
     for one in plan["history"].get("suspicious", ()):
-        where = one["dataset"] + (f" {one['table']}" if one.get("table") else "")
+        where = " ".join(filter(None, (one["dataset"], one.get("table"))))
         lines.append(f"Suspicious: {where}, from {one['before']} to {one['after']}: {one['reason']}")
     if plan["proposed"]:
         lines.append(
