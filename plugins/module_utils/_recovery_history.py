@@ -18,7 +18,6 @@ from dataclasses import asdict, dataclass, field
 from ansible_collections.labops.backup.plugins.module_utils._errors import BackupError
 from ansible_collections.labops.backup.plugins.module_utils._host import _content_manifest, _document
 from ansible_collections.labops.backup.plugins.module_utils._model import (
-    _content,
     _datajoint,
     _dump_manifest,
     _history,
