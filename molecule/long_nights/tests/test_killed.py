@@ -19,8 +19,16 @@ STAGES = {
 }
 
 
+# A run that is killed between two of its steps keeps its datasets for at most 90 s more; nights are a day apart.
+KEPT = r"""
+while grep -hoE 'until second [0-9]+' /run/labops-backup/tatchu.*.lock |
+  awk -v now="$(cut -d. -f1 /proc/uptime)" '$3 >= now {kept = 1} END {exit !kept}'; do sleep 2; done
+"""
+
+
 def killed(loki, start, strike, last, failures, nothing_left, stage, action):
     """One night that is killed in this stage; its run."""
+    loki.check_output(KEPT)
     before = len(failures())
     night = start(loki)
     strike(loki, STAGES[stage], action)
@@ -40,6 +48,7 @@ def killed(loki, start, strike, last, failures, nothing_left, stage, action):
 def test_killed_while_pulling(loki, start, strike, grow, last, failures, recovered, nothing_left):
     grow(30)
     run_id = killed(loki, start, strike, last, failures, nothing_left, "pull", UNIT)
+    loki.check_output(KEPT)
     recovered(DATASETS)
     assert {run["run_id"]: run["state"] for run in last(5)}[run_id] == "died"
 
@@ -54,6 +63,7 @@ def test_killed_in_one_stage_after_the_other(
     for stage in STAGES:
         grow(10)
         dead.append(killed(loki, start, strike, last, failures, nothing_left, stage, action))
+    loki.check_output(KEPT)
     recovered(DATASETS)
     states = {run["run_id"]: run["state"] for run in last(20)}
     assert {states[run_id] for run_id in dead} == {"died" if action == UNIT else "failure"}
