@@ -19,7 +19,7 @@ STAGES = {
 }
 
 
-# A run that is killed between two of its steps keeps its datasets for at most 90 s more; nights are a day apart.
+# A run that is killed between two of its steps keeps its datasets for at most 120 s more; nights are a day apart.
 KEPT = r"""
 while grep -hoE 'until second [0-9]+' /run/labops-backup/tatchu.*.lock |
   awk -v now="$(cut -d. -f1 /proc/uptime)" '$3 >= now {kept = 1} END {exit !kept}'; do sleep 2; done
