@@ -114,8 +114,10 @@ def line_cut_in_the_extract(control_killed_in_the_load, going, strike, loki, jou
     """Every line of the operator to loki breaks while Borg works there; later rsync begins to push."""
     process = going(journal()["incident"])
     pid = strike(loki, EXTRACT, "stop")
-    loki.run("for one in $(pgrep -f '^sshd: root@'); do kill -9 $one; done")
-    time.sleep(15)
+    # In a moment, for this line is one of them.
+    cut = "sleep 2; for one in $(pgrep -f '^sshd: root@'); do kill -9 $one; done"
+    loki.check_output("systemd-run --quiet --collect sh -c %s", cut)
+    time.sleep(17)
     borgs = loki.check_output("pgrep -f -- %s", EXTRACT).split()
     loki.check_output(f"kill -CONT {pid}")
     push = strike(loki, PUSH, "stop")
