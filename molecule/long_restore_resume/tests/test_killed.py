@@ -76,9 +76,23 @@ def test_a_dead_control_machine_leaves_the_fence_up(control_killed_in_the_safety
 
 
 @pytest.fixture(scope="module")
-def module_killed_in_the_load(control_killed_in_the_safety_copy, going, strike, tatchu):
+def strike_load(strike, tatchu):
+    """Stop the client that loads. One that only tries the first line of the dump comes before it, and holds no lock."""
+
+    def hit():
+        while True:
+            pid = strike(tatchu, LOAD, "stop")
+            if tatchu.run(f"ls -l /proc/{pid}/fd | grep dump.lock").rc == 0:
+                return pid
+            tatchu.check_output(f"kill -CONT {pid}")
+
+    return hit
+
+
+@pytest.fixture(scope="module")
+def module_killed_in_the_load(control_killed_in_the_safety_copy, going, strike_load, tatchu):
     process = going(control_killed_in_the_safety_copy)
-    pid = strike(tatchu, LOAD, "stop")
+    pid = strike_load()
     tatchu.check_output(f"kill -9 {parent(tatchu, pid)}; kill -CONT {pid}")
     stdout, stderr = process.communicate()
     return process.returncode, stdout + stderr
@@ -93,9 +107,9 @@ def test_a_killed_module_is_told(module_killed_in_the_load, tatchu, journal):
 
 
 @pytest.fixture(scope="module")
-def control_killed_in_the_load(module_killed_in_the_load, going, strike, tatchu, journal):
+def control_killed_in_the_load(module_killed_in_the_load, going, strike_load, tatchu, journal):
     process = going(journal()["incident"])
-    pid = strike(tatchu, LOAD, "stop")
+    pid = strike_load()
     kill_control(process)
     tatchu.check_output(f"kill -CONT {pid}")
     return pid
