@@ -31,19 +31,20 @@ def left(point, begin, strike, restore, tatchu, loki, journal):
     loki.run(f"kill -CONT {pid}")
 
 
-def write(loki, incident):
-    """Whether LOKI can write a file into the blobs of TATCHU."""
+def write(loki, tatchu, incident):
+    """Whether LOKI can write a file into the blobs of TATCHU, which it knows by its address."""
     key = f"/run/labops-backup/restore/{incident}/key"
     return loki.run(
         "echo x >/root/probe && rsync -e 'ssh -i %s -o UserKnownHostsFile=/etc/labops-backup/ssh/known_hosts"
-        " -o BatchMode=yes' /root/probe labops-restore@tatchu::blobs/probe",
+        " -o BatchMode=yes' /root/probe labops-restore@%s::blobs/probe",
         key,
+        tatchu.check_output("hostname -I").split()[0],
     )
 
 
 def test_until_then_the_way_is_open(left, tatchu, loki, journal):
     assert tatchu.user("labops-restore").exists
-    done = write(loki, journal()["incident"])
+    done = write(loki, tatchu, journal()["incident"])
     assert done.rc == 0, done.stderr
     tatchu.check_output("rm /datajoint-db/blobs/probe")
 
@@ -63,7 +64,7 @@ def test_then_it_is_gone_by_itself(left, tatchu, loki, journal):
     ):
         assert not tatchu.file(place).exists, place
     assert tatchu.run("pgrep -af 'rsync --config=/run/labops-backup/restore'").stdout == ""
-    assert write(loki, journal()["incident"]).rc != 0
+    assert write(loki, tatchu, journal()["incident"]).rc != 0
 
 
 @pytest.fixture(scope="module")
