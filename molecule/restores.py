@@ -380,8 +380,9 @@ def ad_hoc():
             capture_output=True,
             text=True,
         )
-        assert "=>" in done.stdout, done.stdout + done.stderr
-        return {"failed": False, **json.loads(done.stdout.split("=>", 1)[1])}
+        verdict, arrow, result = done.stdout.partition("=>")
+        assert arrow, done.stdout + done.stderr
+        return {**json.loads(result), "failed": "FAILED" in verdict}
 
     return run
 
