@@ -357,11 +357,12 @@ def worker_goes_on(tatchu, database_rows):
 
 @pytest.fixture(scope="session")
 def run_local():
-    """A shell line on the machine that runs the tests, in the checkout."""
+    """A shell line on the machine that runs the tests, in the checkout; gives what it prints."""
 
     def run(line):
         done = subprocess.run(["bash", "-o", "pipefail", "-c", line], cwd=PROJECT, capture_output=True, text=True)
         assert done.returncode == 0, done.stderr
+        return done.stdout
 
     return run
 

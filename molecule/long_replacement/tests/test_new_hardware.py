@@ -3,7 +3,6 @@
 """TATCHU is dead. Bare hardware takes its name, as docs/incident.md says, and the lab goes on where it was."""
 
 import os
-import subprocess
 
 import pytest
 
@@ -14,12 +13,11 @@ CONTAINER = "podman ps --all --quiet --filter label=labops.backup.checkout=$PWD 
 
 
 @pytest.fixture(scope="module")
-def console():
+def console(run_local):
     """A command on the console of the new hardware: what no network and no key is needed for."""
 
     def run(command):
-        line = f'podman exec "$({CONTAINER})" {command}'
-        return subprocess.run(["bash", "-c", line], check=True, capture_output=True, text=True).stdout.strip()
+        return run_local(f'podman exec "$({CONTAINER})" {command}').strip()
 
     return run
 
@@ -103,7 +101,7 @@ def provisioned(distrusted, playbook, console):
 
 @pytest.fixture(scope="module")
 def restored(provisioned, recover, point):
-    return recover(point, release=False, scope="database,blobs,data")
+    return recover(point, case="j", release=False, scope="database,blobs,data")
 
 
 def test_the_plan_says_that_everything_is_lost(restored):

@@ -83,7 +83,7 @@ def test_a_point_holds_nothing_of_a_path(first, restore, tatchu):
 
 @pytest.fixture(scope="module")
 def exact(first, second, live, recover):
-    return recover(first, paths="data/places", exact=True)
+    return recover(first, case="paths in place", paths="data/places", exact=True)
 
 
 def test_exactly_the_point_moves_aside_what_is_newer(exact, tatchu, tree, archived, first):
@@ -106,7 +106,7 @@ def test_what_lies_outside_of_the_paths_is_told_and_keeps_nobody_out(exact, jour
 
 def test_the_rest_comes_back_from_the_older_day(exact, first, recover, assert_restored, fetch_all):
     """Blobs and data from the archive of a point that is not the newest, in place."""
-    offer = recover(first, batch_bytes=5_000_000)
+    offer = recover(first, case="an older day", batch_bytes=5_000_000)
     assert {step["from"] for step in offer["steps"] if step["taken"]} == {"archive"}
     assert_restored(first, "blobs")
     assert_restored(first, "data")
@@ -117,7 +117,7 @@ def test_one_schema_in_place(second, recover, digests, tatchu, restore, worker_g
     """The worker stood still since the point, so everything has to be as it was before."""
     ephys, other = digests("lab_ephys"), digests("lab_imaging")
     tatchu.check_output("mariadb -e %s", "SET foreign_key_checks=0; DROP DATABASE lab_ephys")
-    offer = recover(second, schemas="lab_ephys")
+    offer = recover(second, case="one schema in place", schemas="lab_ephys")
     assert offer["order"] == ["database"]
     assert digests("lab_imaging") == other
     assert digests("lab_ephys") == ephys

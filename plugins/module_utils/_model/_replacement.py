@@ -95,10 +95,10 @@ def _checklist(
     present: t.Mapping[str, t.Sequence[str]],
 ) -> list[str]:
     system = facts.get("os") or {}
-    variables = facts.get("variables") or {}
+    database = facts.get("database") or {}
     lines = [f"It ran {system.get('id', 'an unknown system')} {system.get('version_id', '')}".rstrip() + "."]
-    if facts.get("engine"):
-        lines.append(f"Its database server was {facts['engine']} {variables.get('version', '')}".rstrip() + ".")
+    if database.get("engine"):
+        lines.append(f"Its database server was {database['engine']} {database.get('version', '')}".rstrip() + ".")
     datasets = [str(one["path"]) for one in facts["datasets"].values()]
     lost = sorted(
         str(one["point"])

@@ -10,8 +10,7 @@ from ansible_collections.labops.backup.plugins.module_utils._model import _repla
 
 FACTS: dict[str, t.Any] = {
     "os": {"id": "debian", "version_id": "12"},
-    "engine": "mariadb",
-    "variables": {"version": "10.11.6"},
+    "database": {"engine": "mariadb", "version": "10.11.6-MariaDB", "variables": {"sql_mode": "STRICT_TRANS_TABLES"}},
     "users": {
         "root": [0, 0],
         "mysql": [105, 112],
@@ -88,7 +87,7 @@ def test_a_number_that_means_somebody_else_here_stands_against_it() -> None:
 
 def test_what_a_person_has_to_see_to_is_told() -> None:
     said = "\n".join(new()["checklist"])
-    assert "It ran debian 12." in said and "mariadb 10.11.6" in said
+    assert "It ran debian 12." in said and "Its database server was mariadb 10.11.6-MariaDB." in said
     assert "mounted at /datajoint-data/raw, /datajoint-db" in said and "/boot" not in said
     assert "units were there and are not here: datajoint-worker.service." in said
     assert "crontabs were there and are not here: /etc/cron.d/lab-pipeline." in said
