@@ -64,7 +64,8 @@ def test_three_drills_in_a_row_cover_more_and_more(run, drills, points):
         seen.append((drills()["coverage"]["points_proven"], drills()["drills"][0]["datasets"]["data"]["files_proven"]))
     assert [proven for proven, _ in seen] == [1, 2, 3]
     assert seen[0][1] < seen[1][1] < seen[2][1]
-    assert {drill["point"] for drill in drills()["drills"][:3]} == set(points()[-3:])
+    drilled = {drill["point"] for drill in drills()["drills"][:3]}
+    assert len(drilled) == 3 and drilled <= set(points())
 
 
 def test_a_flipped_byte_in_a_segment(loki, run, points, whole):
