@@ -376,7 +376,7 @@ def ad_hoc():
         done = subprocess.run(
             [*ansible, host, "-m", module, "-a", json.dumps(options)],
             cwd=PROJECT,
-            env={**os.environ, "ANSIBLE_CONFIG": str(PROJECT / "ansible.cfg")},
+            env={**os.environ, "ANSIBLE_CONFIG": str(PROJECT / "ansible.cfg"), "ANSIBLE_FORCE_COLOR": "0"},
             stdin=subprocess.DEVNULL,
             capture_output=True,
             text=True,

@@ -38,7 +38,9 @@ options:
     type: str
     required: true
   inventories:
-    description: Files and folders of the inventory.
+    description:
+      - Files and folders of the inventory. With a file come C(group_vars) and C(host_vars) beside it.
+      - Each lies in C(inventory/), in a folder of the name of its own; a further one of that name gets a number.
     type: list
     elements: path
     required: true

@@ -73,7 +73,8 @@ def anew(kept, run_local, loki):
     (nonces,) = rebuild_step(1)
     loki.check_output("bash -eu -c %s", nonces)
     shutil.copytree(kept["folder"] / "bundle", PROJECT / ".lab/escrow")
-    play("-i", str(kept["folder"] / "bundle/loki/inventory/inventory"), "site.yml")
+    inventories = sorted((kept["folder"] / "bundle/loki/inventory").iterdir())
+    play(*(word for inventory in inventories for word in ("-i", str(inventory))), "site.yml")
     return kept
 
 

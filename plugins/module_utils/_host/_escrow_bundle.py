@@ -24,6 +24,7 @@ _INVENTORY = "inventory"
 _REPOSITORIES = "repositories.json"
 _FORMER = "~"
 _SKIPPED = {".git"}
+_VARIABLES = ("group_vars", "host_vars")
 _UNTOUCHED = "Nothing was changed"
 
 
@@ -41,7 +42,8 @@ def write(
 
     :param directory: holds a folder a source already.
     :param stamp: which inventory that is.
-    :param inventories: files and folders of the inventory, copied as they are: what a vault encrypts stays so.
+    :param inventories: files and folders of the inventory, copied as they are: what a vault encrypts stays so. With a
+        file come C(group_vars) and C(host_vars) beside it, which Ansible reads with it.
     :param files: further files, by their paths in the bundle.
     :param apply: False only predicts.
     :raises BackupError: when a source's folder is not whole, or no file of an inventory is there.
@@ -94,17 +96,18 @@ def check(directory: str, server: str) -> dict[str, t.Any]:
 
 
 def _read(inventories: t.Sequence[str]) -> dict[str, bytes]:
+    """The files of each inventory, in a folder that has the name of theirs; another one of that name gets a number."""
     found: dict[str, bytes] = {}
-    for place in inventories:
-        base = os.path.dirname(os.path.abspath(place))
-        paths = [place] if os.path.isfile(place) else []
-        for folder, folders, names in os.walk(place):
-            folders[:] = [name for name in folders if name not in _SKIPPED]
-            paths += [os.path.join(folder, name) for name in names]
-        for path in paths:
-            if os.path.isfile(path):
-                with open(path, "rb") as stream:
-                    found[f"{_INVENTORY}/{os.path.relpath(os.path.abspath(path), base)}"] = stream.read()
+    names: dict[str, str] = {}
+    for place in map(os.path.abspath, inventories):
+        folder = place if os.path.isdir(place) else os.path.dirname(place)
+        if folder not in names:
+            name = os.path.basename(folder)
+            alike = sum(1 for other in names if os.path.basename(other) == name)
+            names[folder] = f"{name}-{alike + 1}" if alike else name
+        for path in _files(place):
+            with open(path, "rb") as stream:
+                found[os.path.join(_INVENTORY, names[folder], os.path.relpath(path, folder))] = stream.read()
     if not found:
         raise BackupError(
             f"no file of the inventory was found in {', '.join(inventories) or 'nothing'}",
@@ -112,6 +115,18 @@ def _read(inventories: t.Sequence[str]) -> dict[str, bytes]:
             remedy="Give the inventory as a file or a folder",
         )
     return found
+
+
+def _files(place: str) -> t.Iterator[str]:
+    """What Ansible reads of an inventory; of a file also the variables that lie beside it."""
+    folders = [place]
+    if os.path.isfile(place):
+        yield place
+        folders = [os.path.join(os.path.dirname(place), name) for name in _VARIABLES]
+    for folder, inside, names in (found for top in folders for found in os.walk(top)):
+        inside[:] = [name for name in inside if name not in _SKIPPED]
+        paths = [os.path.join(folder, name) for name in names]
+        yield from filter(os.path.isfile, paths)
 
 
 def _keep(directory: str, wanted: t.Mapping[str, bytes], *, apply: bool) -> bool:

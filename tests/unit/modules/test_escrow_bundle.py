@@ -80,6 +80,42 @@ def test_what_left_the_inventory_leaves_the_bundle(
     assert "failed" not in run_module_main(escrow_bundle_info, asked(options))
 
 
+def test_with_a_file_come_the_variables_beside_it(
+    run_module_main: RunModule, options: dict[str, t.Any], tmp_path: pathlib.Path
+) -> None:
+    """Ansible reads them with it; without them nobody could run site.yml from the bundle."""
+    beside = tmp_path / "production"
+    (beside / "host_vars" / "loki").mkdir(parents=True)
+    (beside / "host_vars" / "loki" / "disk.yml").write_text("backup_root: /mnt\n")
+    (beside / "notes.txt").write_text("no part of it\n")
+    run_module_main(escrow_bundle, {**options, "inventories": [str(beside / "hosts.yml")]})
+    kept = pathlib.Path(options["directory"]) / "inventory"
+    assert sorted(str(path.relative_to(kept)) for path in kept.rglob("*") if path.is_file()) == [
+        "production/group_vars/vault.yml",
+        "production/host_vars/loki/disk.yml",
+        "production/hosts.yml",
+    ]
+
+
+def test_inventories_of_one_name_do_not_replace_each_other(
+    run_module_main: RunModule, options: dict[str, t.Any], tmp_path: pathlib.Path
+) -> None:
+    other = tmp_path / "second" / "production"
+    other.mkdir(parents=True)
+    (other / "hosts.yml").write_text("others: {}\n")
+    (other / "more.yml").write_text("more: {}\n")
+    places = [tmp_path / "production", other / "hosts.yml", other / "more.yml"]
+    run_module_main(escrow_bundle, {**options, "inventories": [str(place) for place in places]})
+    kept = pathlib.Path(options["directory"]) / "inventory"
+    assert {
+        str(path.relative_to(kept)): path.read_text() for path in kept.rglob("*.yml") if "vars" not in str(path)
+    } == {
+        "production/hosts.yml": "all: {}\n",
+        "production-2/hosts.yml": "others: {}\n",
+        "production-2/more.yml": "more: {}\n",
+    }
+
+
 def test_check_mode_predicts_and_writes_nothing(run_module_main: RunModule, options: dict[str, t.Any]) -> None:
     assert run_module_main(escrow_bundle, options, check_mode=True)["changed"] is True
     assert os.listdir(options["directory"]) == ["tatchu"]
