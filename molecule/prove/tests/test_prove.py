@@ -54,7 +54,8 @@ def test_the_status_shows_it(playbook, loki):
 def test_a_drill_leaves_nothing_behind(loki, drill):
     assert loki.run("pgrep -x 'mariadbd|mysqld'").rc == 1
     assert loki.check_output("find /srv/backup/staging/.drill -mindepth 1") == ""
-    assert loki.file("/etc/systemd/system/mariadb.service").linked_to == "/dev/null"
+    for unit in ("mariadb", "mysql"):
+        assert loki.file(f"/etc/systemd/system/{unit}.service").linked_to == "/dev/null"
     assert "3306" not in loki.check_output("ss --listening --tcp --numeric")
 
 
