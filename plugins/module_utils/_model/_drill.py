@@ -394,9 +394,12 @@ def drill_result(drill: t.Mapping[str, t.Any], task: str, result: t.Mapping[str,
     :param task: the task that failed; empty when none did.
     :param result: its result.
     """
+    # Of a loop only its turns say what failed.
+    failed = [turn for turn in result.get("results") or () if turn.get("failed") or turn.get("unreachable")]
+    result = failed[0] if failed else result
     message = _WRAPPED.sub("", str(result.get("msg") or "it failed without a message")) if task else ""
     # What gave way, or had no room or no answer, has found nothing.
-    hindered = "kind" in result or "needed" in result or result.get("msgid") in _HINDRANCES
+    hindered = bool({"kind", "needed", "refusals", "errno"} & set(result)) or result.get("msgid") in _HINDRANCES
     found = task in FINDINGS and not hindered and not result.get("unreachable")
     finding = f"{task}: {message}" if found else str(drill.get("finding") or "")
     return {

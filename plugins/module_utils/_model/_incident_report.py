@@ -38,8 +38,14 @@ _NEXT = {
 def incident_report(journal: t.Mapping[str, t.Any]) -> str:
     """The journal of an incident as HTML. Whatever a host or a file is called is shown and never run."""
     kind, verdict = _VERDICTS[journal["state"]]
-    if journal["state"] == "released" and journal["confirmed"] is None:
+    confirmed, checks = journal["confirmed"], journal["steps"].get("checks", {})
+    if journal["state"] == "released" and confirmed is None:
         verdict = "Released without a restore"
+    elif journal["state"] in ("released", "accepted") and checks.get("state") != "finished":
+        if confirmed and (confirmed.get("target") or confirmed.get("beside")):
+            verdict = "Brought to another place; nothing that lives was replaced"
+        else:
+            kind, verdict = "bad", "Given up: released without passing its checks"
     title = f"Incident {journal['incident']}: {journal['source']}"
     parts = [
         "<!DOCTYPE html>",

@@ -608,13 +608,18 @@ def _growth(source: Seen) -> list[float]:
     points = _point.newest_first(source["points"])
     added = []
     for newer, older in itertools.pairwise(points):
-        before = {part["name"]: part.get("bytes", 0) for part in older["datasets"]}
+        before = {part["name"]: _bytes(part) for part in older["datasets"]}
         total = 0.0
         for part in newer["datasets"]:
             total += part.get("deduplicated_size", 0)
-            total += max(0, part.get("bytes", 0) - before.get(part["name"], part.get("bytes", 0)))
+            total += max(0, _bytes(part) - before.get(part["name"], _bytes(part)))
         added.append(total)
     return added
+
+
+def _bytes(part: Seen) -> float:
+    """The size of a dataset in a point; of one that was archived without a pull Borg's own sum."""
+    return float(part.get("bytes", part.get("original_size", 0)))
 
 
 # ------------------------------------------------------------------------------------------------------- the hosts

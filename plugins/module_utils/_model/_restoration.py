@@ -201,7 +201,8 @@ def restore_datasets(wanted: t.Mapping[str, t.Any], point: t.Mapping[str, t.Any]
                 "archive": there["archive"],
                 "archive_id": there["archive_id"],
                 "files": there.get("files"),
-                "bytes": there.get("bytes"),
+                # An archive that was made without a pull tells its own sum only.
+                "bytes": there.get("bytes", there.get("original_size")),
                 "manifest": f"{name}.content" if f"{name}.content" in point.get("files", {}) else "",
                 "paths": [path["path"] for path in wanted["paths"] if path["dataset"] == name],
                 "stores": dataset["content_stores"],
@@ -315,6 +316,11 @@ def restore_plan(
             notes.append(
                 f"{name} is {state} and is not part of this restore. Name it if it is to be replaced: "
                 f"restore_scope=auto,{name}"
+            )
+        if dataset["chosen"] and dataset["kind"] == "files" and not dataset["manifest"]:
+            refusals.append(
+                f"the seal of {point['point']} has no content manifest of {name}, so nobody can tell what of it "
+                f"is lost; choose another point, or leave {name} out with restore_scope"
             )
         size = int(dataset["bytes"] or 0) if dataset["kind"] == "database" else int(loss.get("transfer_bytes", 0))
         room = rooms.get(dataset["destination"], {})

@@ -188,6 +188,11 @@ def test_coverage_counts_what_was_ever_proven() -> None:
     assert evidence["coverage"]["points_proven"] == 2 and [one["ok"] for one in evidence["drills"]] == [False, True]
 
 
+def looped(*turns: dict[str, t.Any]) -> dict[str, t.Any]:
+    """What Ansible keeps of a task in a loop that failed."""
+    return {"msg": "One or more items failed", "failed": True, "results": list(turns)}
+
+
 def test_what_is_found_is_told_from_what_stood_in_the_way() -> None:
     drill = {"source": "tatchu", "finding": ""}
     good = _drill.drill_result(drill, "", {})
@@ -195,9 +200,17 @@ def test_what_is_found_is_told_from_what_stood_in_the_way() -> None:
     found = _drill.drill_result(drill, "Take the sample out of its archive", {"msg": "other bytes", "problems": []})
     assert found["touches_point"] and found["finding"].endswith("other bytes") and not found["problem"]
     words = ("LockTimeout", "LockFailed", "NoSpace", "PassphraseWrong", "NoPassphraseFailure")
-    for result in (*({"msgid": word} for word in words), {"kind": "gave_way"}, {"needed": 5}, {"unreachable": True}):
-        stood = _drill.drill_result(drill, "Take the sample out of its archive", {"msg": "no", **result})
-        assert not stood["touches_point"] and not stood["finding"] and stood["problem"]
+    others = ({"kind": "gave_way"}, {"needed": 5}, {"refusals": []}, {"errno": 28}, {"unreachable": True})
+    for result in (*({"msgid": word} for word in words), *others):
+        alone = {"msg": "no", **result}
+        for told in (alone, looped({"msg": "well"}, {"failed": True, **alone})):
+            stood = _drill.drill_result(drill, "Take the sample out of its archive", told)
+            assert not stood["touches_point"] and not stood["finding"]
+            assert stood["problem"] == "Take the sample out of its archive: no"
+    turn = _drill.drill_result(
+        drill, "Take the sample out of its archive", looped({"failed": True, "msg": "other bytes"})
+    )
+    assert turn["touches_point"] and turn["finding"].endswith("other bytes")
     old = _drill.drill_result({**drill, "finding": "too old"}, "", {})
     assert not old["ok"] and not old["touches_point"] and old["finding"] == "too old"
 

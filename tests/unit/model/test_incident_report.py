@@ -82,3 +82,15 @@ def test_a_journal_that_has_only_begun_has_a_page_too() -> None:
     page = Page(_incident_report.incident_report(begun))
     assert page.open == [] and "What was lost" not in page.words
     assert "Released without a restore" in _incident_report.incident_report({**begun, "state": "released"})
+
+
+def test_a_restore_that_was_given_up_is_not_called_checked() -> None:
+    begun = _journal.begin("20261123T140000Z-3fa9c1", "tatchu", "loki")
+    for confirmed, said in (
+        ({"point": "P"}, "Given up: released without passing its checks"),
+        ({"point": "P", "target": "/srv/look"}, "Brought to another place"),
+        ({"point": "P", "beside": "lab_old"}, "Brought to another place"),
+    ):
+        done = _journal.note(begun, now=NOW, confirmed=confirmed)
+        text = _incident_report.incident_report({**done, "state": "released"})
+        assert said in text and "checked and back" not in text

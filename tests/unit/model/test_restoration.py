@@ -810,3 +810,19 @@ def test_rates_that_were_measured_are_used() -> None:
     fast = planned(request, loss("blobs", "lost", missing=10**6), rates={"push": 1e6, "extract": 1e6, "check": 1e6})
     assert fast["seconds"] == 300.0
     assert "assumed rates for load" in "\n".join(_restoration.restore_plan_lines(fast))
+
+
+def test_a_point_without_a_content_manifest_of_what_is_asked_for_is_refused() -> None:
+    """Nobody could tell what of the dataset is lost, and a plan without a loss would call it well."""
+    refusals = planned(settled(), point=sealed(files={"data.content": {}}))["refusals"]
+    assert any("no content manifest of blobs" in text and "restore_scope" in text for text in refusals)
+    kept = planned(settled(scope=["data"]), point=sealed(files={"data.content": {}}))["refusals"]
+    assert not [text for text in kept if "content manifest" in text]
+
+
+def test_an_archive_that_was_made_without_a_pull_has_the_size_that_borg_tells() -> None:
+    point = sealed()
+    for part in point["datasets"]:
+        part.pop("bytes", None)
+        part["original_size"] = 4711
+    assert {part["bytes"] for part in _restoration.restore_datasets(settled(), point)} == {4711}

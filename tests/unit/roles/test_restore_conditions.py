@@ -113,3 +113,21 @@ def test_what_was_brought_is_read_whatever_the_plan_has_trusted() -> None:
     said = judged["ansible.builtin.assert"]["fail_msg"]
     # A resume that trusts size and time again would never find what this one has found.
     assert "without restore_depth=metadata" in said.partition("if restore_depth == 'metadata'")[0]
+
+
+@pytest.mark.parametrize(
+    ("loss", "initialised", "done"),
+    [
+        ({"state": "damaged", "server": "up"}, False, True),
+        ({"state": "lost", "server": "up"}, False, False),
+        ({"state": "lost", "server": "down"}, False, True),
+        ({"state": "lost", "server": "down"}, True, False),
+    ],
+)
+def test_a_server_that_was_only_down_has_its_old_state_kept(
+    loss: dict[str, t.Any], initialised: bool, done: bool
+) -> None:
+    variables = {"restore": {"safety_copy": True}, "restore_done": [], "restore_losses": {"database": loss}}
+    server = {"initialised": initialised}
+    task = "Keep a dump of what still answers"
+    assert is_done("database.yml", task, _restore_server=server, **variables) is done

@@ -351,3 +351,20 @@ OPTIONS: list[tuple[str, str, str, dict[str, t.Any]]] = [
 def test_a_step_looks_at_all_of_it(file: str, name: str, module: str, options: dict[str, t.Any]) -> None:
     given = named(f"roles/{file}", name)[f"labops.backup.{module}"]
     assert {option: given.get(option) for option in options} == options
+
+
+@pytest.mark.parametrize(("stores", "given"), [([], []), (["/a"], ["/a"]), (None, "OMIT")])
+def test_names_are_judged_where_the_inventory_has_stores(stores: t.Any, given: t.Any) -> None:
+    """None at all in a dataset is not the same as nothing known."""
+    options = named("roles/_verify/tasks/piece.yml", "Look")["labops.backup.backup_check"]
+    variables = {"_verify_dataset": {"content_stores": stores}, "omit": "OMIT"}
+    assert value(template(options["stores"]), variables) == given
+
+
+def test_accounts_that_were_kept_are_those_of_the_load() -> None:
+    """The checks tell a number under the same name, and may stand before it."""
+    task = named("roles/_restore/tasks/check.yml", "Compare the database with the dump set")
+    kept = {"skipped": ["root@localhost"]}
+    steps = {"checks": {"result": {"accounts": 7}}, "database.load": {"result": {"accounts": kept}}}
+    variables = {"_restore_begun": {"journal": {"steps": steps}}}
+    assert value(template(task["vars"]["_restore_accounts"]), variables) == kept
