@@ -43,6 +43,7 @@ def draw(
             f"a sample of {files} files was asked for, and no archive of this point holds more than {largest}",
             untouched="Nothing was restored",
             remedy="Give a smaller drill_sample_files, or 0 for as many as drill_sample_bytes allows",
+            kind="request",  # nothing was found about the point
         )
     datasets: Document = {}
     drawn: dict[str, set[bytes]] = {}

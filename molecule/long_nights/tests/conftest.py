@@ -4,6 +4,7 @@
 
 import itertools
 import json
+import re
 import shlex
 import time
 
@@ -127,6 +128,10 @@ def recovered(loki, tatchu, last, borg, extract, tree, kept_by_borg, nothing_lef
         for dataset in datasets:
             here = tree(loki, extract(dataset, f"tatchu-{dataset}-{run['run_id']}"))
             there = kept_by_borg(tree(tatchu, TREES[dataset]))
+            # Of the dump sets that the source still has, a night takes the one that it has pinned.
+            others = {path for path in there if re.match(r"\./\d{8}T", path) and path not in here}
+            there = {path: entry for path, entry in there.items() if path not in others}
+            assert dataset != "database" or [path for path in here if path.endswith("/databases.sql")]
             assert set(here) == set(there)
             assert [path for path in here if here[path] != there[path]] == []
         assert [entry["run_id"] for entry in last(20) if entry["state"] == "running"] == []

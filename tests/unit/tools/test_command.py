@@ -376,3 +376,15 @@ def test_a_program_that_has_to_give_way_is_ended_at_once_and_never_counts_as_goo
     )
     assert outcome.gave_way == "a night began" and outcome.rc != 0 and not outcome.stalled
     assert outcome.stderr.endswith("ended: a night began") and outcome.seconds < 10
+
+
+def test_what_keeps_a_cut_line_alive_is_no_work() -> None:
+    """Processor time in ticks, and bytes, of rsync, its ssh and its receiver on a cut line, 20 s apart."""
+    before = ((73359, 0, 1, 51755, 453), (73360, 11, 11, 24038506, 23986879), (73372, 1, 4, 23963401, 23968080))
+    after = ((73359, 0, 1, 51755, 461), (73360, 12, 11, 24038514, 23986967), (73372, 1, 4, 23963401, 23968080))
+    assert not _command._worked(before, after, 20)
+    came = (*after[:2], (73372, 1, 4, 23963401 + 32768, 23968080))
+    assert _command._worked(before, came, 20)
+    assert _command._worked(before, after[:2], 20), "another process is a sign of life"
+    busy = (after[0], (73360, 30, 11, 24038514, 23986967), after[2])
+    assert _command._worked(before, busy, 20)
