@@ -14,10 +14,12 @@ RunModule = t.Callable[..., dict[str, t.Any]]
 
 @pytest.fixture
 def bundle(tmp_path: pathlib.Path) -> pathlib.Path:
-    (tmp_path / "hosts.yml").write_text("all: {}\n")
+    inventory = tmp_path / "production"
+    inventory.mkdir()
+    (inventory / "hosts.yml").write_text("all: {}\n")
     folder = tmp_path / "loki"
     folder.mkdir()
-    how = {"server": "loki", "stamp": "a", "inventories": [str(tmp_path / "hosts.yml")], "files": {"known_hosts": "k"}}
+    how = {"server": "loki", "stamp": "a", "inventories": [str(inventory / "hosts.yml")], "files": {"known_hosts": "k"}}
     _escrow_bundle.write(str(folder), **how, vault_hint="", apply=True)
     return folder
 
@@ -38,7 +40,7 @@ def test_a_whole_bundle_is_told_and_left_alone_in_check_mode_too(
     ("break_it", "message"),
     [
         (lambda bundle: (bundle / "known_hosts").unlink(), "known_hosts is missing"),
-        (lambda bundle: (bundle / "inventory" / "hosts.yml").write_text("x"), "hosts.yml is another one"),
+        (lambda bundle: (bundle / "inventory/production/hosts.yml").write_text("x"), "hosts.yml is another one"),
         (lambda bundle: (bundle / "bundle.json").unlink(), "there is no bundle in"),
         (lambda bundle: (bundle / "bundle.json").write_text("{"), "is not a JSON document"),
     ],
