@@ -29,9 +29,6 @@ _STDERR_LINES = 40
 _STDERR_LINE_CHARACTERS = 2000
 _PIPE_BYTES = 4096
 _PROCESSES = "/proc"
-# What a program does that only waits: processor time in clock ticks, and bytes.
-_IDLE_TICKS_A_SECOND = 1 / 60
-_IDLE_BYTES_A_SECOND = 64
 _ASK_SECONDS = 2.0
 # How a program is ended, each signal with the seconds it gets. SIGINT first: Borg then writes a checkpoint and frees
 # its lock; SIGKILL is the last word.
@@ -116,7 +113,7 @@ def run(
     :param stall_seconds: end the program when neither stream has said anything for so long. This measures lack
         of progress, so it suits only programs that report progress. A program ended so never counts as good.
     :param stall_by: ``work`` suits programs that report no progress: in such a silence they are ended only when
-        :func:`work_done` was nearly the same at both of its ends.
+        :func:`work_done` was the same at both of its ends.
     :param give_way: asked every other second; what it answers is why the program is to be ended at once. A program
         ended so never counts as good.
     :raises BackupError: when the program cannot be started.
@@ -267,8 +264,8 @@ class _Pump:
             self.gave_way = self._give_way()
         if silent and self._stall_seconds and now - self._heard >= self._stall_seconds:
             before, self._done = self._done, work_done(self._process.pid) if self._by_work else ()
-            self.stalled = not _worked(before, self._done, now - self._heard)
             self._heard = now
+            self.stalled = before == self._done
         if self.stalled or self.gave_way:
             _end(self._process)
 
@@ -305,9 +302,11 @@ def _signal(process: subprocess.Popen[bytes], number: int) -> None:
 
 
 def work_done(pid: int) -> tuple[tuple[int, ...], ...]:
-    """What a process and its descendants have done until now: processor time, and bytes read and written by each.
+    """What a process and its descendants have done until now: processor time, and bytes read by each.
 
-    It stays the same while all of them are stopped, or wait for a disk that gives nothing (proc(5)).
+    It stays the same while all of them are stopped, or wait for a disk or a line that gives nothing (proc(5)). What is
+    written does not count, nor what ssh does: rsync's generator sends an empty message each half of its timeout, which
+    ssh encrypts and the kernel takes, also when the line is cut (rsync's io.c, maybe_send_keepalive; seen with 3.2.7).
     """
     parents: dict[int, int] = {}
     times: dict[int, tuple[int, int]] = {}
@@ -315,9 +314,11 @@ def work_done(pid: int) -> tuple[tuple[int, ...], ...]:
         if name.isdecimal():
             with contextlib.suppress(OSError), open(f"{_PROCESSES}/{name}/stat", "rb") as stream:
                 # The name of the program may hold anything; what counts stands behind its last parenthesis.
-                fields = stream.read().rpartition(b")")[2].split()
-                parents[int(name)] = int(fields[1])
-                times[int(name)] = (int(fields[11]), int(fields[12]))
+                program, _, rest = stream.read().rpartition(b")")
+                fields = rest.split()
+                if not program.endswith(b"(ssh"):
+                    parents[int(name)] = int(fields[1])
+                    times[int(name)] = (int(fields[11]), int(fields[12]))
     family, young = {pid}, {pid}
     while young:
         young = {child for child, parent in parents.items() if parent in young} - family
@@ -325,20 +326,7 @@ def work_done(pid: int) -> tuple[tuple[int, ...], ...]:
     return tuple((one, *times.get(one, ()), *_bytes(one)) for one in sorted(family))
 
 
-def _worked(before: tuple[tuple[int, ...], ...], after: tuple[tuple[int, ...], ...], seconds: float) -> bool:
-    """Whether more was done in so many seconds than to keep a line alive that gives nothing.
-
-    rsync's generator sends an empty message now and then, which ssh encrypts and the kernel takes, also when the line
-    is cut (rsync's io.c, maybe_send_keepalive; measured with rsync 3.2.7 on such a line: some 60 bytes in 10 s).
-    """
-    if [one[0] for one in before] != [one[0] for one in after]:
-        return True
-    grown = [[new - old for old, new in zip(*pair, strict=False)] for pair in zip(before, after, strict=True)]
-    ticks, moved = sum(sum(one[1:3]) for one in grown), sum(sum(one[3:]) for one in grown)
-    return moved > _IDLE_BYTES_A_SECOND * seconds or ticks > 1 + seconds * _IDLE_TICKS_A_SECOND
-
-
 def _bytes(pid: int) -> tuple[int, ...]:
     with contextlib.suppress(OSError), open(f"{_PROCESSES}/{pid}/io", "rb") as stream:
-        return tuple(int(line.split()[1]) for line in stream if line.startswith((b"rchar", b"wchar")))
+        return tuple(int(line.split()[1]) for line in stream if line.startswith(b"rchar"))
     return ()

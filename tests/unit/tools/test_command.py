@@ -378,13 +378,20 @@ def test_a_program_that_has_to_give_way_is_ended_at_once_and_never_counts_as_goo
     assert outcome.stderr.endswith("ended: a night began") and outcome.seconds < 10
 
 
-def test_what_keeps_a_cut_line_alive_is_no_work() -> None:
-    """Processor time in ticks, and bytes, of rsync, its ssh and its receiver on a cut line, 20 s apart."""
-    before = ((73359, 0, 1, 51755, 453), (73360, 11, 11, 24038506, 23986879), (73372, 1, 4, 23963401, 23968080))
-    after = ((73359, 0, 1, 51755, 461), (73360, 12, 11, 24038514, 23986967), (73372, 1, 4, 23963401, 23968080))
-    assert not _command._worked(before, after, 20)
-    came = (*after[:2], (73372, 1, 4, 23963401 + 32768, 23968080))
-    assert _command._worked(before, came, 20)
-    assert _command._worked(before, after[:2], 20), "another process is a sign of life"
-    busy = (after[0], (73360, 30, 11, 24038514, 23986967), after[2])
-    assert _command._worked(before, busy, 20)
+def test_what_keeps_a_cut_line_alive_is_no_work(tmp_path: pathlib.Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """rsync, its ssh and its receiver on a cut line, 20 s apart."""
+
+    def processes(rsync: tuple[int, int], ssh: tuple[int, int], receiver: tuple[int, int]) -> object:
+        told = ((1, 0, "rsync", *rsync), (2, 1, "ssh", *ssh), (3, 1, "rsync", *receiver))
+        for number, parent, program, came, gone in told:
+            folder = tmp_path / str(number)
+            folder.mkdir(exist_ok=True)
+            ticks = ssh[0] % 7 if program == "ssh" else 4
+            (folder / "stat").write_text(f"{number} ({program}) S {parent} " + "0 " * 9 + f"{ticks} 11 0\n")
+            (folder / "io").write_text(f"rchar: {came}\nwchar: {gone}\n")
+        return _command.work_done(1)
+
+    monkeypatch.setattr(_command, "_PROCESSES", str(tmp_path))
+    before = processes((51755, 453), (24038506, 23986879), (23963401, 23968080))
+    assert processes((51755, 461), (24038514, 23986967), (23963401, 23968080)) == before
+    assert processes((51755, 461), (24038514, 23986967), (23963401 + 40, 23968080)) != before
