@@ -25,6 +25,7 @@ class FilterModule:
                 _restoration.restore_ready,
                 _restoration.restore_sources,
                 _restoration.restore_verdict,
+                _restoration.restored_roots,
                 _restoration.scope_files,
             ),
         )

@@ -17,6 +17,7 @@ _FINGERPRINT = 16
 _EXAMPLES = 5
 # When no number is asked for.
 _MOST_FILES = 50_000
+_ABSENT = "is in no archive"
 
 Document = dict[str, t.Any]
 
@@ -30,10 +31,12 @@ def draw(
     limit_bytes: int,
     proven_dir: str,
     directory: str,
+    accepted: _content.Accepted,
     dry: bool,
 ) -> Document:
     """Draw a sample of each dataset and look up every reference; returns the result of the module ``drill_sample``.
 
+    :param accepted: what is taken as it is.
     :raises BackupError: when more is asked for than there is.
     """
     totals = {name: _count(path) for name, path in manifests.items()}
@@ -63,7 +66,7 @@ def draw(
     result: Document = {"datasets": datasets, "bytes": sum(one["bytes"] for one in datasets.values())}
     if references_file is not None:
         kept = os.path.join(directory, "drawn.jsonl")
-        result.update(_references(references_file, manifests, drawn, kept, dry=dry), references_file=kept)
+        result.update(_references(references_file, manifests, drawn, kept, accepted, dry=dry), references_file=kept)
     return result
 
 
@@ -85,18 +88,30 @@ def _sample(
 
 
 def _references(
-    file: str, manifests: t.Mapping[str, str], drawn: t.Mapping[str, set[bytes]], kept: str, *, dry: bool
+    file: str,
+    manifests: t.Mapping[str, str],
+    drawn: t.Mapping[str, set[bytes]],
+    kept: str,
+    accepted: _content.Accepted,
+    *,
+    dry: bool,
 ) -> Document:
-    """Look up every reference in the manifests, and write down those whose files were drawn."""
+    """Look up every reference in the manifests, and write down those whose files were drawn.
+
+    What is accepted as it is counts apart and needs no further look.
+    """
     sizes: dict[tuple[str, bytes], int] = {}
+    as_it_is: set[tuple[str, bytes]] = set()
     folders: set[tuple[str, bytes]] = set()
     for name, manifest in manifests.items():
         for known, entry in _content_manifest.entries(manifest):
             if entry.is_file:
                 sizes[name, known] = entry.size
+                if accepted.content(known, entry.sha256.decode()):
+                    as_it_is.add((name, known))
             elif entry.is_folder:
                 folders.add((name, known))
-    counts = {"references": 0, "references_drawn": 0, "references_missing": 0}
+    counts = {"references": 0, "references_drawn": 0, "references_missing": 0, "references_accepted": 0}
     examples: list[str] = []
     lines: list[bytes] = []
     path: bytes | None
@@ -107,13 +122,19 @@ def _references(
             path = _datajoint.reference_path(reference)
             dataset = str(reference.get("dataset"))
             counts["references"] += 1
-            if path is not None and os.path.normpath(path) in drawn.get(dataset, ()):
+            place = dataset, None if path is None else os.path.normpath(path)
+            if place in as_it_is:
+                counts["references_accepted"] += reference["used"]
+                continue
+            if place[1] in drawn.get(dataset, ()):
                 counts["references_drawn"] += 1
                 lines.append(line)
             if not reference["used"] or (dataset not in manifests and path is not None):
                 continue
-            problem = _missing(reference, (dataset, path), sizes, folders)
-            if problem:
+            problem = _missing(reference, place, sizes, folders)
+            if problem == _ABSENT and path is not None and accepted.missing(dataset, os.path.normpath(path)):
+                counts["references_accepted"] += 1
+            elif problem:
                 counts["references_missing"] += 1
                 if len(examples) < _EXAMPLES:
                     where = reference.get("dataset") or "no dataset"
@@ -129,15 +150,14 @@ def _missing(
     sizes: t.Mapping[tuple[str, bytes], int],
     folders: t.Container[tuple[str, bytes]],
 ) -> str:
-    dataset, written = place
-    if written is None:
+    dataset, path = place
+    if path is None:
         return "leads to no place"
-    path = os.path.normpath(written)
     if reference.get("is_folder") is True:
-        return "" if (dataset, path) in folders else "is in no archive"
+        return "" if (dataset, path) in folders else _ABSENT
     size = sizes.get((dataset, path))
     if size is None:
-        return "is in no archive"
+        return _ABSENT
     wanted = reference.get("size")
     return f"has {size} bytes and not {wanted}" if wanted is not None and size != wanted else ""
 

@@ -121,9 +121,6 @@ def _check(request: Request) -> None:
         refuse(f"rehash_percent is {request.rehash_percent:g}", "Give a share between 0 and 100")
     if request.manifest_file.startswith(request.mirror.rstrip("/") + "/"):
         refuse(f"the content manifest {request.manifest_file} would lie in the mirror", "Keep it beside the mirror")
-    for text in request.accept:
-        if _content.acceptance(text) is None:
-            refuse(f"{text!r} in accept is not SHA-256 and path", "Copy both from the message about the finding")
     for store in request.stores or ():
         if not _content.is_inside(store):
             refuse(f"the store {store!r} is no path below the mirror", "Name it relative to the mirror")
@@ -190,7 +187,7 @@ class _Work:
         self.counts = _Counts()
         self.findings: list[_content.Finding] = []
         self._mirror = request.mirror
-        self._accept = frozenset(map(_content.acceptance, request.accept))
+        self._accepted = _content.Accepted(request.accept)
         self._stores = _content.Stores(None if request.stores is None else [os.fsencode(one) for one in request.stores])
         self._period, self._turn = _content.due(generation, request.rehash_percent)
         self._writer = writer
@@ -345,7 +342,7 @@ class _Work:
         elif stat.S_ISLNK(status.st_mode):
             sha256 = hashlib.sha256(os.readlink(name, dir_fd=folder)).hexdigest().encode()
         self._count(_content.compare(before, _content.entry(sha256, flag, status, name)))
-        if finding is not None and (finding.sha256, _content.shown(path)) in self._accept:
+        if finding is not None and self._accepted.content(path, finding.sha256):
             self.counts.accepted += 1
             flag = _content.ACCEPTED
         elif finding is not None:

@@ -6,6 +6,7 @@
 from __future__ import annotations
 
 import contextlib
+import errno
 import functools
 import hashlib
 import os
@@ -23,7 +24,7 @@ from ansible_collections.labops.backup.plugins.module_utils._host import (
 )
 from ansible_collections.labops.backup.plugins.module_utils._model import _content, _datajoint, _form
 
-_EXAMPLES = 20
+EXAMPLES = 20
 _FINDINGS = ("missing", "wrong_size", "wrong_content", "unresolved", "in_quarantine")
 _READ_BYTES = 1 << 20
 
@@ -32,17 +33,27 @@ _READ_BYTES = 1 << 20
 Place = tuple[bytes, bool]
 
 
+class Held(t.NamedTuple):
+    """What a content manifest has at a place; of a folder the size of all that is in it, and no SHA-256."""
+
+    size: int
+    sha256: str
+
+
 @dataclass(frozen=True)
 class Root:
     """Where the files of one dataset may be.
 
-    :param archived: the sizes of what the dump refers to in the generation that was archived, when the mirror is at
-        another one by now.
+    :param archived: what the dump refers to as it is in the generation that was archived, when the mirror is at another
+        one by now; None for what is not in there.
+    :param sealed: the content manifest of the recovery point that lies here; none where the point does not have the
+        dataset, and False where no point is concerned.
     """
 
     mirror: bytes
     quarantine: tuple[bytes, ...]
-    archived: t.Mapping[Place, int | None] | None = None
+    archived: t.Mapping[Place, Held | None] | None = None
+    sealed: str | t.Literal[False] | None = False
 
 
 @dataclass
@@ -83,6 +94,8 @@ def verify(
     content: bool = False,
     orphans: bool = False,
     since: str | None = None,
+    accepted: _content.Accepted | None = None,
+    examples: int = EXAMPLES,
 ) -> dict[str, t.Any]:
     """Compare existence, size and, where it is asked for, content; look for orphans, where that is asked for.
 
@@ -90,31 +103,41 @@ def verify(
     archived, and without one there is no verdict.
 
     :param since: when the dump began; an orphan that was changed later is none of its time.
+    :param accepted: what is taken as it is.
+    :param examples: how many references that make C(ok) false are named.
     :return: the result of the module ``datajoint_verify_info``.
     """
     newest = _seconds(since)
     places = _roots(roots)
+    accepted = accepted or _content.Accepted()
     changed: set[str] = set()
     while True:
         moved = _changed(roots) - changed
         archived = {} if content else _archived(references_file, {name: roots[name] for name in sorted(moved)})
         places = {name: replace(place, archived=archived.get(name, place.archived)) for name, place in places.items()}
         changed |= moved
-        result = _look_up(references_file, places, newest, content=content, orphans=orphans)
+        asked = _Asked(places, accepted, _Content(content), _Known(orphans), examples)
+        result = _look_up(references_file, asked, newest)
         if _changed(roots) <= changed:
             break
     without = [name for name in changed if places[name].archived is None]
     return {**result, "changed_mirrors": len(without), "ok": result["ok"] and not without}
 
 
-def _look_up(
-    references_file: str, places: t.Mapping[str, Root], newest: float, *, content: bool, orphans: bool
-) -> dict[str, t.Any]:
-    contents, known = _Content(content), _Known(orphans)
-    counts = dict.fromkeys(("checked", *_FINDINGS, "tracked_only"), 0)
-    tracked_only = dict.fromkeys(_FINDINGS, 0)
-    examples: list[dict[str, t.Any]] = []
-    by_dataset: dict[str, dict[str, int]] = {}
+@dataclass
+class _Asked:
+    """What the references are compared with, and how far."""
+
+    places: t.Mapping[str, Root]
+    accepted: _content.Accepted
+    contents: _Content
+    known: _Known
+    examples: int
+
+
+def _look_up(references_file: str, asked: _Asked, newest: float) -> dict[str, t.Any]:
+    found = _Found(asked.examples)
+    counts = {"checked": 0, "tracked_only": 0}
     with open(references_file, "rb") as stream:
         header = _document.decode(stream.readline(), references_file)
         wrong = _form.wrong(header, _datajoint.REFERENCES_HEADER)
@@ -124,31 +147,142 @@ def _look_up(
                 untouched="Nothing was changed",
                 remedy="Verify the dump set with db_dump_info and verify=full",
             )
-        counts["unresolved"] = header.get("unreadable", 0)
+        found.counts["unresolved"] = header.get("unreadable", 0)
         for number, line in enumerate(stream, start=2):
             reference = _datajoint.decode_reference(line, f"line {number} of {references_file}")
-            finding = _judge(reference, places, contents)
-            known.add(reference)
+            finding = _judge(reference, asked)
+            asked.known.add(reference)
             counts["checked"] += 1
             counts["tracked_only"] += not reference["used"]
             if finding is not None:
-                (counts if reference["used"] else tracked_only)[finding["finding"]] += 1
-                if reference["used"]:
-                    of = by_dataset.setdefault(str(reference.get("dataset") or ""), dict.fromkeys(_FINDINGS, 0))
-                    of[finding["finding"]] += 1
-                if reference["used"] and len(examples) < _EXAMPLES:
-                    examples.append({**finding, **reference})
+                found.take(finding, reference, asked)
+    found.settle(asked)
     return {
         **counts,
-        "ok": not any(counts[finding] for finding in _FINDINGS),
-        "examples": examples,
-        "by_dataset": by_dataset,
-        "unused": tracked_only,
-        "hashed": contents.hashed,
-        "hashed_bytes": contents.hashed_bytes,
-        "without_hash": contents.unknown,
-        "orphans": _orphans(header.get("stores") or {}, places, known, newest) if orphans else {},
+        **found.counts,
+        "ok": not any(found.counts[finding] for finding in _FINDINGS),
+        "accepted": found.accepted,
+        "not_in_point": found.not_in_point,
+        "examples": found.examples,
+        "by_dataset": found.by_dataset,
+        "unused": found.unused,
+        "hashed": asked.contents.hashed,
+        "hashed_bytes": asked.contents.hashed_bytes,
+        "without_hash": asked.contents.unknown,
+        "orphans": _orphans(header.get("stores") or {}, asked.places, asked.known, newest)
+        if asked.known.wanted
+        else {},
     }
+
+
+class _Found:
+    """What was found, counted; what the recovery point itself does not have is told apart at the end."""
+
+    def __init__(self, most: int) -> None:
+        self.counts = dict.fromkeys(_FINDINGS, 0)
+        self.unused = dict.fromkeys(_FINDINGS, 0)
+        self.by_dataset: dict[str, dict[str, int]] = {}
+        self.examples: list[dict[str, t.Any]] = []
+        self.accepted = 0
+        self.not_in_point: dict[str, dict[str, t.Any]] = {}
+        self._most = most
+        self._open: list[tuple[dict[str, str], dict[str, t.Any]]] = []
+
+    def take(self, finding: dict[str, str], reference: dict[str, t.Any], asked: _Asked) -> None:
+        """Count a finding, unless it waits for the manifest of the point."""
+        if not reference["used"]:
+            self.unused[finding["finding"]] += 1
+        elif _is_accepted(finding["finding"], reference, asked):
+            self.accepted += 1
+        else:
+            root = asked.places.get(_dataset_of(reference))
+            if root is None or root.sealed is False or _datajoint.reference_path(reference) is None:
+                self._count(finding, reference)
+            else:
+                self._open.append((finding, reference))
+
+    def settle(self, asked: _Asked) -> None:
+        """Read the manifests of the point, once, and only when there is something to look up."""
+        wanted: dict[str, dict[Place, Held | None]] = {}
+        for _finding, reference in self._open:
+            wanted.setdefault(_dataset_of(reference), {})[_place(reference)] = None
+        for dataset, places in wanted.items():
+            if manifest := asked.places[dataset].sealed:
+                _fill(places, manifest)
+        for finding, reference in self._open:
+            dataset = _dataset_of(reference)
+            held = wanted[dataset][_place(reference)]
+            if _has(held, finding["finding"], reference, asked.places[dataset].mirror):
+                self._count(finding, reference)
+                continue
+            lacking = self.not_in_point.setdefault(dataset, {"files": 0, "examples": []})
+            lacking["files"] += 1
+            if len(lacking["examples"]) < self._most:
+                lacking["examples"].append(_content.shown(_place(reference)[0]))
+
+    def _count(self, finding: dict[str, str], reference: dict[str, t.Any]) -> None:
+        self.counts[finding["finding"]] += 1
+        of = self.by_dataset.setdefault(_dataset_of(reference), dict.fromkeys(_FINDINGS, 0))
+        of[finding["finding"]] += 1
+        if len(self.examples) < self._most:
+            self.examples.append({**finding, **reference})
+
+
+def _dataset_of(reference: t.Mapping[str, t.Any]) -> str:
+    return str(reference.get("dataset") or "")
+
+
+def _place(reference: t.Mapping[str, t.Any]) -> Place:
+    path = _datajoint.reference_path(reference)
+    return os.path.normpath(path or b""), reference.get("is_folder") is True
+
+
+def _is_accepted(finding: str, reference: t.Mapping[str, t.Any], asked: _Asked) -> bool:
+    """Whether the operator takes it as it is."""
+    path, is_folder = _place(reference)
+    root = asked.places.get(_dataset_of(reference))
+    if root is None or _datajoint.reference_path(reference) is None:
+        return False
+    if finding == "missing":
+        return asked.accepted.missing(_dataset_of(reference), path)
+    if is_folder or not asked.accepted.names(path):
+        return False
+    if root.archived is not None:
+        held = root.archived.get((path, is_folder))
+        return held is not None and asked.accepted.content(path, held.sha256)
+    return asked.accepted.content(path, _sha256(root.mirror, path))
+
+
+def _has(held: Held | None, finding: str, reference: t.Mapping[str, t.Any], mirror: bytes) -> bool:
+    """Whether the point has what the reference asks for, so that it should be here."""
+    if held is None:
+        return False
+    size = reference.get("size")
+    if size is not None and held.size != size:
+        return False
+    # What is here byte by byte as in the point is what the point has, although the database says something else.
+    return finding != "wrong_content" or held.sha256 != _sha256(mirror, _place(reference)[0])
+
+
+def _sha256(root: bytes, path: bytes) -> str:
+    """Of a regular file; empty for what cannot be read."""
+    digest = hashlib.sha256()
+    try:
+        with _opened(root, path) as stream:
+            while chunk := stream.read(_READ_BYTES):
+                digest.update(chunk)
+    except OSError:
+        return ""
+    return digest.hexdigest()
+
+
+@contextlib.contextmanager
+def _opened(root: bytes, path: bytes) -> t.Iterator[t.BinaryIO]:
+    descriptor = os.open(os.path.join(root, path), os.O_RDONLY | os.O_NONBLOCK | os.O_CLOEXEC)
+    with os.fdopen(descriptor, "rb", buffering=0) as stream:
+        if not stat.S_ISREG(os.fstat(descriptor).st_mode):
+            raise OSError(errno.EINVAL, "no regular file")
+        yield stream
 
 
 def _changed(roots: t.Mapping[str, t.Any]) -> set[str]:
@@ -162,12 +296,12 @@ def _changed(roots: t.Mapping[str, t.Any]) -> set[str]:
     return changed
 
 
-def _archived(references_file: str, roots: t.Mapping[str, t.Any]) -> dict[str, dict[Place, int | None]]:
-    """By dataset, the sizes of what the dump refers to in its archived generation; None for what is not in there.
+def _archived(references_file: str, roots: t.Mapping[str, t.Any]) -> dict[str, dict[Place, Held | None]]:
+    """By dataset, what the dump refers to as it is in its archived generation; None for what is not in there.
 
     Only those datasets whose roots name the manifest of that generation.
     """
-    found: dict[str, dict[Place, int | None]] = {}
+    found: dict[str, dict[Place, Held | None]] = {}
     for dataset, root in roots.items():
         if not root.get("manifest"):
             continue
@@ -184,24 +318,29 @@ def _archived(references_file: str, roots: t.Mapping[str, t.Any]) -> dict[str, d
                 path = _datajoint.reference_path(reference)
                 if path is not None and reference.get("dataset") in found:
                     found[reference["dataset"]][os.path.normpath(path), reference.get("is_folder") is True] = None
-    for dataset, sizes in found.items():
-        _fill(sizes, roots[dataset]["manifest"])
+    for dataset, places in found.items():
+        _fill(places, roots[dataset]["manifest"])
     return found
 
 
-def _fill(sizes: dict[Place, int | None], manifest: str) -> None:
-    folders = any(is_folder for _path, is_folder in sizes)
+def _fill(places: dict[Place, Held | None], manifest: str) -> None:
+    """Look places up in a content manifest."""
+    folders = any(is_folder for _path, is_folder in places)
+
+    def grow(path: bytes, size: int) -> None:
+        if (path, True) in places:
+            before = places[path, True]
+            places[path, True] = Held(size + (before.size if before else 0), "")
+
     for path, entry in _content_manifest.entries(manifest):
         if entry.is_folder:
-            if (path, True) in sizes:
-                sizes[path, True] = sizes[path, True] or 0
+            grow(path, 0)
             continue
-        if (path, False) in sizes:
-            sizes[path, False] = entry.size
+        if (path, False) in places:
+            places[path, False] = Held(entry.size, entry.sha256.decode())
         above = os.path.dirname(path) if folders else b""
         while above:
-            if (above, True) in sizes:
-                sizes[above, True] = (sizes[above, True] or 0) + entry.size
+            grow(above, entry.size)
             above = os.path.dirname(above)
 
 
@@ -228,25 +367,26 @@ def _roots(roots: t.Mapping[str, t.Any]) -> dict[str, Root]:
                 remedy="Give each dataset a dictionary with the key mirror",
             )
         waiting = _quarantine.trees(quarantine) if quarantine else ()
-        places[dataset] = Root(os.fsencode(mirror), tuple(map(os.fsencode, waiting)))
+        places[dataset] = Root(os.fsencode(mirror), tuple(map(os.fsencode, waiting)), sealed=paths.get("sealed", False))
     return places
 
 
-def _judge(reference: t.Mapping[str, t.Any], places: t.Mapping[str, Root], contents: _Content) -> dict[str, str] | None:
+def _judge(reference: t.Mapping[str, t.Any], asked: _Asked) -> dict[str, str] | None:
     """What is wrong with a reference; None when its file is there with the right size.
 
     A file that is only in the quarantine is not there: the archive of the mirror does not have it.
     """
-    path, root = _datajoint.reference_path(reference), places.get(str(reference.get("dataset")))
+    path, root = _datajoint.reference_path(reference), asked.places.get(_dataset_of(reference))
     if path is None or root is None:
         return {"finding": "unresolved"}
     size, is_folder = reference.get("size"), reference.get("is_folder") is True
     if root.archived is not None:
-        found = _compared(root.archived.get((os.path.normpath(path), is_folder)), size)
+        held = root.archived.get(_place(reference))
+        found = _compared(held.size if held is not None else None, size)
     else:
         found = _look(root.mirror, path, size, is_folder)
     if found is None:
-        if contents.wanted and not is_folder and not _is_good(reference, root.mirror, path, contents):
+        if asked.contents.wanted and not is_folder and not _is_good(reference, root.mirror, path, asked.contents):
             return {"finding": "wrong_content"}
         return None
     for tree in root.quarantine:
@@ -265,10 +405,7 @@ def _is_good(reference: t.Mapping[str, t.Any], root: bytes, path: bytes, content
     before, wanted = expected
     md5 = hashlib.md5(before, usedforsecurity=False)
     try:
-        descriptor = os.open(os.path.join(root, path), os.O_RDONLY | os.O_NONBLOCK | os.O_CLOEXEC)
-        with os.fdopen(descriptor, "rb", buffering=0) as stream:
-            if not stat.S_ISREG(os.fstat(descriptor).st_mode):
-                return False
+        with _opened(root, path) as stream:
             while chunk := stream.read(_READ_BYTES):
                 md5.update(chunk)
                 contents.hashed_bytes += len(chunk)
@@ -296,7 +433,7 @@ def _orphans(
                     continue
                 counts["files"] += 1
                 counts["bytes"] += status.st_size
-                if len(counts["examples"]) < _EXAMPLES:
+                if len(counts["examples"]) < EXAMPLES:
                     counts["examples"].append(_content.shown(path))
         found[name] = counts
     return found

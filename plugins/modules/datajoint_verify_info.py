@@ -37,6 +37,8 @@ options:
         down, the mirror must be at that generation from the beginning to the end. With C(manifest), the content
         manifest of that generation as M(labops.backup.content_verify) wrote it, the mirror may have moved on; existence
         and size are then looked up there.
+      - With C(sealed), the content manifest of the recovery point that was restored into that folder, or null when the
+        point does not have the dataset, what the point itself lacks is RV(not_in_point) and no failure.
     type: dict
     required: true
   depth:
@@ -59,6 +61,23 @@ options:
       - When the dump began, as in its manifest (C(2026-11-23T02:15:00Z)). An orphan that was modified later is not of
         its time, which is normal; it is counted as C(newer) only.
     type: str
+  accept:
+    description:
+      - Files that do not hold what the database says and are taken as they are, each as C(SHA256 PATH) with the path in
+        its dataset, see C(backup_accept_content).
+    type: list
+    elements: str
+    default: []
+  accept_missing:
+    description:
+      - Files that are gone for good, each as C(DATASET/PATH), see C(backup_accept_missing).
+    type: list
+    elements: str
+    default: []
+  examples:
+    description: How many references that make RV(ok) false are named at most.
+    type: int
+    default: 20
 """
 
 EXAMPLES = r"""
@@ -83,6 +102,8 @@ EXAMPLES = r"""
     depth: content
     orphans: true
     since: "2026-11-23T02:15:00Z"
+    accept: ["9f86d081884c7d659a2feaa0c55ad015a3bf4f1b2b0b822cd15d6c15b0f00a08 ephys/0c/4d/0c4d3b1a"]
+    accept_missing: [data/2019/lost.tif]
 """
 
 RETURN = r"""
@@ -147,6 +168,17 @@ unused:
     - C(missing), C(wrong_size), C(wrong_content), C(unresolved) and C(in_quarantine) among those. They are no failure.
   returned: success
   type: dict
+accepted:
+  description: Files that a row uses and that are as O(accept) or O(accept_missing) says. They are no failure.
+  returned: success
+  type: int
+not_in_point:
+  description:
+    - By dataset how many C(files) the recovery point itself does not have as the database wants them, and the first of
+      them as C(examples), in the order of the references. They are no failure.
+  returned: success
+  type: dict
+  sample: {blobs: {files: 1, examples: [ephys/0c/4d/0c4d3b1a]}}
 by_dataset:
   description:
     - RV(missing), RV(wrong_size), RV(wrong_content), RV(unresolved) and RV(in_quarantine) for each dataset that has any
@@ -156,7 +188,7 @@ by_dataset:
   sample: {blobs: {missing: 3, wrong_size: 0, wrong_content: 0, unresolved: 0, in_quarantine: 0}}
 examples:
   description:
-    - The first 20 references with their C(finding), of those that make C(ok) false; with C(quarantine_run), the run
+    - The first references (O(examples)) with their C(finding), of those that make C(ok) false; with C(quarantine_run), the run
       that put the file into the quarantine, when it is there.
   returned: success
   type: list
@@ -168,6 +200,7 @@ import typing as t
 from ansible.module_utils.basic import AnsibleModule
 from ansible_collections.labops.backup.plugins.module_utils import _verify_references
 from ansible_collections.labops.backup.plugins.module_utils._arguments import OPERATION
+from ansible_collections.labops.backup.plugins.module_utils._model import _content
 from ansible_collections.labops.backup.plugins.module_utils._module import run_module
 
 ARGUMENT_SPEC: dict[str, t.Any] = {
@@ -177,6 +210,9 @@ ARGUMENT_SPEC: dict[str, t.Any] = {
     "depth": {"type": "str", "choices": ["size", "content"], "default": "size"},
     "orphans": {"type": "bool", "default": False},
     "since": {"type": "str"},
+    "accept": {"type": "list", "elements": "str", "default": []},
+    "accept_missing": {"type": "list", "elements": "str", "default": []},
+    "examples": {"type": "int", "default": _verify_references.EXAMPLES},
 }
 
 
@@ -188,6 +224,8 @@ def _work(module: AnsibleModule) -> dict[str, t.Any]:
         content=options["depth"] == "content",
         orphans=options["orphans"],
         since=options["since"],
+        accepted=_content.Accepted(options["accept"], options["accept_missing"]),
+        examples=options["examples"],
     )
 
 

@@ -56,6 +56,16 @@ options:
     description: Where the lists are written. It has to exist.
     type: path
     required: true
+  accept:
+    description: As in M(labops.backup.datajoint_verify_info).
+    type: list
+    elements: str
+    default: []
+  accept_missing:
+    description: As in M(labops.backup.datajoint_verify_info).
+    type: list
+    elements: str
+    default: []
 seealso:
   - module: labops.backup.drill_record
 """
@@ -95,6 +105,12 @@ references_missing:
   description: Number of those that a row uses and whose file is in no archive with its size.
   returned: when O(references_file) is given
   type: int
+references_accepted:
+  description:
+    - Number of those that a row uses and whose file is as O(accept) or O(accept_missing) says. They are not missing, and
+      those that are drawn are not written into RV(references_file).
+  returned: when O(references_file) is given
+  type: int
 references_examples:
   description: The first of them.
   returned: when O(references_file) is given
@@ -107,6 +123,7 @@ import typing as t
 
 from ansible.module_utils.basic import AnsibleModule
 from ansible_collections.labops.backup.plugins.module_utils import _drill
+from ansible_collections.labops.backup.plugins.module_utils._model import _content
 from ansible_collections.labops.backup.plugins.module_utils._module import run_module
 
 ARGUMENT_SPEC: dict[str, t.Any] = {
@@ -117,6 +134,8 @@ ARGUMENT_SPEC: dict[str, t.Any] = {
     "limit_bytes": {"type": "int", "required": True},
     "proven_dir": {"type": "path", "required": True},
     "directory": {"type": "path", "required": True},
+    "accept": {"type": "list", "elements": "str", "default": []},
+    "accept_missing": {"type": "list", "elements": "str", "default": []},
 }
 
 
@@ -127,6 +146,7 @@ def _work(module: AnsibleModule) -> dict[str, t.Any]:
         {name: os.fspath(path) for name, path in options["manifests"].items()},
         options["references_file"],
         **{name: options[name] for name in names},
+        accepted=_content.Accepted(options["accept"], options["accept_missing"]),
         dry=module.check_mode,
     )
 

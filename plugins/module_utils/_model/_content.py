@@ -22,6 +22,7 @@ import stat
 import typing as t
 from dataclasses import dataclass
 
+from ansible_collections.labops.backup.plugins.module_utils._errors import BackupError
 from ansible_collections.labops.backup.plugins.module_utils._model import _text
 
 GOOD, BAD, ACCEPTED = b".", b"!", b"~"
@@ -425,6 +426,53 @@ def acceptance(text: str) -> tuple[str, str] | None:
     """sha256 and path (as it is shown) of a file that is taken as it is; None when the text says something else."""
     match = re.fullmatch(r"([0-9a-f]{64}) +(\S.*)", text)
     return (match[1], match[2]) if match is not None else None
+
+
+class Accepted:
+    """What the operator takes as it is, because nobody can bring it back.
+
+    :param contents: each SHA-256 and path, see :func:`acceptance`.
+    :param missing: each the name of a dataset, a slash, and the path (as it is shown) of a file that is gone for good.
+    :raises BackupError: when one of them says something else.
+    """
+
+    def __init__(self, contents: t.Iterable[str] = (), missing: t.Iterable[str] = ()) -> None:
+        self._contents: dict[str, set[str]] = {}
+        for text in contents:
+            accepted = acceptance(text)
+            if accepted is None:
+                raise BackupError(
+                    f"{text!r} is not SHA-256 and path",
+                    untouched="No content was verified",
+                    remedy="Copy both from the message about the finding",
+                )
+            self._contents.setdefault(accepted[1], set()).add(accepted[0])
+        self._missing = frozenset(missing)
+        for text in self._missing:
+            if not is_missing_acceptance(text):
+                raise BackupError(
+                    f"{text!r} is not the name of a dataset, a slash, and a path",
+                    untouched="No content was verified",
+                    remedy="Copy both from the examples of the finding",
+                )
+
+    def names(self, path: bytes) -> bool:
+        """Whether some content is accepted at this path; ask before it is read."""
+        return bool(self._contents) and shown(path) in self._contents
+
+    def content(self, path: bytes, sha256: str) -> bool:
+        """Whether this content is accepted at this path."""
+        return sha256 in self._contents.get(shown(path), ())
+
+    def missing(self, dataset: str, path: bytes) -> bool:
+        """Whether it is accepted that this file is gone."""
+        return bool(self._missing) and f"{dataset}/{shown(path)}" in self._missing
+
+
+def is_missing_acceptance(text: str) -> bool:
+    """Whether a text is the name of a dataset, a slash, and a path below it."""
+    dataset, _slash, path = text.partition("/")
+    return bool(dataset and path) and is_inside(path)
 
 
 def is_inside(store: str) -> bool:

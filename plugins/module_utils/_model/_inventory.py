@@ -247,6 +247,7 @@ def _source(
     for text in accepted:
         if _content.acceptance(text) is None:
             raise _bad(f"{name}: {text!r} in backup_accept_content is not SHA-256 and path")
+    gone = [str(text) for text in listed("backup_accept_missing")]
     rehash_percent = _share(f"{name}: backup_rehash_percent", of(name, "backup_rehash_percent"))
     stall = _whole(f"{name}: backup_stall_seconds", of(name, "backup_stall_seconds"))
     raw = of(name, "backup_datasets")
@@ -260,6 +261,12 @@ def _source(
                 f"{name}: dataset {dataset['name']}: adopt_from {old!r} overlaps with what lies below {root} already"
             )
     _check_together(name, source["datasets"])
+    for text in gone:
+        if not _content.is_missing_acceptance(text) or text.split("/")[0] not in {
+            d["name"] for d in source["datasets"]
+        }:
+            raise _bad(f"{name}: {text!r} in backup_accept_missing is not a dataset of {name}, a slash, and a path")
+    source.update(accept_content=accepted, accept_missing=gone)
     for dataset in source["datasets"]:
         dataset.update(
             source=name,

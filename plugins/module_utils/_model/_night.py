@@ -413,7 +413,7 @@ def _point_line(point: Document) -> str:
     references = point.get("references") or {}
     if "checked" in references:
         line += f"; {references['checked']} references checked"
-        for kind in ("missing", "wrong_size", "unresolved", "in_quarantine", "changed_mirrors"):
+        for kind in ("missing", "wrong_size", "unresolved", "in_quarantine", "changed_mirrors", "accepted"):
             count = references.get(kind) or 0
             if count:
                 line += f", {count} {kind.replace('_', ' ')}"

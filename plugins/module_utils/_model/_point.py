@@ -10,7 +10,7 @@ import typing as t
 from datetime import datetime
 
 from ansible_collections.labops.backup.plugins.module_utils._errors import BackupError
-from ansible_collections.labops.backup.plugins.module_utils._model import _form, _run
+from ansible_collections.labops.backup.plugins.module_utils._model import _content, _datajoint, _form, _run
 
 COMPLETE = "complete"
 PARTIAL = "partial"
@@ -72,7 +72,7 @@ _FORM = {
     "files?": {str: {"sha256": _form.SHA256}},
 }
 _DUMP_SET = ("id", "started", "finished", "engine", "version", "rows")
-_REFERENCES = ("checked", "missing", "wrong_size", "unresolved", "in_quarantine", "changed_mirrors", "ok")
+_REFERENCES = ("checked", "missing", "wrong_size", "unresolved", "in_quarantine", "changed_mirrors", "accepted", "ok")
 _LOOKED_UP = (
     ("missing", "missing"),
     ("wrong_size", "of a wrong size"),
@@ -80,6 +80,9 @@ _LOOKED_UP = (
     ("in_quarantine", "only in the quarantine; bring them back with quarantine_restore"),
     ("changed_mirrors", "of the mirrors no longer as it was archived"),
 )
+
+# How many of the references that did not pass are named in a problem.
+_NAMED = 5
 
 Document = dict[str, t.Any]
 
@@ -191,7 +194,7 @@ def build(
         if name not in archived
     ]
     looked_up = {key: references.get(key) for key in _REFERENCES} if references else None
-    problems = _problems(absent, kept, pinned, looked_up, dump_expected)
+    problems = _problems(absent, kept, pinned, references, dump_expected)
     return {
         "point": point,
         "source": source,
@@ -241,11 +244,17 @@ def _refused(what: str, remedy: str = "") -> BackupError:
     return BackupError(what, untouched="No recovery point was sealed", remedy=remedy)
 
 
+def _named(reference: t.Mapping[str, t.Any]) -> str:
+    """A reference that did not pass, as C(backup_accept_missing) names it; empty when it leads to no place."""
+    path = _datajoint.reference_path(reference)
+    return f"{reference['dataset']}/{_content.shown(path)}" if path is not None and reference.get("dataset") else ""
+
+
 def _problems(
     absent: t.Sequence[t.Mapping[str, str]],
     datasets: t.Sequence[t.Mapping[str, t.Any]],
     dump_set: t.Mapping[str, t.Any] | None,
-    references: t.Mapping[str, t.Any] | None,
+    references: t.Mapping[str, t.Any],
     dump_expected: bool,
 ) -> list[str]:
     problems = [f"{entry['dataset']} is missing: {entry['reason']}" for entry in absent]
@@ -256,11 +265,13 @@ def _problems(
         for dataset in datasets
         if dataset["dump_set"] != dump_set["id"]
     ]
-    if references is None:
+    if not references:
         problems.append("the references of the dump were not checked")
     elif references.get("ok") is not True:
         counts = [f"{references[key]} {label}" for key, label in _LOOKED_UP if references.get(key)]
-        problems.append("the references of the dump did not pass: " + (", ".join(counts) or "no verdict"))
+        named = list(filter(None, map(_named, references.get("examples") or ())))[:_NAMED]
+        among = f"; among them {', '.join(named)}" if named else ""
+        problems.append("the references of the dump did not pass: " + (", ".join(counts) or "no verdict") + among)
     return problems
 
 

@@ -609,6 +609,26 @@ def restore_ready(wanted: t.Mapping[str, t.Any], plan: t.Mapping[str, t.Any], fe
     return "; ".join(reasons)
 
 
+def restored_roots(
+    wanted: t.Mapping[str, t.Any], parts: t.Sequence[t.Mapping[str, t.Any]], folder: str
+) -> dict[str, Document]:
+    """Where C(datajoint_verify_info) finds the files of each dataset, and what the point has of it.
+
+    :param parts: of :func:`restore_datasets`; what is not among them the point does not have.
+    :param folder: where the manifests lie on the source.
+    """
+    manifests = {part["name"]: part["manifest"] for part in parts}
+    roots: dict[str, Document] = {}
+    for dataset in wanted["entry"]["datasets"]:
+        name = dataset["name"]
+        roots[name] = {"mirror": dataset["path"]}
+        if name not in manifests:
+            roots[name]["sealed"] = None
+        elif manifests[name]:
+            roots[name]["sealed"] = posixpath.join(folder, manifests[name])
+    return roots
+
+
 def restore_verdict(
     wanted: t.Mapping[str, t.Any],
     order: t.Sequence[str],
@@ -631,6 +651,15 @@ def restore_verdict(
         # Of single paths each was compared with the point by itself.
         judged = AUTO in wanted["scope"] or dataset in order
         (problems if judged and not wanted["paths"] else remaining).append(text)
+    for dataset, lacking in sorted((references.get("not_in_point") or {}).items()):
+        remaining.append(
+            f"files in {dataset} that the database refers to, and that the recovery point does not have: "
+            f"{lacking['files']} ({_few(lacking['examples'], lacking['files'])})"
+        )
+    if references.get("accepted"):
+        remaining.append(
+            f"files that the database refers to and that the inventory accepts as they are: {references['accepted']}"
+        )
     if references.get("changed_mirrors"):
         problems.append("somebody changed the files while they were checked")
     return {"problems": problems, "remaining": remaining}

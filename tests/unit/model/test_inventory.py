@@ -117,6 +117,8 @@ def test_every_path_of_the_documented_default() -> None:
         "writers": {"units": [], "timers": [], "crontabs": [], "containers": [], "accounts": []},
         "key_tables": None,
         "datajoint_stores": {},
+        "accept_content": [],
+        "accept_missing": [],
         "dump_directory": "/datajoint-db/dumps",
     }
     assert [dataset["name"] for dataset in datasets] == ["database", "blobs", "data"]
@@ -185,6 +187,16 @@ def test_how_content_is_verified() -> None:
         assert "backup_rehash_percent" in refusal({"backup_rehash_percent": wrong})
     assert "'x' in backup_accept_content is not SHA-256 and path" in refusal({"backup_accept_content": ["x"]})
     assert "backup_accept_content is not a list" in refusal({"backup_accept_content": accepted})
+    assert source["accept_content"] == [accepted]
+
+
+def test_files_that_are_gone_for_good_are_named_with_their_dataset() -> None:
+    (source,) = plan({"backup_accept_missing": ["blobs/lab/a b"]})
+    assert source["accept_missing"] == ["blobs/lab/a b"]
+    for wrong in ("x", "blobs/", "blobs/../x", "raw/x", "/x"):
+        told = refusal({"backup_accept_missing": [wrong]})
+        assert f"{wrong!r} in backup_accept_missing is not a dataset of tatchu, a slash, and a path" in told
+    assert "backup_accept_missing is not a list" in refusal({"backup_accept_missing": "blobs/x"})
 
 
 def test_what_a_host_says_goes_before_the_defaults() -> None:

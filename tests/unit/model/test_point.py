@@ -81,7 +81,7 @@ def test_a_seal_holds_what_it_needs_and_no_more() -> None:
         *("files", "bytes"),
     }
     assert set(seal["dump_set"]) == {"id", "started", "finished", "engine", "version", "rows"}
-    kinds = {"missing", "wrong_size", "unresolved", "in_quarantine", "changed_mirrors"}
+    kinds = {"missing", "wrong_size", "unresolved", "in_quarantine", "changed_mirrors", "accepted"}
     assert set(seal["references"]) == {"checked", "ok", *kinds}
 
 
@@ -123,6 +123,20 @@ def test_a_seal_holds_what_it_needs_and_no_more() -> None:
             {"references": {"checked": 9, "missing": 1, "in_quarantine": 3, "ok": False}},
             "the references of the dump did not pass: 1 missing, 3 only in the quarantine; bring them back with "
             "quarantine_restore",
+        ),
+        (
+            {
+                "references": {
+                    "checked": 9,
+                    "missing": 7,
+                    "ok": False,
+                    "examples": [
+                        {"finding": "unresolved"},
+                        *({"finding": "missing", "dataset": "blobs", "path": name} for name in "abcdef"),
+                    ],
+                }
+            },
+            "the references of the dump did not pass: 7 missing; among them blobs/a, blobs/b, blobs/c, blobs/d, blobs/e",
         ),
         ({"references": {"checked": 9}}, "the references of the dump did not pass: no verdict"),
     ],

@@ -826,3 +826,31 @@ def test_an_archive_that_was_made_without_a_pull_has_the_size_that_borg_tells() 
         part.pop("bytes", None)
         part["original_size"] = 4711
     assert {part["bytes"] for part in _restoration.restore_datasets(settled(), point)} == {4711}
+
+
+def test_what_the_point_does_not_have_remains_and_keeps_nobody_out() -> None:
+    found = {
+        "by_dataset": {},
+        "not_in_point": {"blobs": {"files": 7, "examples": list("abcdef")}, "data": {"files": 1, "examples": ["x"]}},
+        "accepted": 3,
+    }
+    verdict = _restoration.restore_verdict(settled(), ["blobs", "data"], {}, found, [])
+    assert verdict == {
+        "problems": [],
+        "remaining": [
+            "files in blobs that the database refers to, and that the recovery point does not have: 7 (a, b, c, d, e and "
+            "2 more)",
+            "files in data that the database refers to, and that the recovery point does not have: 1 (x)",
+            "files that the database refers to and that the inventory accepts as they are: 3",
+        ],
+    }
+
+
+def test_the_checks_know_what_the_point_has_of_each_dataset() -> None:
+    point = sealed(files={"blobs.content": {}})
+    parts = [one for one in _restoration.restore_datasets(settled(), point) if one["name"] != "data"]
+    assert _restoration.restored_roots(settled(), parts, "/run/x") == {
+        "database": {"mirror": "/datajoint-db/dumps"},
+        "blobs": {"mirror": "/datajoint-db/blobs", "sealed": "/run/x/blobs.content"},
+        "data": {"mirror": "/datajoint-data", "sealed": None},
+    }

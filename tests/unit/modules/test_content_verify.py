@@ -499,7 +499,7 @@ def test_a_damaged_manifest_is_made_anew(mirror: Mirror, module_warnings: list[s
     [
         ({"rehash_percent": 101}, "rehash_percent is 101."),
         ({"rehash_percent": -1}, "rehash_percent is -1."),
-        ({"accept": ["x"]}, "'x' in accept is not SHA-256 and path."),
+        ({"accept": ["x"]}, "'x' is not SHA-256 and path."),
         ({"stores": ["/absolute"]}, "the store '/absolute' is no path below the mirror."),
         ({"stores": ["a/../.."]}, "the store 'a/../..' is no path below the mirror."),
     ],

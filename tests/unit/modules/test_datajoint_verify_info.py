@@ -14,6 +14,7 @@ from ansible_collections.labops.backup.plugins.module_utils import _verify_refer
 from ansible_collections.labops.backup.plugins.modules import content_verify, datajoint_verify_info
 
 RunModule = t.Callable[..., dict[str, t.Any]]
+RUN = "20261123T023000Z-77b0aa"
 
 
 def reference(path: str, size: int | None = 3, used: bool = True, **more: t.Any) -> dict[str, t.Any]:
@@ -375,3 +376,120 @@ def test_orphans_are_named_and_are_no_failure(run_module_main: RunModule, tmp_pa
 
 def test_a_time_without_a_zone_is_refused(run_module_main: RunModule, tmp_path: pathlib.Path) -> None:
     assert "is no UTC time" in deep(run_module_main, tmp_path, since="2026-11-23 02:15:00")["msg"]
+
+
+def test_what_nobody_can_bring_back_is_accepted_by_name(run_module_main: RunModule, tmp_path: pathlib.Path) -> None:
+    body, other = b"mYm\0" + b"x" * 100, b"mYm\0" + b"y" * 100
+    flipped = put(tmp_path, f"s/lab/{md5(body).hex()}", other)
+    short = put(tmp_path, "s/lab/short", b"x")
+    lines = [
+        reference(flipped, len(body), kind="blob"),
+        reference(short, 2),
+        reference("gone\nfor good", 3),
+        reference("gone as well", 3),
+    ]
+    sha256 = {path: hashlib.sha256((tmp_path / "live" / path).read_bytes()).hexdigest() for path in (flipped, short)}
+    accept = {
+        "accept": [f"{sha256[flipped]} {flipped}", f"{sha256[short]} {short}"],
+        "accept_missing": ["blobs/gone\\x0afor good", "data/gone as well"],
+    }
+    result = deep(run_module_main, tmp_path, *lines)
+    assert (result["accepted"], result["missing"], result["wrong_size"], result["wrong_content"]) == (0, 2, 1, 1)
+    result = deep(run_module_main, tmp_path, *lines, **accept)
+    assert (result["ok"], result["accepted"], result["missing"]) == (False, 3, 1)
+    assert [one["path"] for one in result["examples"]] == ["gone as well"]  # in another dataset it was accepted
+    result = deep(run_module_main, tmp_path, *lines[:3], **accept)
+    assert (result["ok"], result["accepted"], result["by_dataset"]) == (True, 3, {})
+    put(tmp_path, short, b"")  # another content was accepted than this
+    result = deep(run_module_main, tmp_path, *lines[:3], **accept)
+    assert (result["ok"], result["wrong_size"], result["accepted"]) == (False, 1, 2)
+    for options, message in (
+        ({"accept": ["x"]}, "'x' is not SHA-256 and path. No content was verified"),
+        ({"accept_missing": ["x"]}, "'x' is not the name of a dataset, a slash, and a path"),
+        ({"accept_missing": ["x/../y"]}, "'x/../y' is not the name of a dataset, a slash, and a path"),
+    ):
+        assert message in deep(run_module_main, tmp_path, *lines, **options)["msg"]
+
+
+def test_an_accepted_content_is_looked_up_in_the_archive_when_the_mirror_has_moved_on(
+    run_module_main: RunModule, tmp_path: pathlib.Path
+) -> None:
+    mirror = tmp_path / "live"
+    put(tmp_path, "short", b"x")
+    generation = tmp_path / "g.json"
+
+    def at(number: int) -> None:
+        generation.write_text(json.dumps({"schema_version": 1, "state": "complete", "generation": number}))
+
+    at(1)
+    manifest = tmp_path / "m.content"
+    verified = run_module_main(
+        content_verify,
+        {"mirror": str(mirror), "generation_file": str(generation), "manifest_file": str(manifest), "run_id": RUN},
+    )
+    assert verified["ok"], verified
+    at(2)
+    put(tmp_path, "short", b"later")
+    root = {"mirror": str(mirror), "generation": 1, "generation_file": str(generation), "manifest": str(manifest)}
+    accept = [f"{hashlib.sha256(b'x').hexdigest()} short"]
+    options = {"roots": {"blobs": root}, "depth": "size", "accept": accept}
+    result = deep(run_module_main, tmp_path, reference("short", 2), **options)
+    assert (result["ok"], result["accepted"], result["changed_mirrors"]) == (True, 1, 0)
+
+
+def test_what_the_point_itself_does_not_have_is_told_apart(run_module_main: RunModule, tmp_path: pathlib.Path) -> None:
+    body, other = b"x" * 100, b"y" * 100
+    names = {name: put(tmp_path, name, body) for name in ("good", "lost", "rotten", "size")}
+    foreign = put(tmp_path, "foreign", other)
+    put(tmp_path, "folder/a", body)
+    put(tmp_path, "lostfolder/a", body)
+    generation, manifest = tmp_path / "g.json", tmp_path / "m.content"
+    generation.write_text(json.dumps({"schema_version": 1, "state": "complete", "generation": 1}))
+    verified = run_module_main(
+        content_verify,
+        {
+            "mirror": str(tmp_path / "live"),
+            "generation_file": str(generation),
+            "manifest_file": str(manifest),
+            "run_id": RUN,
+        },
+    )
+    assert verified["ok"], verified
+    (tmp_path / "live/lost").unlink()
+    (tmp_path / "live/lostfolder/a").unlink()
+    put(tmp_path, "rotten", other)
+    put(tmp_path, "size", b"x")
+    hashed = {"kind": "filepath", "contents_hash": md5(body).hex()}
+    lines = [
+        *(reference(path, len(body), **hashed) for path in names.values()),
+        reference(foreign, len(body), **hashed),  # the point has it like this
+        reference("never", 3),
+        reference(foreign, 7),
+        reference("folder", 3, is_folder=True),
+        reference("lostfolder", len(body), is_folder=True),
+        reference("never", 3, used=False),
+        reference("x", 3, dataset="data"),
+    ]
+    live = str(tmp_path / "live")
+    roots = {"blobs": {"mirror": live, "sealed": str(manifest)}, "data": {"mirror": "/nonexistent", "sealed": None}}
+    result = deep(run_module_main, tmp_path, *lines, roots=roots)
+    assert result["ok"] is False
+    assert {kind: count for kind, count in result["by_dataset"]["blobs"].items() if count} == {
+        "missing": 1,
+        "wrong_size": 2,
+        "wrong_content": 1,
+    }
+    assert result["not_in_point"] == {
+        "blobs": {"files": 4, "examples": ["foreign", "never", "foreign", "folder"]},
+        "data": {"files": 1, "examples": ["x"]},
+    }
+    assert [one["path"] for one in result["examples"]] == ["lost", "rotten", "size", "lostfolder"]
+    few = deep(run_module_main, tmp_path, *lines, roots=roots, examples=1)
+    assert ([one["path"] for one in few["examples"]], few["not_in_point"]["blobs"]["examples"]) == (
+        ["lost"],
+        ["foreign"],
+    )
+    for path in names.values():
+        put(tmp_path, path, body)
+    put(tmp_path, "lostfolder/a", body)
+    assert deep(run_module_main, tmp_path, *lines, roots=roots)["ok"] is True

@@ -136,3 +136,16 @@ def test_a_reference_to_a_folder_or_to_no_place(drawer: Drawer) -> None:
 def test_a_sample_larger_than_the_archive_is_refused(drawer: Drawer) -> None:
     refused = drawer.draw(files=21)
     assert refused["failed"] and "no archive of this point holds more than 20" in refused["msg"]
+
+
+def test_what_is_accepted_as_it_is_is_not_missing_and_not_looked_at_again(drawer: Drawer) -> None:
+    drawer.refer(
+        ("blobs", "odd\nfolder/05", 7), ("blobs", "gone", 1), ("blobs", "odd\nfolder/06", 6), ("data", "gone", 1)
+    )
+    before = drawer.draw()
+    assert (before["references_missing"], before["references_accepted"], before["references_drawn"]) == (3, 0, 2)
+    after = drawer.draw(accept=[f"{'a' * 64} odd\\x0afolder/05"], accept_missing=["blobs/gone"])
+    assert (after["references_missing"], after["references_accepted"], after["references_drawn"]) == (1, 2, 1)
+    assert after["references_examples"] == ["data: gone is in no archive"]
+    other = drawer.draw(accept=[f"{'b' * 64} odd\\x0afolder/05"])
+    assert (other["references_missing"], other["references_accepted"]) == (3, 0)
