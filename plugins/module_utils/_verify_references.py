@@ -418,9 +418,9 @@ def _is_good(reference: t.Mapping[str, t.Any], root: bytes, path: bytes, content
 def _orphans(
     stores: t.Mapping[str, t.Mapping[str, t.Any]], places: t.Mapping[str, Root], known: _Known, newest: float
 ) -> dict[str, dict[str, t.Any]]:
-    """By store, the files in its own folders that the dump does not refer to."""
+    """By store, the files in its own folders that the dump does not refer to; none when nobody asks."""
     found = {}
-    for name, store in sorted(stores.items()):
+    for name, store in sorted(stores.items()) if known.wanted else ():
         root = places.get(str(store.get("dataset")))
         if root is None or store.get("relative_root") is None:
             continue

@@ -188,8 +188,8 @@ by_dataset:
   sample: {blobs: {missing: 3, wrong_size: 0, wrong_content: 0, unresolved: 0, in_quarantine: 0}}
 examples:
   description:
-    - The first references (O(examples)) with their C(finding), of those that make C(ok) false; with C(quarantine_run), the run
-      that put the file into the quarantine, when it is there.
+    - The first references (O(examples)) with their C(finding), of those that make C(ok) false; with C(quarantine_run),
+      the run that put the file into the quarantine, when it is there.
   returned: success
   type: list
   elements: dict

@@ -107,8 +107,8 @@ references_missing:
   type: int
 references_accepted:
   description:
-    - Number of those that a row uses and whose file is as O(accept) or O(accept_missing) says. They are not missing, and
-      those that are drawn are not written into RV(references_file).
+    - Number of those that a row uses and whose file is as O(accept) or O(accept_missing) says. They are not missing,
+      and those that are drawn are not written into RV(references_file).
   returned: when O(references_file) is given
   type: int
 references_examples:

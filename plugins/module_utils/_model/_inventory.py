@@ -120,6 +120,11 @@ def datasets(sources: t.Sequence[t.Mapping[str, t.Any]]) -> list[dict[str, t.Any
     return [dataset for source in sources for dataset in source["datasets"]]
 
 
+def pull_job(source: str, dataset: str) -> str:
+    """The job that pulls one dataset alone."""
+    return f"pull-{script_name(source)}_{script_name(dataset)}"
+
+
 def script_name(host: str) -> str:
     """The form of a host's name in the names of scripts: lower case, anything odd becomes an underscore."""
     return re.sub(r"[^a-z0-9_]", "_", host.lower())
@@ -272,6 +277,7 @@ def _source(
             source=name,
             server=server,
             pipeline=f"{name}.{dataset['name']}",
+            pull_unit=f"labops-backup-{pull_job(name, dataset['name'])}.service",
             url=f"{account}@{_bracketed(address)}::{dataset['name']}/",
             mirror=f"{root}/mirror/{name}/{dataset['name']}",
             generation_file=f"{root}/mirror/{name}/{dataset['name']}.generation.json",

@@ -14,7 +14,7 @@ import re
 import typing as t
 
 from ansible_collections.labops.backup.plugins.module_utils._errors import BackupError
-from ansible_collections.labops.backup.plugins.module_utils._model._inventory import Host, script_name
+from ansible_collections.labops.backup.plugins.module_utils._model._inventory import Host, pull_job, script_name
 
 _SECRET_NAME = re.compile(
     r"(\A|_)(vault|passwords?|passphrases?|passwd|pass|secrets?|tokens?|credentials?|private_key|api_key)(_|\Z)"
@@ -102,11 +102,11 @@ def job_scripts(plan: t.Sequence[t.Mapping[str, t.Any]], host: str) -> list[dict
     if any(source["server"] == host for source in sources):
         for source in sources:
             for dataset in source["datasets"]:
-                words = f"{source['script_name']}_{script_name(dataset['name'])}"
+                job = pull_job(source["name"], dataset["name"])
                 scripts.append(
                     _script(
-                        f"backup_{words}.sh",
-                        f"pull-{words}",
+                        f"backup_{job.removeprefix('pull-')}.sh",
+                        job,
                         "backup.yml",
                         f"Takes a census of the dataset {dataset['name']} of {source['name']}, pulls it into its "
                         "mirror. Archives nothing and seals no recovery point.",

@@ -254,7 +254,7 @@ def _problems(
     absent: t.Sequence[t.Mapping[str, str]],
     datasets: t.Sequence[t.Mapping[str, t.Any]],
     dump_set: t.Mapping[str, t.Any] | None,
-    references: t.Mapping[str, t.Any],
+    references: t.Mapping[str, t.Any] | None,
     dump_expected: bool,
 ) -> list[str]:
     problems = [f"{entry['dataset']} is missing: {entry['reason']}" for entry in absent]

@@ -63,21 +63,34 @@ def restoration(
         )
     target = str(options.get("target") or "")
     paths = [_path(one, names) for one in _words(options.get("paths") or [])]
-    if paths:
-        scope = [name for name in names if any(path["dataset"] == name for path in paths)]
     schemas = _words(options.get("schemas") or [])
     if schemas and not _database(source):
         raise _refused(f"restore_schemas was given, but {source['name']} has no dataset of kind database")
+    if paths:
+        if any(path["dataset"] == _database(source) for path in paths):
+            raise _refused(
+                "restore_paths names something in the dataset of the dumps, which come back as dump sets only",
+                f"Lay all of them elsewhere with restore_scope={_database(source)} and restore_target",
+            )
+        of_paths = [name for name in names if any(path["dataset"] == name for path in paths)]
+        if schemas or set(scope) not in ({AUTO}, set(of_paths)):
+            raise _refused(
+                "restore_paths goes with no restore_schemas, and with no restore_scope but the datasets of the paths",
+                "Bring one after the other, each as an incident of its own",
+            )
+        scope = of_paths
     if schemas:
-        scope = [_database(source)]
+        # Other datasets that are named as well come as a whole.
+        scope = [_database(source)] if scope == [AUTO] else [*scope, *{_database(source)}.difference(scope)]
     beside = _beside(options.get("beside"), schemas)
     tables = _words(options.get("tables") or [])
+    if beside and (target or paths or set(scope) - {AUTO, _database(source)} or not _database(source)):
+        raise _refused(
+            "restore_beside lays schemas beside the live ones; it goes with no paths, no target, no other scope, and a "
+            "database"
+        )
     if beside:
         schemas, scope = sorted(beside), [_database(source)]
-    if beside and (target or paths or not _database(source)):
-        raise _refused(
-            "restore_beside lays schemas beside the live ones; it goes with no paths, no target, and a database"
-        )
     if tables and not beside:
         raise _refused(
             "restore_tables was given without restore_beside: a schema is replaced as a whole",

@@ -140,6 +140,7 @@ def test_every_path_of_the_documented_default() -> None:
         "source": "tatchu",
         "server": "loki",
         "pipeline": "tatchu.database",
+        "pull_unit": "labops-backup-pull-tatchu_database.service",
         "url": "labops-pull@192.0.2.9::database/",
         "mirror": "/srv/backup/mirror/tatchu/database",
         "generation_file": "/srv/backup/mirror/tatchu/database.generation.json",

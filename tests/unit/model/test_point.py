@@ -136,7 +136,8 @@ def test_a_seal_holds_what_it_needs_and_no_more() -> None:
                     ],
                 }
             },
-            "the references of the dump did not pass: 7 missing; among them blobs/a, blobs/b, blobs/c, blobs/d, blobs/e",
+            "the references of the dump did not pass: 7 missing; among them blobs/a, blobs/b, blobs/c, blobs/d, "
+            "blobs/e",
         ),
         ({"references": {"checked": 9}}, "the references of the dump did not pass: no verdict"),
     ],

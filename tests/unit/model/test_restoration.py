@@ -149,15 +149,34 @@ def test_a_source_without_a_database_has_no_schemas_to_restore() -> None:
     assert _restoration.restoration(FILES_ONLY, {}, ["all"])["scope"] == ["auto"]
     with pytest.raises(BackupError, match="tatchu has no dataset of kind database"):
         _restoration.restoration(FILES_ONLY, {"schemas": "lab_ephys"}, ["all"])
-    with pytest.raises(BackupError, match="goes with no paths, no target, and a database"):
+    with pytest.raises(BackupError, match="goes with no paths, no target, no other scope, and a database"):
         _restoration.restoration(FILES_ONLY, {"beside": "lab_ephys:old"}, ["all"])
 
 
 def test_paths_and_schemas_say_of_which_datasets_they_are() -> None:
-    assert wanted(paths="data/a,blobs/b/c", scope="database")["scope"] == ["blobs", "data"]
-    assert wanted(schemas="lab_ephys", scope="blobs")["scope"] == ["database"]
+    assert wanted(paths="data/a,blobs/b/c")["scope"] == ["blobs", "data"]
+    assert wanted(paths="data/a,blobs/b/c", scope="data,blobs")["scope"] == ["blobs", "data"]
+    assert wanted(schemas="lab_ephys")["scope"] == ["database"]
+    assert wanted(schemas="lab_ephys", scope="database")["scope"] == ["database"]
+    assert wanted(schemas="lab_ephys", scope="blobs")["scope"] == ["blobs", "database"]
+    assert wanted(schemas="lab_ephys", scope="auto,database")["scope"] == ["auto", "database"]
     assert wanted(scope="blobs,,data,")["scope"] == ["blobs", "data"]
     assert (wanted(point=None)["point"], wanted(point=POINT)["point"]) == ("latest", POINT)
+
+
+def test_what_is_asked_for_is_never_narrowed_without_a_word() -> None:
+    for options in (
+        {"paths": "data/a", "scope": "blobs"},
+        {"paths": "data/a", "scope": "auto,database"},
+        {"paths": "data/a,blobs/b", "scope": "data"},
+        {"paths": "data/a", "schemas": "lab_ephys"},
+    ):
+        with pytest.raises(
+            BackupError, match="restore_paths goes with no restore_schemas, and with no restore_scope but"
+        ):
+            wanted(**options)
+    with pytest.raises(BackupError, match="the dataset of the dumps, which come back as dump sets only"):
+        wanted(paths="database/old.sql.gz", target="/srv/x")
 
 
 def test_a_folder_of_the_server_may_be_named() -> None:
@@ -838,8 +857,8 @@ def test_what_the_point_does_not_have_remains_and_keeps_nobody_out() -> None:
     assert verdict == {
         "problems": [],
         "remaining": [
-            "files in blobs that the database refers to, and that the recovery point does not have: 7 (a, b, c, d, e and "
-            "2 more)",
+            "files in blobs that the database refers to, and that the recovery point does not have: 7 (a, b, c, d, e "
+            "and 2 more)",
             "files in data that the database refers to, and that the recovery point does not have: 1 (x)",
             "files that the database refers to and that the inventory accepts as they are: 3",
         ],

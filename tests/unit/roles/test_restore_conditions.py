@@ -24,6 +24,13 @@ def named(node: t.Any, name: str) -> t.Iterator[dict[str, t.Any]]:
             yield from named(task.get(part), name)
 
 
+def every(node: t.Any) -> t.Iterator[dict[str, t.Any]]:
+    for task in node if isinstance(node, list) else []:
+        yield task
+        for part in ("block", "rescue", "always"):
+            yield from every(task.get(part))
+
+
 def is_done(file: str, name: str, **variables: t.Any) -> bool:
     (task,) = named(yaml.safe_load((TASKS / file).read_text()), name)
     conditions = task["when"] if isinstance(task["when"], list) else [task["when"]]
@@ -131,3 +138,51 @@ def test_a_server_that_was_only_down_has_its_old_state_kept(
     server = {"initialised": initialised}
     task = "Keep a dump of what still answers"
     assert is_done("database.yml", task, _restore_server=server, **variables) is done
+
+
+def test_beside_the_dump_set_nothing_of_the_dump_directory_is_replaced() -> None:
+    """What lies there may be newer than in the point; where nothing lies, everything comes."""
+    (task,) = named(yaml.safe_load((TASKS / "dump_set.yml").read_text()), "Push it to the source")
+    only = Environment(autoescape=True).from_string(task["vars"]["_restore_only"])
+    for there, expected in (
+        ({"dump_sets": [], "unproven": []}, ""),
+        ({"dump_sets": [{"id": "y"}], "unproven": []}, "x/"),
+        ({"dump_sets": [], "unproven": ["old.sql.gz"]}, "x/"),
+    ):
+        assert only.render(_restore_dump_sets=there, restore_point_document={"dump_set": {"id": "x"}}) == expected
+    push = task["labops.backup.rsync_push"]
+    assert push["source"].endswith("/{{ _restore_only }}") and push["destination"].endswith("}}{{ _restore_only }}")
+
+
+def test_the_fence_ends_every_job_that_writes_a_mirror_or_an_archive() -> None:
+    (task,) = named(yaml.safe_load((TASKS / "fence.yml").read_text()), "Hold the backup jobs on the server")
+    units = task["labops.backup.backup_hold"]["stop_units"]
+    pulls = ["labops-backup-pull-tatchu_blobs.service", "labops-backup-pull-tatchu_my_data.service"]
+    datasets = [{"pull_unit": unit} for unit in pulls]
+    found = Environment(autoescape=True).compile_expression(units.strip().removeprefix("{{").removesuffix("}}"))
+    assert found(restore={"entry": {"datasets": datasets}}) == [
+        *("labops-backup-backup-*.service", "labops-backup-archive-*.service"),
+        *("labops-backup-verify.service", "labops-backup-drill.service"),
+        *pulls,
+    ]
+
+
+def test_the_database_is_reached_as_site_reaches_it() -> None:
+    """Every module that logs in takes the socket and the credentials of the inventory; an action group gives them."""
+    root = TASKS.parents[2]
+    plays = yaml.safe_load((root / "playbooks/restore.yml").read_text())
+    (defaults,) = [play["module_defaults"] for play in plays if "module_defaults" in play]
+    told = defaults["group/labops.backup.db"]
+    assert "database_dump_socket" in told["socket"] and "database_dump_admin_defaults_file" in told["defaults_file"]
+    group = set(yaml.safe_load((root / "meta/runtime.yml").read_text())["action_groups"]["db"])
+    used = {
+        key.removeprefix("labops.backup.")
+        for file in TASKS.glob("*.yml")
+        for task in every(yaml.safe_load(file.read_text()))
+        for key in task
+        if key.startswith("labops.backup.")
+    }
+    needs = {file.stem for file in (root / "plugins/modules").glob("*.py") if "**DATABASE" in file.read_text()}
+    assert used & needs <= group
+    (scope,) = named(yaml.safe_load((TASKS / "scope.yml").read_text()), "Compare the source with the point")
+    assert all(word in scope["labops.backup.loss_scope_info"]["database"] for word in ("'socket'", "'defaults_file'"))
