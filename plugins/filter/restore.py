@@ -26,6 +26,7 @@ class FilterModule:
                 _restoration.restore_sources,
                 _restoration.restore_verdict,
                 _restoration.restored_roots,
+                _restoration.releases,
                 _restoration.scope_files,
             ),
         )

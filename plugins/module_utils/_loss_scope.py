@@ -320,10 +320,20 @@ def compare_database(
         server = _database.server(connection)
         there = _database.schemas(connection)
     except BackupError as error:
-        found = {**_loss.database_gone(manifest, error.what), "refers": {}}
+        found = {**_loss.database_gone(manifest, error.what), "refers": {}, "engine": None, "version": None}
+        live_bytes = None
     else:
         found = _look_into(manifest, connection, server, there, newer_damaged)
-    return {"dump_set": manifest["id"], **found, "seconds": round(time.monotonic() - started, 3)}
+        found.update(engine=server.engine, version=server.version)
+        live_bytes = _database.data_bytes(connection, there) if there else 0
+    return {
+        "dump_set": manifest["id"],
+        **found,
+        "live_bytes": live_bytes,
+        "point_bytes": manifest.get("data_bytes"),
+        "dump_bytes": sum(one["size"] for one in manifest["files"].values()),
+        "seconds": round(time.monotonic() - started, 3),
+    }
 
 
 def dump_manifest(path: str) -> dict[str, t.Any]:

@@ -140,7 +140,7 @@ def _dumped(source: t.Mapping[str, t.Any], live: Document | None, engine: tuple[
         findings = _compatibility.judge_from_afar(reader, newest.manifest, target, sandboxed=sandboxed)
         found |= {"target": target, "findings": [asdict(finding) for finding in findings]}
         if engine:
-            findings = _compatibility.engines(newest.manifest["engine"], newest.manifest["version"], *engine)
+            findings = list(_compatibility.engines(newest.manifest["engine"], newest.manifest["version"], *engine))
             found["engine_findings"] = [asdict(finding) for finding in findings]
     except (BackupError, OSError) as error:
         problem = error.what if isinstance(error, BackupError) else str(error)

@@ -283,6 +283,26 @@ database:
       type: list
       elements: str
       sample: [lab_subject]
+    engine:
+      description: Whose server it is, V(mariadb) or V(mysql); null if it is down.
+      type: str
+      sample: mariadb
+    version:
+      description: Its version, null if it is down.
+      type: str
+      sample: 10.11.14-MariaDB
+    live_bytes:
+      description: What all its schemas take, by its own estimate, in bytes; null if it is down.
+      type: int
+      sample: 5242880
+    point_bytes:
+      description: The same of the point when it was dumped; null where the dump set does not say.
+      type: int
+      sample: 5242880
+    dump_bytes:
+      description: Size of the dump set, in bytes.
+      type: int
+      sample: 1048576
     newer_schemas:
       description: Schemas that the point does not have.
       type: list

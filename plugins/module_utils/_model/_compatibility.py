@@ -134,11 +134,6 @@ def judge_from_afar(
     return findings
 
 
-def engines(engine: str, version: str, target: str, target_version: str) -> list[Finding]:
-    """What stands against an engine of that kind and version for a dump of another, no more being known."""
-    return list(_engines(engine, version, target, target_version, allow_cross_engine=False))
-
-
 def judge(
     reader: Reader,
     chosen: t.Collection[str],
@@ -158,7 +153,7 @@ def judge(
     """
     tables = [table for name in sorted(chosen) for table in reader.schemas[name].tables.values()]
     return [
-        *_engines(
+        *engines(
             reader.engine,
             reader.server_version,
             target.engine,
@@ -175,9 +170,10 @@ def judge(
     ]
 
 
-def _engines(
-    engine: str, version: str, target: str, target_version: str, *, allow_cross_engine: bool
+def engines(
+    engine: str, version: str, target: str, target_version: str, *, allow_cross_engine: bool = False
 ) -> t.Iterator[Finding]:
+    """What stands against an engine of that kind and version for a dump of another, no more being known."""
     ours, theirs = series(version), series(target_version)
     if ours is None or theirs is None:
         yield Finding("version", True, f"the version of the dumped server {version!r} cannot be read")

@@ -6,15 +6,24 @@
 from __future__ import annotations
 
 import base64
+import contextlib
 import json
 import posixpath
 import typing as t
 
 from ansible_collections.labops.backup.plugins.module_utils._errors import BackupError
-from ansible_collections.labops.backup.plugins.module_utils._model import _point, _run
+from ansible_collections.labops.backup.plugins.module_utils._model import (
+    _compatibility,
+    _point,
+    _restore_space,
+    _run,
+    _text,
+)
 
 AUTO = "auto"
 STAGES = ("fence", "release", "accept")
+# What may be another one than it was, if somebody says so.
+OTHERS = ("other_engine", "other_file_system", "other_release")
 CAUSES = ("accident", "hardware", "intrusion")
 INTACT, DAMAGED, LOST, UNREADABLE = "intact", "damaged", "lost", "unreadable"
 # Where the old state of a dataset waits until it is accepted that the new one is right; nights leave it out.
@@ -26,6 +35,11 @@ _JOURNALS = "/var/lib/labops-backup/journal"
 # What was begun on a host, by name, until it restarts.
 _OPERATIONS = "/run/labops-backup/operations"
 _EXAMPLES = 5
+_size = _text.decimal_size
+_OTHER_ENGINE = (
+    ". Restore to a server of the same kind; or let this one try, as statements that its rules may refuse: "
+    "restore_other_engine=true"
+)
 
 Document = dict[str, t.Any]
 
@@ -115,7 +129,7 @@ def restoration(
         "without_key_tables": without,
         "target": target,
         "exact": _flag("restore_exact", options.get("exact")),
-        "other_file_system": _flag("restore_other_file_system", options.get("other_file_system")),
+        **{name: _flag(f"restore_{name}", options.get(name)) for name in OTHERS},
         "safety_copy": _flag("restore_safety_copy", options.get("safety_copy", True)),
         "staging": _staging(str(options.get("staging") or "")),
         "confirm": confirm,
@@ -272,6 +286,24 @@ def scope_files(parts: t.Sequence[t.Mapping[str, t.Any]], folder: str, depth: st
     ]
 
 
+def releases(read: t.Sequence[t.Mapping[str, t.Any]], expected: str) -> list[dict[str, str]]:
+    """Which release of the collection each host says that it has.
+
+    :param read: the results of C(slurp) of C(release.json), with the host in C(item).
+    :param expected: that of this machine.
+    :return: C(host), C(version) (empty when it does not say), C(expected).
+    """
+    found = []
+    for one in read:
+        document: t.Any = None
+        if isinstance(one.get("content"), str):
+            with contextlib.suppress(ValueError):
+                document = json.loads(base64.b64decode(one["content"]))
+        version = document.get("version") if isinstance(document, dict) else ""
+        found.append({"host": str(one["item"]), "version": str(version or ""), "expected": expected})
+    return found
+
+
 def restore_plan(
     wanted: t.Mapping[str, t.Any],
     point: t.Mapping[str, t.Any],
@@ -287,7 +319,8 @@ def restore_plan(
 
     :param losses: of ``loss_scope_info``: C(files) and C(database); C(history) of ``recovery_history_info``; C(load) of
         ``db_load`` in check mode; C(aside), the results of ``file_aside`` in check mode; when a restore is resumed
-        C(confirmed), the datasets that it was confirmed for, and C(remaining) of the plan that was confirmed.
+        C(confirmed), the datasets that it was confirmed for, and C(remaining) of the plan that was confirmed;
+        C(releases) of :func:`releases`.
     :param space: of ``space_info`` for the destinations.
     :param fence: C(holds) and C(reasons).
     :param rates: bytes a second by kind of work, as measured by earlier restores and drills.
@@ -301,6 +334,7 @@ def restore_plan(
     history = losses.get("history") or {}
     key_tables, lacking = _key_tables(wanted, history, str(point["point"]))
     steps: list[Document] = []
+    demands: list[Document] = []
     refusals: list[str] = []
     notes: list[str] = []
     given_up: list[str] = []
@@ -335,8 +369,10 @@ def restore_plan(
                 f"the seal of {point['point']} has no content manifest of {name}, so nobody can tell what of it "
                 f"is lost; choose another point, or leave {name} out with restore_scope"
             )
-        size = int(dataset["bytes"] or 0) if dataset["kind"] == "database" else int(loss.get("transfer_bytes", 0))
         room = rooms.get(dataset["destination"], {})
+        size = int(loss.get("transfer_bytes", 0))
+        if dataset["kind"] == "database":
+            size = _dump_bytes(dataset, database, room, losses.get("load") or {})
         step = {
             "dataset": name,
             "kind": dataset["kind"],
@@ -353,7 +389,7 @@ def restore_plan(
         }
         steps.append(step)
         if taken and replaces and database.get("server") == "down":
-            unmounted = _data_directory_unmounted(wanted, rooms, facts)
+            unmounted = _restore_space.data_directory_unmounted(wanted, rooms, facts)
             refusals += [unmounted] if unmounted else []
         if taken and replaces:
             refusals += _lacking(lacking, wanted["without_key_tables"])
@@ -373,17 +409,16 @@ def restore_plan(
         if taken and room:
             if not room["writable"]:
                 refusals.append(f"{dataset['destination']} on {wanted['source']} cannot be written")
-            other = _other_file_system(wanted, dataset, room, facts)
+            other = _restore_space.other_file_system(wanted, dataset, room, facts)
             refusals += [other] if other else []
-            if room["free_bytes"] < size:
-                refusals.append(
-                    f"{dataset['destination']} has {_size(room['free_bytes'])} free and {_size(size)} would come"
-                )
-    steps = _share_of_a_file_system(steps, rooms, refusals)
-    refusals += [
-        f"the database server of {wanted['source']} cannot take the dump set: {one['text']}"
-        for one in losses.get("load", {}).get("refusals", ())
-    ]
+        if taken:
+            demands.append({"what": name, "path": dataset["destination"], "bytes": size})
+        if taken and replaces:
+            demands += _restore_space.database_demands(wanted, dataset, database, facts)
+            refusals += _engine(wanted, point, database, losses.get("load") or {}, facts)
+    spaces = _restore_space.file_systems(demands, rooms)
+    refusals += _restore_space.refusals(spaces, safety_copy=any("old" in one["what"] for one in demands))
+    refusals += _releases(wanted, losses.get("releases", ()))
     if point["state"] not in _point.GOOD and wanted["point"] != point["point"]:
         refusals.append(
             f"{point['point']} is {point['state']}; such a point has to be named: restore_point={point['point']}"
@@ -412,6 +447,7 @@ def restore_plan(
         # What was confirmed stays meant, also where it is intact by now.
         "scope": [step["dataset"] for step in steps if step["taken"] or step["dataset"] in (confirmed or ())],
         "bytes": sum(step["bytes"] for step in taken_steps),
+        "spaces": spaces,
         "seconds": round(sum(step["seconds"] for step in taken_steps), 1),
         "rates": {**ASSUMED_RATES, **rates},
         "rates_measured": sorted(rates),
@@ -422,6 +458,72 @@ def restore_plan(
         "history": history,
         "proposed": _proposed(history, datasets, str(point["point"])),
     }
+
+
+def _dump_bytes(
+    dataset: t.Mapping[str, t.Any],
+    database: t.Mapping[str, t.Any],
+    room: t.Mapping[str, t.Any],
+    load: t.Mapping[str, t.Any],
+) -> int:
+    """What is to be brought of the dumps: the dump set of the point, or everything where there is nothing."""
+    if _at_hand(load):
+        return 0
+    whole = int(dataset["bytes"] or 0)
+    return int(database.get("dump_bytes") or whole) if room.get("present", True) else whole
+
+
+def _at_hand(load: t.Mapping[str, t.Any]) -> bool:
+    """Whether the dump set is on the source already, so that the server there was asked whether it takes it."""
+    return "dump_set" in load or "refusals" in load
+
+
+def _engine(
+    wanted: t.Mapping[str, t.Any],
+    point: t.Mapping[str, t.Any],
+    database: t.Mapping[str, t.Any],
+    load: t.Mapping[str, t.Any],
+    facts: t.Mapping[str, t.Any],
+) -> list[str]:
+    """Why the database server cannot take the dump set.
+
+    Where that is not at hand only kind and version are compared, of a server that is down as it last told them; the
+    load looks at the rest before it changes anything.
+    """
+    found = [(str(one["rule"]), str(one["text"])) for one in load.get("refusals", ())]
+    dumped, there = point["dump_set"] or {}, facts.get("database") or {}
+    engine, version = (database.get(key) or there.get(key) for key in ("engine", "version"))
+    if not _at_hand(load) and engine and dumped.get("engine"):
+        found = [
+            (one.rule, one.text)
+            for one in _compatibility.engines(
+                str(dumped["engine"]),
+                str(dumped.get("version")),
+                str(engine),
+                str(version),
+                allow_cross_engine=wanted["other_engine"],
+            )
+            if one.refuses
+        ]
+    return [
+        f"the database server of {wanted['source']} cannot take the dump set: {text}"
+        + (_OTHER_ENGINE if rule == "engine" else "")
+        for rule, text in found
+    ]
+
+
+def _releases(wanted: t.Mapping[str, t.Any], found: t.Sequence[t.Mapping[str, t.Any]]) -> list[str]:
+    """Which host has another release of the collection than this machine; what each does fits only its own."""
+    if wanted["other_release"]:
+        return []
+    return [
+        f"{one['host']} "
+        f"{'has labops.backup ' + one['version'] if one['version'] else 'does not say which release it has'}, this "
+        f"machine has {one['expected']}. Take the release of the hosts, or say that it is meant: "
+        "restore_other_release=true"
+        for one in found
+        if one["version"] != one["expected"]
+    ]
 
 
 def _unread(steps: t.Sequence[t.Mapping[str, t.Any]], found: t.Mapping[str, t.Mapping[str, t.Any]]) -> list[str]:
@@ -598,11 +700,13 @@ def restore_plan_lines(plan: t.Mapping[str, t.Any]) -> list[str]:
     assumed = sorted(set(ASSUMED_RATES) - set(plan["rates_measured"]))
     if plan["order"]:
         lines.append(
-            f"Order: {' -> '.join(plan['order'])} -> checks. About {_size(plan['bytes'])}, {_duration(plan['seconds'])}"
+            f"Order: {' -> '.join(plan['order'])} -> checks. "
+            f"About {_size(plan['bytes'])}, {_duration(plan['seconds'])}"
             + (f" (assumed rates for {', '.join(assumed)})" if assumed else " (measured rates)")
         )
     else:
         lines.append("Nothing of the scope is missing or damaged; there is nothing to restore.")
+    lines += _restore_space.lines(plan["spaces"])
     lines += _history_lines(plan)
     lines += [f"Note: {note}" for note in plan["notes"]]
     lines += [f"REMAINING: {text}" for text in plan["remaining"]]
@@ -867,64 +971,6 @@ def _folders(
     ]
 
 
-def _other_file_system(
-    wanted: t.Mapping[str, t.Any],
-    dataset: t.Mapping[str, t.Any],
-    room: t.Mapping[str, t.Any],
-    facts: t.Mapping[str, t.Any],
-) -> str:
-    """Why a dataset would come onto another file system than its own, which is perhaps only not mounted."""
-    known = str((facts.get("datasets") or {}).get(dataset["name"], {}).get("mount", ""))
-    if not known or known == room["mount"] or wanted["target"] or wanted["other_file_system"]:
-        return ""
-    return (
-        f"{dataset['destination']} lies on the file system mounted at {room['mount']}; on {facts['time']} it lay on "
-        f"the one at {known}. Mount that, or say that it is another one now: restore_other_file_system=true"
-    )
-
-
-def _data_directory_unmounted(
-    wanted: t.Mapping[str, t.Any], rooms: t.Mapping[str, t.Mapping[str, t.Any]], facts: t.Mapping[str, t.Any]
-) -> str:
-    """Why a database server that is down would begin anew in a folder over which its own disk is only not mounted."""
-    variables = (facts.get("database") or {}).get("variables") or {}
-    folder = posixpath.normpath(str(variables.get("datadir") or "."))
-    room = rooms.get(folder)
-    known = max(
-        (str(one["point"]) for one in facts.get("mounts", ()) if f"{folder}/".startswith(f"{one['point']}/")),
-        key=len,
-        default="",
-    )
-    if room is None or wanted["other_file_system"] or len(str(room["mount"])) >= len(known):
-        return ""
-    return (
-        f"the database server is down, and its data directory {folder} lies on the file system mounted at "
-        f"{room['mount']}; on {facts['time']} it lay on the one at {known}. Mount that, or say that it is another one "
-        "now: restore_other_file_system=true"
-    )
-
-
-def _share_of_a_file_system(
-    steps: list[Document], rooms: t.Mapping[str, t.Mapping[str, t.Any]], refusals: list[str]
-) -> list[Document]:
-    """Datasets on one file system need their room together."""
-    needed: dict[t.Any, int] = {}
-    for step in steps:
-        room = rooms.get(step["destination"])
-        if step["taken"] and room is not None:
-            needed[room["device"]] = needed.get(room["device"], 0) + step["bytes"]
-    for device, size in needed.items():
-        free = min(room["free_bytes"] for room in rooms.values() if room["device"] == device)
-        alone = any(
-            step["bytes"] > free
-            for step in steps
-            if step["taken"] and rooms.get(step["destination"], {}).get("device") == device
-        )
-        if size > free and not alone:
-            refusals.append(f"the datasets on one file system need {_size(size)} together and {_size(free)} are free")
-    return steps
-
-
 def _history_lines(plan: t.Mapping[str, t.Any]) -> list[str]:
     lines = []
     for one in plan["history"].get("suspicious", ()):
@@ -941,14 +987,6 @@ def _history_lines(plan: t.Mapping[str, t.Any]) -> list[str]:
 def _count(counts: t.Mapping[str, t.Any]) -> int:
     """Files, or of a database tables."""
     return int(counts.get("files", 0))
-
-
-def _size(number: float) -> str:
-    for unit in ("B", "KB", "MB", "GB"):
-        if number < 1000:
-            return f"{number:.0f} {unit}" if unit == "B" else f"{number:.1f} {unit}"
-        number /= 1000
-    return f"{number:.1f} TB"
 
 
 def _duration(seconds: float) -> str:

@@ -22,6 +22,16 @@ def size(count: float) -> str:
     return f"{value:.1f} PiB"
 
 
+def decimal_size(count: float) -> str:
+    """A number of bytes with a decimal unit, as disks are sold: ``decimal_size(1536)`` is ``1.5 KB``."""
+    value = float(count)
+    for unit in ("B", "KB", "MB", "GB"):
+        if value < 1000:
+            return f"{value:.0f} B" if unit == "B" else f"{value:.1f} {unit}"
+        value /= 1000
+    return f"{value:.1f} TB"
+
+
 def duration(seconds: float) -> str:
     """A time span by its two largest units: ``duration(3720)`` is ``1 h 2 min``."""
     if seconds < 59.5:

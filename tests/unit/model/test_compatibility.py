@@ -171,4 +171,4 @@ def test_whose_rights_code_runs_with_has_to_be_an_account_there_or_in_the_dump_s
 def test_engines_alone_are_compared_by_kind_and_series() -> None:
     rules = [finding.rule for finding in _compatibility.engines("mariadb", "10.11.19-MariaDB", "mysql", "9.7.4")]
     assert rules == ["engine"]
-    assert _compatibility.engines("mariadb", "10.11.19-MariaDB", "mariadb", "10.11.2-MariaDB") == []
+    assert list(_compatibility.engines("mariadb", "10.11.19-MariaDB", "mariadb", "10.11.2-MariaDB")) == []

@@ -10,7 +10,7 @@ import typing as t
 import pytest
 import yaml
 from ansible_collections.labops.backup.plugins.module_utils._errors import BackupError
-from ansible_collections.labops.backup.plugins.module_utils._model import _inventory, _restoration
+from ansible_collections.labops.backup.plugins.module_utils._model import _inventory, _restoration, _text
 
 ROOT = pathlib.Path(__file__).resolve().parents[3]
 DEFAULTS = yaml.safe_load((ROOT / "roles" / "_common" / "defaults" / "main.yml").read_text())
@@ -627,7 +627,7 @@ def test_datasets_that_share_a_file_system_need_room_together_whatever_another_o
     point = sealed()
     point["datasets"][0]["bytes"] = 5000  # more than is free on the other file system, and there is room for it
     plan = planned(settled(scope="database,blobs,data"), *losses, point=point, space=space)
-    assert plan["refusals"] == ["the datasets on one file system need 1.2 KB together and 1.0 KB are free"]
+    assert plan["refusals"] == ["the file system at / has 1.0 KB free and 1.2 KB would come (blobs 600 B, data 600 B)"]
     space = [{**database, "device": 2, "free_bytes": 10}, {**blobs, "free_bytes": 2000}, {**data, "free_bytes": 2000}]
     assert planned(settled(scope="blobs,data"), *losses, space=space)["refusals"] == []
     # What is free elsewhere tells nothing about this one.
@@ -639,12 +639,12 @@ def test_what_stands_in_the_way_is_said() -> None:
     tight = [{**one, "free_bytes": 150} for one in SPACES]
     blobs, data = loss("blobs", "lost", missing=1), loss("data", "damaged", damaged=1)
     assert planned(settled(), blobs, data, space=tight)["refusals"] == [
-        "the datasets on one file system need 200 B together and 150 B are free"
+        "the file system at / has 150 B free and 200 B would come (blobs 100 B, data 100 B)"
     ]
     shut = [{**one, "writable": False, "free_bytes": 10} for one in SPACES]
     assert planned(settled(), blobs, loss("data"), space=shut)["refusals"] == [
         "/datajoint-db/blobs on tatchu cannot be written",
-        "/datajoint-db/blobs has 10 B free and 100 B would come",
+        "the file system at / has 10 B free and 100 B would come (blobs 100 B)",
     ]
     assert "no place to restore to" in planned(settled(cause="intrusion"), blobs, data)["refusals"][0]
     elsewhere = settled(cause="intrusion", target="/srv/looked-at")
@@ -751,11 +751,102 @@ def test_directories_that_are_gone_are_made_with_what_is_known_of_those_above() 
 
 
 def test_a_dump_set_that_the_server_cannot_take_is_refused() -> None:
-    load = {"failed": True, "refusals": [{"rule": "engine", "text": "it is of mysql, this server is mariadb"}]}
+    load = {"failed": True, "refusals": [{"rule": "older", "text": "the server is older"}]}
     losses = {"files": [loss("blobs"), loss("data")], "database": {"state": "damaged"}, "load": load}
     assert planned(settled(scope="database"), losses=losses)["refusals"] == [
-        "the database server of tatchu cannot take the dump set: it is of mysql, this server is mariadb"
+        "the database server of tatchu cannot take the dump set: the server is older"
     ]
+
+
+def test_a_server_of_another_kind_is_refused_unless_somebody_says_so() -> None:
+    dumped = {"id": "x", "started": "2026-11-23T01:30:00Z", "engine": "mariadb", "version": "10.11.14-MariaDB"}
+    mysql = {"state": "damaged", "engine": "mysql", "version": "8.0.40"}
+    told = {"time": "x", "database": {"engine": "mysql", "version": "8.0.40"}}
+    down = {"state": "lost", "server": "down", "engine": None, "version": None, "schemas": {}, "newer_schemas": []}
+    for database, facts in ((mysql, {}), (down, told)):
+        losses = {"files": [loss("blobs"), loss("data")], "database": database}
+        given: dict[str, t.Any] = {"losses": losses, "facts": facts, "point": sealed(dump_set=dumped)}
+        (refusal,) = planned(settled(scope="database"), **given)["refusals"]
+        assert refusal.startswith(
+            "the database server of tatchu cannot take the dump set: the dump is of mariadb 10.11.14-MariaDB, the "
+            "server is mysql 8.0.40. Restore to a server of the same kind"
+        )
+        assert refusal.endswith("restore_other_engine=true")
+        assert planned(settled(scope="database", other_engine="true"), **given)["refusals"] == []
+        assert planned(settled(scope="blobs"), **given)["refusals"] == []
+        # The server itself was asked, and knows better.
+        asked = {**given, "losses": {**losses, "load": {"dump_set": "x"}}}
+        assert planned(settled(scope="database"), **asked)["refusals"] == []
+    older = {"state": "damaged", "engine": "mariadb", "version": "10.5.1-MariaDB"}
+    losses = {"files": [loss("blobs"), loss("data")], "database": older}
+    (refusal,) = planned(settled(scope="database"), losses=losses, point=sealed(dump_set=dumped))["refusals"]
+    assert refusal.endswith("the server 10.5.1-MariaDB is older than the dumped one, 10.11.14-MariaDB")
+
+
+def test_hosts_of_another_release_are_refused_unless_somebody_says_so() -> None:
+    read = [
+        {"item": "loki", "content": base64.b64encode(b'{"version": "0.1.0"}').decode()},
+        {"item": "tatchu", "content": base64.b64encode(b'{"version": "0.0.9"}').decode()},
+        {"item": "meg", "content": base64.b64encode(b"{").decode()},
+        {"item": "eeg", "failed": True},
+    ]
+    found = _restoration.releases(read, "0.1.0")
+    losses = {"files": [loss("blobs"), loss("data")], "database": {}, "releases": found}
+    assert [
+        text.partition(".  ")[0].partition(", this")[0] for text in planned(settled(), losses=losses)["refusals"]
+    ] == [
+        "tatchu has labops.backup 0.0.9",
+        "meg does not say which release it has",
+        "eeg does not say which release it has",
+    ]
+    assert "restore_other_release=true" in planned(settled(), losses=losses)["refusals"][0]
+    assert planned(settled(other_release="true"), losses=losses)["refusals"] == []
+
+
+def test_the_plan_tells_what_comes_onto_each_file_system() -> None:
+    database = {"state": "damaged", "live_bytes": 400, "point_bytes": 1000, "dump_bytes": 250}
+    facts = {"time": "x", "database": {"variables": {"datadir": "/var/lib/mysql/"}}}
+    mysql = {**SPACES[0], "path": "/var/lib/mysql", "device": 9, "mount": "/var/lib/mysql", "free_bytes": 500}
+    given: dict[str, t.Any] = {
+        "losses": {"files": [loss("blobs", "lost", missing=3), loss("data")], "database": database},
+        "facts": facts,
+        "space": [*SPACES, mysql],
+    }
+    plan = planned(settled(scope="database,blobs"), **given)
+    root, other = plan["spaces"]
+    assert (root["needed_bytes"], root["parts"]) == (
+        250 + 100 + 300,
+        [
+            {"what": "database", "bytes": 250},
+            {"what": "the copy of the old database", "bytes": 100},
+            {"what": "blobs", "bytes": 300},
+        ],
+    )
+    assert (other["mount"], other["needed_bytes"]) == ("/var/lib/mysql", 600)
+    assert plan["refusals"] == [
+        "the file system at /var/lib/mysql has 500 B free and 600 B would come (the loaded database 600 B; without the "
+        "copy of the old database: restore_safety_copy=false)"
+    ]
+    lines = _restoration.restore_plan_lines(plan)
+    free = _text.decimal_size(SPACES[0]["free_bytes"])
+    assert (
+        f"Space: / has {free} free and takes 650 B: database 250 B, the copy of the old database 100 B, blobs 300 B"
+        in lines
+    )
+    without = planned(settled(scope="database", safety_copy="false"), **given)
+    assert [part["what"] for part in without["spaces"][0]["parts"]] == ["database"]
+    # Of single schemas nobody knows what they take; a dump set that is there already does not come.
+    one = planned(settled(schemas="lab_subject"), **given)
+    assert [part["what"] for part in one["spaces"][0]["parts"]] == ["database", "the copy of the old database"]
+    there = {**given, "losses": {**given["losses"], "load": {"dump_set": "x"}}}
+    assert planned(settled(scope="database"), **there)["steps"][0]["bytes"] == 0
+    # Where the folder is gone everything comes, and of a server that is down its last word counts.
+    gone = {**given, "space": [{**SPACES[0], "present": False}, *SPACES[1:], mysql]}
+    gone["losses"] = {**given["losses"], "database": {**database, "live_bytes": None, "server": "down"}}
+    gone["facts"] = {"time": "x", "database": {"data_bytes": 800, **facts["database"]}}
+    down = planned(settled(scope="database"), **gone)
+    assert [part["bytes"] for part in down["spaces"][0]["parts"]] == [1000, 200]
+    assert down["spaces"][1]["needed_bytes"] == 200
 
 
 def test_a_dataset_on_another_file_system_than_its_own_is_refused() -> None:

@@ -65,6 +65,7 @@ class Server:
             if f"'{kind}'" in sql:
                 return [[kind, "odd`name", name] for name in names if "odd`name" in sql]
         answers: dict[str, list[list[t.Any]]] = {
+            "DATA_LENGTH": [[schema.name, 1000] for schema in here],
             "VERSION()": [[reader.server_version]],
             "VARIABLE_VALUE": [["version", reader.server_version]],
             "SCHEMATA": [*([schema.name] for schema in here), *([name] for name in self.further)],
@@ -99,7 +100,9 @@ def look(
 Look = t.Callable[..., dict[str, t.Any]]
 
 
-def test_a_server_that_holds_what_was_dumped_is_intact(look: Look, server: Server) -> None:
+def test_a_server_that_holds_what_was_dumped_is_intact(
+    look: Look, server: Server, recorded_dump_set: pathlib.Path
+) -> None:
     found = look()
     assert (found["state"], found["reason"], found["server"], found["compared"]) == ("intact", "", "up", "digests")
     assert (found["damaged_schemas"], found["newer_schemas"]) == ([], [])
@@ -107,6 +110,10 @@ def test_a_server_that_holds_what_was_dumped_is_intact(look: Look, server: Serve
     assert (core["state"], core["rows"], core["expected"]) == ("intact", 17, {"tables": 4, "rows": 17})
     assert server.dumps == [["lab_core", "lab_imaging", "odd`name"]]
     assert look(check_mode=True)["state"] == "intact"
+    manifest = json.loads((recorded_dump_set / "manifest.json").read_text())
+    assert (found["engine"], found["version"]) == (manifest["engine"], manifest["version"])
+    assert (found["live_bytes"], found["point_bytes"]) == (3000, manifest.get("data_bytes"))
+    assert found["dump_bytes"] == sum(one["size"] for one in manifest["files"].values())
 
 
 def test_missing_fewer_and_other_rows_are_told_apart(look: Look, server: Server) -> None:
@@ -164,6 +171,7 @@ def test_a_server_that_is_down_has_lost_everything_and_that_is_no_failure(look: 
     server.down = True
     found = look()
     assert (found["state"], found["server"], found["compared"]) == ("lost", "down", "nothing")
+    assert (found["engine"], found["live_bytes"]) == (None, None)
     assert "ERROR 2002" in found["reason"]
     assert {name: schema["state"] for name, schema in found["schemas"].items()} == dict.fromkeys(
         ("lab_core", "lab_imaging", "odd`name"), "lost"
