@@ -135,6 +135,7 @@ def restoration(
         "confirm": confirm,
         "cause": cause,
         "incident": incident,
+        "resumes": bool(incident),
         # What is laid elsewhere replaces nothing, so nobody has to be kept from writing.
         "needs_fence": not target and not beside,
         "entry": dict(source),
@@ -433,6 +434,12 @@ def restore_plan(
     notes += _unread(steps, found)
     confirmed = losses.get("confirmed")
     refusals += _unlike_confirmed(wanted, steps, confirmed)
+    if confirmed is not None and wanted["confirm"] and not wanted["resumes"]:
+        refusals.append(
+            f"the incident {wanted['incident']} was confirmed before ({', '.join(confirmed) or 'nothing'}), so "
+            "somebody may be restoring right now. If nobody is, go on with it: restore_incident="
+            + str(wanted["incident"])
+        )
     taken_steps = [step for step in steps if step["taken"]]
     return {
         "time": now,

@@ -479,6 +479,18 @@ def test_a_resume_brings_what_was_confirmed_and_what_is_named_since(
     assert offer["scope"] == brought.split()
 
 
+def test_a_second_confirmation_says_that_it_goes_on() -> None:
+    losses = {"files": [loss("blobs", "damaged"), loss("data")], "database": {}, "confirmed": ["blobs"]}
+    (refusal,) = planned(settled(confirm=POINT), losses=losses)["refusals"]
+    assert refusal == (
+        f"the incident {INCIDENT} was confirmed before (blobs), so somebody may be restoring right now. If nobody is, "
+        f"go on with it: restore_incident={INCIDENT}"
+    )
+    assert planned(settled(), losses=losses)["refusals"] == []
+    assert planned(settled(confirm=POINT, incident=INCIDENT), losses=losses)["refusals"] == []
+    assert planned(settled(confirm=POINT), losses={**losses, "confirmed": None})["refusals"] == []
+
+
 def test_what_remains_does_not_stand_against_the_release() -> None:
     verdict = _restoration.restore_verdict(settled(), ["blobs"], {}, {}, ["lab_ephys: rows refer to"])
     assert verdict == {"problems": [], "remaining": ["lab_ephys: rows refer to"]}

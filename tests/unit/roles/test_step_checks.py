@@ -98,7 +98,13 @@ CONFIRMED = {"point": "a"}
 
 
 def journal(state: str, confirmed: t.Any = None) -> Variables:
-    return {"_restore_journal": {"selected": {"state": state, "confirmed": confirmed}}, "restore_abandon": False}
+    selected = {"state": state, "confirmed": confirmed}
+    return {"_restore_journal": {"selected": selected}, "restore_abandon": False, "_restore_traces": {"results": []}}
+
+
+NO_JOURNAL: tuple[Variables, ...] = ({"selected": {}}, {"unreachable": True})
+WITHOUT_JOURNAL: Variables = {"restore_abandon": False, "_restore_traces": {"results": [{"stat": {"exists": False}}]}}
+TRACES: Variables = {"_restore_traces": {"results": [{"item": "/x/accounts.json", "stat": {"exists": True}}]}}
 
 
 # file, task, variables with which it passes, variables with which it does not
@@ -200,8 +206,14 @@ CHECKS: list[tuple[str, str, list[Variables], list[Variables]]] = [
             *(journal(state, CONFIRMED) for state in ("restored", "released", "accepted")),
             journal("open"),
             {**journal("open", CONFIRMED), "restore_abandon": True},
+            # Nobody knows what was confirmed, and nothing was restored.
+            *({**WITHOUT_JOURNAL, "_restore_journal": told} for told in NO_JOURNAL),
+            *({**WITHOUT_JOURNAL, **TRACES, "_restore_journal": told, "restore_abandon": True} for told in NO_JOURNAL),
         ],
-        [journal("open", CONFIRMED)],
+        [
+            journal("open", CONFIRMED),
+            *({**WITHOUT_JOURNAL, **TRACES, "_restore_journal": told} for told in NO_JOURNAL),
+        ],
     ),
     *((f"playbooks/{name}.yml", NO_HIDING, [ALL], HIDING) for name in ("verify", "drill", "readiness")),
     *(
