@@ -130,7 +130,10 @@ def read(points: _borg.Repository, cache_dir: str, *, refresh: bool, keep: bool)
         cache = _cache_path(cache_dir, point)
         cached = None if refresh else _cached(cache, point, own)
         if cached is not None:
+            before = cached.pop("marked", cached["state"])
             listing.points.append(_point.with_marks(cached, marks))
+            if keep and listing.points[-1]["state"] != before:
+                listing.warnings.extend(_keep(cache, cached, own, listing.points[-1]["state"]))
             continue
         try:
             content = points.read_file(archive["name"], _point.DOCUMENT)
@@ -141,7 +144,7 @@ def read(points: _borg.Repository, cache_dir: str, *, refresh: bool, keep: bool)
             continue
         listing.points.append(_point.with_marks({**document, "seal": own}, marks))
         if keep:
-            listing.warnings.extend(_keep(cache, document, own))
+            listing.warnings.extend(_keep(cache, document, own, listing.points[-1]["state"]))
     sealed = {_point.point_of(archive["name"]) for archive in found["archives"]}
     lost = [document for point, document in _remembered(cache_dir) if point not in sealed]
     return Listing(_point.newest_first(listing.points), listing.unreadable, listing.warnings, _point.newest_first(lost))
@@ -223,7 +226,12 @@ def mark(
             _document.write(os.path.join(folder, _point.MARK_DOCUMENT), document)
             points.create(name, folder, compression=_COMPRESSION, comment=f"{point} is {mark}")
     added = {"mark": mark, "point": point, "made": made, "archive": name}
-    return _point.with_marks({**known, "state": _sealed_state(known)}, [*known["marks"], added]), True
+    sealed = {**known, "state": _sealed_state(known)}
+    marks = sealed.pop("marks")
+    after = _point.with_marks(sealed, [*marks, added])
+    if not dry:
+        _keep(_cache_path(cache_dir, point), sealed, known["seal"], after["state"])
+    return after, True
 
 
 def _sealed_state(point: t.Mapping[str, t.Any]) -> str:
@@ -505,11 +513,15 @@ def _remembered(cache_dir: str) -> t.Iterator[tuple[str, Document]]:
                 yield point, document
 
 
-def _keep(path: str, document: Document, own: t.Mapping[str, str]) -> list[str]:
-    """Put a document into the cache; a cache that takes nothing must not hide a point."""
+def _keep(path: str, document: Document, own: t.Mapping[str, str], state: str = "") -> list[str]:
+    """Put a document into the cache; a cache that takes nothing must not hide a point.
+
+    :param state: the one that its marks give it, for who reads nothing but the cache (``tell``).
+    """
+    marked = {"marked": state} if state and state != document["state"] else {}
     try:
         os.makedirs(os.path.dirname(path), mode=0o700, exist_ok=True)
-        _document.write(path, {**document, "seal": dict(own)})
+        _document.write(path, {**document, "seal": dict(own), **marked})
     except OSError as error:
         return [f"{path} could not be written: {error.strerror}. The recovery point itself is not affected."]
     return []

@@ -28,6 +28,7 @@ _KEY_MATERIAL = re.compile(
 _TEMPLATE = re.compile(r"\{[{%#]")
 # A secret shorter than this is compared with whole values only; as a part it would match by chance.
 _SHORTEST_PART = 6
+_OF_ALL = ("legacy_cleanup_addresses", "legacy_cleanup_known")
 _INTERPRETER = "/usr/bin/python3"
 # The jobs of a server that prove what its nights made. Each has a playbook of its name.
 _PROOFS = {
@@ -84,7 +85,10 @@ def job_inventory(
         children[group] = {"hosts": {member: _variables(member, hosts[member], allowed, secrets) for member in members}}
         if host in members:
             children[group]["hosts"][host].update(ansible_connection="local", ansible_python_interpreter=_INTERPRETER)
-    return {"all": {"children": children, "vars": {"backup_generated_by": stamp}}}
+    # Of these the play asks that settles what a run does, and that has no host of the inventory.
+    said = {name: hosts[host].get(name) for name in _OF_ALL if name in allowed}
+    common = {name: _plain(value, f"{host}: {name}", secrets) for name, value in said.items() if value is not None}
+    return {"all": {"children": children, "vars": {"backup_generated_by": stamp, **common}}}
 
 
 def job_scripts(plan: t.Sequence[t.Mapping[str, t.Any]], host: str) -> list[dict[str, t.Any]]:

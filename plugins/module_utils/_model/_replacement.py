@@ -65,14 +65,21 @@ def replacement(
             for name, (uid, gid) in sorted(wanted_users.items())
             if name not in here_users
         ],
-        "folders": [
-            {"path": one["path"], "owner": str(one["uid"]), "group": str(one["gid"]), "mode": one["mode"]}
-            for _name, one in sorted(facts["datasets"].items())
-            if one.get("present")
-        ],
+        "folders": _folders(facts["datasets"]),
         "conflicts": conflicts,
         "checklist": _checklist(facts, wanted_users, logins, present),
     }
+
+
+def _folders(datasets: t.Mapping[str, t.Mapping[str, t.Any]]) -> list[Document]:
+    """The datasets' own folders and those that lead to them, from above."""
+    here = [one for _name, one in sorted(datasets.items()) if one.get("present")]
+    known = {one["path"]: one for part in here for one in part.get("above") or ()}
+    known |= {one["path"]: one for one in here}
+    return [
+        {"path": path, "owner": str(one["uid"]), "group": str(one["gid"]), "mode": one["mode"]}
+        for path, one in sorted(known.items())
+    ]
 
 
 def _conflicts(

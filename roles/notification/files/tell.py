@@ -318,19 +318,22 @@ def footer(configuration: Document, state: Document, message: Message, run: str,
 
 
 def last_good(configuration: Document, now: float) -> list[str]:
-    """The newest complete recovery point of each source of a server, the newest dump set of a source."""
+    """The newest good recovery point of each source of a server, the newest dump set of a source."""
     lines = []
     for source in configuration["sources"]:
         folder = f"{STATE}/recovery_points/{source}"
-        newest = next(
-            (name for name in _identifiers(folder) if read(f"{folder}/{name}.json").get("state") == "complete"), None
-        )
+        newest = next((name for name in _identifiers(folder) if is_good(read(f"{folder}/{name}.json"))), None)
         lines.append(f"last good point of {source}: {_named(newest, now)}")
     directory = configuration["dump_directory"]
     if directory:
         newest = next((n for n in _identifiers(directory) if os.path.exists(f"{directory}/{n}/manifest.json")), None)
         lines.append(f"last good dump set: {_named(newest, now)}")
     return lines
+
+
+def is_good(point: Document) -> bool:
+    """Whether a point is complete and nothing that was found since stands against it."""
+    return (point.get("marked") or point.get("state")) in ("complete", "checked", "proven")
 
 
 def _identifiers(folder: str) -> list[str]:

@@ -186,3 +186,16 @@ def test_a_source_without_a_database_has_no_job_of_its_own() -> None:
 def test_two_scripts_never_share_a_name(plan: list[dict[str, t.Any]]) -> None:
     with pytest.raises(BackupError, match="would share the name"):
         _job_inventory.job_scripts(plan, "loki")
+
+
+def test_what_the_lab_says_of_its_past_is_known_to_the_play_without_a_host() -> None:
+    hosts = {
+        **HOSTS,
+        "loki": {**HOSTS["loki"], "legacy_cleanup_addresses": ["192.0.2.66"], "legacy_cleanup_known": None},
+    }
+    names = [*NAMES, "legacy_cleanup_addresses", "legacy_cleanup_known"]
+    written = _job_inventory.job_inventory(hosts, PLAN, "loki", names, {}, "it")["all"]["vars"]
+    assert written == {"backup_generated_by": "it", "legacy_cleanup_addresses": ["192.0.2.66"]}
+    assert _job_inventory.job_inventory(hosts, PLAN, "loki", NAMES, {}, "it")["all"]["vars"] == {
+        "backup_generated_by": "it"
+    }

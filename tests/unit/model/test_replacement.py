@@ -70,6 +70,23 @@ def test_folders_are_made_as_they_were() -> None:
     assert new()["folders"] == [{"path": "/datajoint-db/blobs", "owner": "900", "group": "3000", "mode": "2770"}]
 
 
+def test_folders_that_lead_to_a_dataset_are_nobody_elses() -> None:
+    """Made by the way they would belong to whom the first dataset belongs to."""
+    above = [{"path": "/datajoint-db", "uid": 0, "gid": 3000, "mode": "0751"}]
+    dumps = {"path": "/datajoint-db/dumps", "present": True, "uid": 0, "gid": 0, "mode": "0700", "above": above}
+    blobs = {**FACTS["datasets"]["blobs"], "above": above}
+    # One dataset in another: its folder leads to the other, and has its own owner.
+    inner = {"path": "/datajoint-db/blobs/x", "present": True, "uid": 1, "gid": 1, "mode": "0700"}
+    inner["above"] = [*above, {"path": "/datajoint-db/blobs", "uid": 7, "gid": 7, "mode": "0777"}]
+    found = new(facts={**FACTS, "datasets": {"database": dumps, "blobs": blobs, "inner": inner}})["folders"]
+    assert [(one["path"], one["owner"], one["group"], one["mode"]) for one in found] == [
+        ("/datajoint-db", "0", "3000", "0751"),
+        ("/datajoint-db/blobs", "900", "3000", "2770"),
+        ("/datajoint-db/blobs/x", "1", "1", "0700"),
+        ("/datajoint-db/dumps", "0", "0", "0700"),
+    ]
+
+
 def test_who_is_there_already_is_left_alone() -> None:
     passwd = {**PASSWD, "anna": ["x", "3002", "3000", "", "", ""]}
     assert "anna" not in [one["name"] for one in new(passwd=passwd)["users"]]

@@ -2,6 +2,8 @@
 # SPDX-License-Identifier: GPL-3.0-or-later
 from __future__ import annotations
 
+import json
+import pathlib
 import typing as t
 
 import pytest
@@ -47,6 +49,27 @@ def test_a_suspect_point_is_chosen_by_name_only(
     cleared = {**asked, "mark": "cleared", "made": "20261124T140000Z-3fa9c1"}
     assert run_module_main(recovery_point_mark, cleared)["point"]["state"] == "complete"
     assert run_module_main(recovery_point_info, {**point_connection, "select": "latest"})["selected"]["point"] == POINT
+
+
+def test_who_reads_the_cache_alone_learns_the_state(
+    run_module_main: RunModule, point_connection: dict[str, t.Any], asked: dict[str, t.Any]
+) -> None:
+    cache = pathlib.Path(point_connection["cache_dir"]) / f"{POINT}.json"
+    assert "marked" not in json.loads(cache.read_text())
+    run_module_main(recovery_point_mark, asked)
+    assert (json.loads(cache.read_text())["state"], json.loads(cache.read_text())["marked"]) == ("complete", "suspect")
+    run_module_main(recovery_point_mark, {**asked, "mark": "cleared", "made": "20261124T140000Z-3fa9c1"})
+    assert "marked" not in json.loads(cache.read_text())
+    run_module_main(recovery_point_mark, {**asked, "mark": "proven", "made": "20261125T140000Z-3fa9c1"})
+    written = cache.read_text()
+    # A cache that was lost, or was written by somebody who knew no marks, is made good by who looks.
+    for content in (None, json.dumps({name: value for name, value in json.loads(written).items() if name != "marked"})):
+        cache.unlink()
+        if content is not None:
+            cache.write_text(content)
+        (listed,) = run_module_main(recovery_point_info, point_connection)["points"]
+        assert listed["state"] == "proven" and "marked" not in listed
+        assert json.loads(cache.read_text()) == json.loads(written)
 
 
 def test_what_is_no_point_cannot_be_marked(run_module_main: RunModule, asked: dict[str, t.Any]) -> None:

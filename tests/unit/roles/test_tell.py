@@ -249,8 +249,12 @@ def test_of_a_long_message_the_beginning_is_told_and_of_a_long_log_the_end(tell:
 def test_a_message_ends_with_the_last_good_point_and_where_to_look(tell: t.Any) -> None:
     folder = pathlib.Path(tell.STATE, "recovery_points/tatchu")
     folder.mkdir(parents=True)
-    for point, state in (("20261121T023000Z-000001", "complete"), ("20261122T023000Z-000002", "partial")):
-        (folder / f"{point}.json").write_text(json.dumps({"state": state}))
+    for point, facts in (
+        ("20261121T023000Z-000001", {"state": "complete", "marked": "proven"}),
+        ("20261122T023000Z-000002", {"state": "partial"}),
+        ("20261122T033000Z-000002", {"state": "complete", "marked": "suspect"}),
+    ):
+        (folder / f"{point}.json").write_text(json.dumps(facts))
     (folder / "20261123T023000Z-000003.json").write_text("{ damaged")
     configuration = configure(tell, sources=["tatchu", "meg"])
     now = tell.began("20261122T033000Z-000000")
