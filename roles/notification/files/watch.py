@@ -141,6 +141,11 @@ def span(seconds: float) -> str:
     return f"{minutes // 1440} d {minutes % 1440 // 60} h"
 
 
+def is_good(point: Document) -> bool:
+    """Whether a recovery point is complete and nothing that was found since stands against it."""
+    return (point.get("marked") or point.get("state")) in ("complete", "checked", "proven")
+
+
 def identifiers(folder: str) -> list[str]:
     """The identifiers that the names in a folder are, newest first."""
     try:
@@ -300,7 +305,7 @@ def source_on_server(watch: Watch, source: Document) -> None:
         return
     night = "Look at the last night: status.yml"
     points = source["points"]
-    complete = next((p for p in identifiers(points) if read(f"{points}/{p}.json").get("state") == "complete"), None)
+    complete = next((p for p in identifiers(points) if is_good(read(f"{points}/{p}.json"))), None)
     sealed = began(complete) if complete else None
     watch.age("point_hours", f"point {name}", f"the newest complete recovery point of {name}", sealed, night)
     for dataset in source["datasets"]:

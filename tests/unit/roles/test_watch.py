@@ -67,7 +67,8 @@ def write(path: pathlib.Path, document: t.Any) -> str:
 def source(program: t.Any, tmp_path: pathlib.Path) -> dict[str, t.Any]:
     """A source of which all is fresh, as its server knows it."""
     points = tmp_path / "points"
-    write(points / f"{identifier(10)}.json", {"state": "complete"})
+    write(points / f"{identifier(10)}.json", {"state": "complete", "marked": "proven"})
+    write(points / f"{identifier(9)}.json", {"state": "complete", "marked": "suspect"})
     write(points / f"{identifier(1)}.json", {"state": "partial"})
     generation = {"state": "complete", "started": utc(11), "finished": utc(10)}
     drills = [{"ok": False, "finished": utc(1)}, {"ok": True, "finished": utc(30)}]
