@@ -59,6 +59,19 @@ def test_parts_were_bounded(journal, loki):
     assert not loki.file(f"/srv/backup/staging/tatchu/restore/{done['incident']}").exists
 
 
+def test_the_same_onto_the_server(first, second, live, restore, plan, loki, tatchu, tree, archived):
+    """Files out of archive and mirror, the whole folder of dump sets; the source is not asked for anything."""
+    loki.check_output(f"rm -rf {SPACE}")
+    assert plan(point=first["point"], host="loki", target=SPACE)["host"] == "loki"
+    said = restore(
+        point=first["point"], confirm=first["point"], host="loki", target=SPACE, scope="database,blobs,data"
+    )
+    for dataset in ("database", "blobs", "data"):
+        assert tree(loki, f"{SPACE}/{dataset}") == archived(first, dataset), said
+    assert {place: tree(tatchu, place) for place in live} == live, "nothing that lives was touched"
+    loki.check_output(f"rm -rf {SPACE}")
+
+
 def test_what_did_not_fit_at_all_is_refused_before_anything_is_written(first, second, restore, loki, tatchu):
     loki.check_output("mkdir -p /srv/small && mount -t tmpfs -o size=1m tmpfs /srv/small")
     try:

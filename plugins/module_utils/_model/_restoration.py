@@ -110,8 +110,9 @@ def restoration(
             "restore_tables was given without restore_beside: a schema is replaced as a whole",
             "Lay the tables beside the live ones with restore_beside=true, and copy from there what is needed",
         )
+    place = _place(plan, source, str(options.get("host") or ""), target)
     if target:
-        target = _target(target, source)
+        target = _target(target, place)
     without = _words(options.get("without_key_tables") or [])
     unpinned = sorted(set(without) - set(source["key_tables"] or ()))
     if unpinned:
@@ -128,6 +129,7 @@ def restoration(
         "tables": tables,
         "without_key_tables": without,
         "target": target,
+        "place": {key: place[key] for key in ("host", "url", "port", "pull_addresses")},
         "exact": _flag("restore_exact", options.get("exact")),
         **{name: _flag(f"restore_{name}", options.get(name)) for name in OTHERS},
         "safety_copy": _flag("restore_safety_copy", options.get("safety_copy", True)),
@@ -220,7 +222,8 @@ def restore_datasets(wanted: t.Mapping[str, t.Any], point: t.Mapping[str, t.Any]
                 "order": dataset["order"],
                 "destination": destination,
                 "mirror": dataset["mirror"],
-                "url": dataset["url"],
+                # Empty on the server itself, which needs no way to it.
+                "url": f"{wanted['place']['url']}::{name}/" if wanted["place"]["url"] else "",
                 "skip_attributes": dataset["skip_attributes"],
                 "generation_file": dataset["generation_file"],
                 "generation": there["generation"],
@@ -409,7 +412,7 @@ def restore_plan(
             refusals.append(f"what a restore of {name} replaces cannot be moved aside: {stuck[name]}")
         if taken and room:
             if not room["writable"]:
-                refusals.append(f"{dataset['destination']} on {wanted['source']} cannot be written")
+                refusals.append(f"{dataset['destination']} on {wanted['place']['host']} cannot be written")
             other = _restore_space.other_file_system(wanted, dataset, room, facts)
             refusals += [other] if other else []
         if taken:
@@ -445,6 +448,7 @@ def restore_plan(
         "time": now,
         "incident": wanted["incident"],
         "source": wanted["source"],
+        "host": wanted["place"]["host"],
         "point": point["point"],
         "point_state": point["state"],
         "dump_set": point["dump_set"],
@@ -683,7 +687,8 @@ def restore_plan_lines(plan: t.Mapping[str, t.Any]) -> list[str]:
     """The plan for people, one line a thought."""
     lines = [
         f"Restore of {plan['source']} from the recovery point {plan['point']} ({plan['point_state']}"
-        + (f", its dump began {plan['dump_set']['started']})" if plan["dump_set"] else ")"),
+        + (f", its dump began {plan['dump_set']['started']})" if plan["dump_set"] else ")")
+        + (f" onto {plan['host']}" if plan["host"] != plan["source"] else ""),
     ]
     if plan["moving"]:
         lines.append("SEEN ON A MOVING TARGET: somebody may still be writing. Nothing can be confirmed yet.")
@@ -902,14 +907,40 @@ def _staging(folder: str) -> str:
     return plain
 
 
-def _target(target: str, source: t.Mapping[str, t.Any]) -> str:
+def _place(plan: t.Sequence[t.Mapping[str, t.Any]], source: t.Mapping[str, t.Any], host: str, target: str) -> Document:
+    """The host that takes what is restored, how the server reaches it, and which folders there are none of a restore's.
+
+    Without a host that is the source itself. Another one is the server, or a source that it pulls from, too: of those
+    it knows the host keys.
+    """
+    here = {str(entry["name"]): entry for entry in plan if entry["server"] == source["server"]}
+    if host and not target:
+        raise _refused("restore_host was given without restore_target: on another host nothing is replaced")
+    if host == source["server"]:
+        return {"host": host, "url": "", "port": 0, "pull_addresses": [], "taken": [("backup_root", source["root"])]}
+    if host and host not in here:
+        raise _refused(
+            f"restore_host is {host!r}; what {source['server']} reaches is {', '.join([source['server'], *here])}",
+            f"Restore to {source['server']} and copy it from there",
+        )
+    entry = here[host] if host else source
+    return {
+        "host": str(entry["name"]),
+        "url": str(entry["datasets"][0]["url"]).rpartition("::")[0],
+        "port": entry["port"],
+        "pull_addresses": entry["pull_addresses"],
+        "taken": [(f"the dataset {dataset['name']}", dataset["path"]) for dataset in entry["datasets"]],
+    }
+
+
+def _target(target: str, place: t.Mapping[str, t.Any]) -> str:
     plain = posixpath.normpath(target)
     if not target.startswith("/") or plain == "/" or ".." in target.split("/"):
         raise _refused(f"restore_target is {target!r}; an absolute directory is meant")
-    for dataset in source["datasets"]:
-        if f"{plain}/".startswith(f"{dataset['path']}/") or f"{dataset['path']}/".startswith(f"{plain}/"):
+    for what, path in place["taken"]:
+        if f"{plain}/".startswith(f"{path}/") or f"{path}/".startswith(f"{plain}/"):
             raise _refused(
-                f"restore_target {plain} overlaps with the dataset {dataset['name']} in {dataset['path']}",
+                f"restore_target {plain} overlaps with {what} in {path} on {place['host']}",
                 "Choose a directory outside, or leave restore_target out to restore in place",
             )
     return plain

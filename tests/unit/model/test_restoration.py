@@ -179,6 +179,32 @@ def test_what_is_asked_for_is_never_narrowed_without_a_word() -> None:
         wanted(paths="database/old.sql.gz", target="/srv/x")
 
 
+def test_what_goes_elsewhere_may_go_to_the_server_or_another_of_its_sources() -> None:
+    assert wanted()["place"]["host"] == "tatchu" and wanted()["place"]["url"] == "labops-pull@tatchu"
+    loki = settled(target="/srv/looked-at", host="loki", scope="data")
+    (part,) = _restoration.restore_datasets(loki, sealed())
+    assert (part["url"], part["destination"], part["mirror"]) == (
+        "",
+        "/srv/looked-at/data",
+        "/srv/backup/mirror/tatchu/data",
+    )
+    plan = planned(loki, loss("data", "lost", missing=1), space=[{**SPACES[0], "path": "/srv/looked-at/data"}])
+    assert _restoration.restore_plan_lines(plan)[0].endswith(" onto loki")
+    meg = _restoration.restoration(TWO, {"source": "tatchu", "target": "/srv/x", "host": "meg"}, ["all"])
+    assert meg["place"] == {"host": "meg", "url": "labops-pull@meg", "port": 22, "pull_addresses": ["loki"]}
+    held = [{"item": {"host": host}, "holds": []} for host in ("tatchu", "loki")]
+    parts = _restoration.restore_datasets(_restoration.incident(meg, held, INCIDENT), sealed())
+    assert [part["url"] for part in parts] == [f"labops-pull@meg::{name}/" for name in ("database", "blobs", "data")]
+    for options, said in (
+        ({"host": "loki"}, "restore_host was given without restore_target"),
+        ({"host": "thor", "target": "/srv/x"}, "what loki reaches is loki, tatchu, meg"),
+        ({"host": "loki", "target": "/srv/backup/x"}, "overlaps with backup_root in /srv/backup on loki"),
+        ({"host": "meg", "target": "/datajoint-data/x"}, "overlaps with the dataset data in /datajoint-data on meg"),
+    ):
+        with pytest.raises(BackupError, match=said):
+            _restoration.restoration(TWO, {"source": "tatchu", **options}, ["all"])
+
+
 def test_a_folder_of_the_server_may_be_named() -> None:
     assert wanted(staging="/srv/spool/")["staging"] == "/srv/spool"
     assert wanted()["staging"] == ""
