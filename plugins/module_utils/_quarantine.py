@@ -183,7 +183,7 @@ def _stays(
 
 def _inside(path: str) -> str:
     plain = os.path.normpath(path)
-    if os.path.isabs(path) or not path or plain.split("/")[0] in ("..", "."):
+    if os.path.isabs(path) or not path or plain.split("/")[0] == "..":
         raise BackupError(
             f"{path!r} is not a path inside the mirror",
             untouched="Nothing was changed",
@@ -203,7 +203,7 @@ def _places(directory: str, run_id: str, path: str) -> list[str]:
         )
     found = []
     for tree in _quarantine.tries(os.path.join(directory, run_id)):
-        place = os.path.join(tree, path)
+        place = os.path.normpath(os.path.join(tree, path))
         with contextlib.suppress(FileNotFoundError, NotADirectoryError):
             found.append((place, stat.S_ISDIR(os.lstat(place).st_mode)))
     if not found:

@@ -36,7 +36,8 @@ options:
     required: true
   path:
     description:
-      - What to bring back, relative to the mirror. Of a name that is no UTF-8, name the directory above it.
+      - What to bring back, relative to the mirror; V(.) is everything that the run took away.
+      - Of a name that is no UTF-8, name the directory above it, which is V(.) for a name at the root.
     type: str
     required: true
   destination:

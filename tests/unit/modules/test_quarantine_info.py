@@ -37,7 +37,7 @@ def test_a_run_whose_description_is_lost_is_weighed_and_named(
     assert "is not a JSON document" in run["problem"]
 
 
-@pytest.mark.parametrize("path", ["/etc", "../x", "a/../../x", "", "."])
+@pytest.mark.parametrize("path", ["/etc", "../x", "a/../../x", ""])
 def test_a_path_outside_is_refused(run_module_main: RunModule, tmp_path: pathlib.Path, path: str) -> None:
     result = run_module_main(quarantine_info, {"directory": str(tmp_path), "path": path})
     assert "is not a path inside the mirror" in result["msg"]

@@ -639,6 +639,23 @@ def test_a_file_and_a_directory_come_back_as_they_were(lab: Lab) -> None:
     assert lab.info(path="nowhere/at/all")["versions"] == []
 
 
+def test_a_name_at_the_root_that_nobody_can_type_comes_back_with_everything(lab: Lab) -> None:
+    odd = os.path.join(os.fsencode(lab.source), b"b\xff\n")
+    with open(odd, "wb") as stream:
+        stream.write(b"123")
+    lab.write(a="old", keep="x")
+    lab.pull(0)
+    os.unlink(odd)
+    lab.write(a="new")
+    lab.pull(1)
+    assert lab.restore(1, ".", lab.root / "out")["files"] == 2
+    assert {os.fsencode(name): entry[3] for name, entry in listing(lab.root / "out").items()} == {
+        b"a": b"old",
+        b"b\xff\n": b"123",
+    }
+    assert [one["run_id"] for one in lab.info(path=".")["versions"]] == [RUNS[1]]
+
+
 def test_nothing_is_overwritten(lab: Lab) -> None:
     lab.write(a="old")
     lab.pull(0)
