@@ -63,9 +63,7 @@ def test_the_same_onto_the_server(first, second, live, restore, plan, loki, tatc
     """Files out of archive and mirror, the whole folder of dump sets; the source is not asked for anything."""
     loki.check_output(f"rm -rf {SPACE}")
     assert plan(point=first["point"], host="loki", target=SPACE)["host"] == "loki"
-    said = restore(
-        point=first["point"], confirm=first["point"], host="loki", target=SPACE, scope="database,blobs,data"
-    )
+    said = restore(point=first["point"], confirm=first["point"], host="loki", target=SPACE, scope="database,blobs,data")
     for dataset in ("database", "blobs", "data"):
         assert tree(loki, f"{SPACE}/{dataset}") == archived(first, dataset), said
     assert {place: tree(tatchu, place) for place in live} == live, "nothing that lives was touched"

@@ -93,6 +93,51 @@ def test_the_second_source_comes_back_as_it_is(host, meg, tree):
     assert tree(host, "/root/rig/rig") == tree(meg, "/srv/rig")
 
 
+@pytest.fixture
+def restore(playbook):
+    def run(*words, **variables):
+        given = json.dumps({f"restore_{name}": value for name, value in variables.items()})
+        done = playbook("restore", "--extra-vars", given, *words, inventory=SOURCES)
+        assert done.returncode == 0, done.stdout + done.stderr
+        return done.stdout
+
+    return run
+
+
+def test_the_second_source_is_restored_while_the_first_one_goes_on(host, meg, tree, restore):
+    """It has no database: no account to lock, no dump set to look into."""
+    before = tree(meg, "/srv/rig")
+    point = listed(host, "meg", "points")[-1].removeprefix("point-")
+    meg.check_output("cd /srv/rig && rm -r 'rig/day 1' && echo newer >newer")
+    restore("--tags", "fence", source="meg")
+    try:
+        assert "rig" in restore(source="meg")
+        assert host.run("/usr/local/sbin/backup_tatchu_data.sh").rc == 0
+        assert host.run("/usr/local/sbin/backup_meg_rig.sh").rc != 0
+        restore(source="meg", confirm=point)
+    finally:
+        restore("--tags", "release", source="meg")
+    after = tree(meg, "/srv/rig")
+    assert meg.file("/srv/rig/newer").content_string == "newer\n"
+    meg.check_output("rm -rf /srv/rig/newer /srv/rig/.labops-aside-*")
+    assert {path: one for path, one in after.items() if path in before and path != "."} == {
+        path: one for path, one in before.items() if path != "."
+    }
+    assert host.run("/usr/local/sbin/backup_meg_rig.sh").rc == 0
+
+
+def test_what_one_source_had_is_laid_onto_the_other(host, meg, tree, restore):
+    target, name = "/srv/looked-at", listed(host, "tatchu", "data")[-1]
+    point = name.removeprefix("tatchu-data-")
+    restore(source="tatchu", host="meg", target=target, scope="data", point=point, confirm=point)
+    host.check_output("rm -rf /root/data && mkdir /root/data")
+    done = plain_borg(host, f"extract --numeric-ids --sparse /srv/backup/borg/tatchu/data::{name}", "/root/data")
+    assert done.rc == 0, done.stderr
+    assert tree(meg, f"{target}/data") == tree(host, "/root/data/data")
+    assert meg.run("getent passwd labops-restore").rc != 0, "the way in is closed"
+    meg.check_output(f"rm -rf {target}")
+
+
 def test_the_second_source_has_an_endpoint_and_no_job(host, meg):
     script = host.file("/usr/local/sbin/backup_meg_rig.sh")
     assert script.exists and "10.98." not in script.content_string
