@@ -97,11 +97,15 @@ def test_the_trees_are_those_of_the_point(recovered, point, before, assert_resto
 
 
 def test_release_brings_network_accounts_and_worker_back(
-    recovered, restore, fetch_all, worker_goes_on, tatchu, before, engine
+    recovered, restore, fetch_all, worker_goes_on, tatchu, before, engine, journal
 ):
     restore(stage="release")
     assert tatchu.check_output("mysql -NBe 'SELECT @@read_only, @@skip_networking'").split() == ["0", "0"]
-    assert accounts(tatchu, engine) == before["accounts"]
+    # Debian's package of MySQL made it, with a password that no dump holds.
+    of_package = "'debian-sys-maint'@'localhost'"
+    assert accounts(tatchu, engine) == {name: one for name, one in before["accounts"].items() if name != of_package}
+    remaining = journal()["steps"]["checks"]["result"]["remaining"]
+    assert (of_package in before["accounts"]) is any("debian-sys-maint" in text for text in remaining)
     worker_goes_on()
     assert sum(fetch_all()["rows"].values()) > 100
 
