@@ -34,8 +34,9 @@ options:
     required: true
   destination:
     description:
-      - Where to, C(account@host::module/) for a write endpoint that the role P(labops.backup._restore_endpoint#role)
-        has opened, or an absolute directory of this host.
+      - Where to, C(account@host::module/) or one folder of it, C(account@host::module/folder/), for a write endpoint
+        that the role P(labops.backup._restore_endpoint#role) has opened, or an absolute directory of this host. The
+        folder of an endpoint is made.
     type: str
     required: true
   files_from:

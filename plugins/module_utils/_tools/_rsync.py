@@ -70,6 +70,8 @@ _REMOTE = re.compile(
     r"(?P<account>[a-z_][a-z0-9_-]*)@(?P<host>[A-Za-z0-9][A-Za-z0-9._-]*|\[[0-9A-Fa-f:.]+(%[A-Za-z0-9_.-]+)?\])"
     r"::(?P<module>[A-Za-z0-9_][A-Za-z0-9_-]*)/?"
 )
+# A push may be meant for one folder of a module.
+_REMOTE_FOLDER = re.compile(_REMOTE.pattern.removesuffix("/?") + r"(?:/[A-Za-z0-9_][A-Za-z0-9_-]*)?/?")
 _ONE_WORD = re.compile(r"/[A-Za-z0-9_./@%+,:=-]*")
 _FILTER = re.compile(r"[+-] [^\0\n\r]+")
 ATTRIBUTE = re.compile(r"[a-z0-9]+\.[A-Za-z0-9_.*-]+")
@@ -577,7 +579,7 @@ def _check_remote(transfer: Transfer | Push, what: str, place: str, where_from: 
     def refuse(problem: str, advice: str) -> t.NoReturn:
         raise BackupError(problem, untouched="Nothing was changed", remedy=advice)
 
-    if not _REMOTE.fullmatch(place):
+    if not (_REMOTE_FOLDER if isinstance(transfer, Push) else _REMOTE).fullmatch(place):
         refuse(f"the {what} {place!r} is neither account@host::module/ nor an absolute path", "Mend it")
     for name, path in (("identity_file", transfer.identity_file), ("known_hosts_file", transfer.known_hosts_file)):
         if path is None:

@@ -5,14 +5,18 @@
 from __future__ import annotations
 
 import pathlib
+import re
 import typing as t
 
 import pytest
 import yaml
+from ansible_collections.labops.backup.plugins.module_utils._tools import _rsync
 from jinja2 import Environment
 
 TASKS = pathlib.Path(__file__).resolve().parents[3] / "roles/_restore/tasks"
 DATABASE = {"name": "database", "kind": "database"}
+URL = "labops-pull@tatchu::database/"
+SET = "20261123T013000Z-aaaaaa"
 BLOBS = {"name": "blobs", "kind": "files"}
 
 
@@ -140,18 +144,46 @@ def test_a_server_that_was_only_down_has_its_old_state_kept(
     assert is_done("database.yml", task, _restore_server=server, **variables) is done
 
 
-def test_beside_the_dump_set_nothing_of_the_dump_directory_is_replaced() -> None:
-    """What lies there may be newer than in the point; where nothing lies, everything comes."""
+@pytest.mark.parametrize(
+    ("there", "target", "url", "source", "destination"),
+    [
+        ({"dump_sets": [], "unproven": []}, "", URL, "", "labops-restore@tatchu::database"),
+        ({"dump_sets": [{"id": "y"}], "unproven": []}, "", URL, f"/{SET}", f"labops-restore@tatchu::database/{SET}"),
+        ({"dump_sets": [], "unproven": ["a.sql"]}, "", URL, f"/{SET}", f"labops-restore@tatchu::database/{SET}"),
+        # A push there that was cut off goes on with everything.
+        ({"dump_sets": [{"id": "y"}], "unproven": []}, "/t", URL, "", "labops-restore@tatchu::database"),
+        ({"dump_sets": [{"id": "y"}], "unproven": []}, "/t", "", "", "{tmp}"),
+    ],
+)
+def test_beside_the_dump_set_nothing_of_the_dump_directory_is_replaced(
+    tmp_path: pathlib.Path, there: t.Any, target: str, url: str, source: str, destination: str
+) -> None:
+    """What lies there may be newer than in the point; where nothing lies, or elsewhere, everything comes."""
     (task,) = named(yaml.safe_load((TASKS / "dump_set.yml").read_text()), "Push it to the source")
-    only = Environment(autoescape=True).from_string(task["vars"]["_restore_only"])
-    for there, expected in (
-        ({"dump_sets": [], "unproven": []}, ""),
-        ({"dump_sets": [{"id": "y"}], "unproven": []}, "x/"),
-        ({"dump_sets": [], "unproven": ["old.sql.gz"]}, "x/"),
-    ):
-        assert only.render(_restore_dump_sets=there, restore_point_document={"dump_set": {"id": "x"}}) == expected
-    push = task["labops.backup.rsync_push"]
-    assert push["source"].endswith("/{{ _restore_only }}") and push["destination"].endswith("}}{{ _restore_only }}")
+    (tmp_path / SET).mkdir()
+    environment = Environment(autoescape=False)
+    environment.filters["ternary"] = lambda value, one, other: one if value else other
+    environment.filters["regex_replace"] = lambda text, pattern, by: re.sub(pattern, by, text)
+    known = {
+        "_restore_dump_sets": there,
+        "restore_point_document": {"dump_set": {"id": SET}},
+        "restore": {"target": target, "work": "/w", "place": {"port": 22}},
+        "restore_from_mirror": True,
+        "restore_part": {"url": url, "mirror": str(tmp_path), "destination": str(tmp_path), "name": "database"},
+        "restore_endpoint": {"account": "labops-restore"},
+    }
+    known |= {name: environment.from_string(text).render(known).strip() for name, text in task["vars"].items()}
+    words = task["labops.backup.rsync_push"]
+    given = {name: environment.from_string(words[name]).render(known) for name in ("source", "destination")}
+    assert given == {"source": f"{tmp_path}{source}", "destination": destination.format(tmp=tmp_path)}
+    key = tmp_path / "key"
+    key.touch()
+    _rsync.check_push(
+        _rsync.Push(
+            **{**given, "files_from": None, "partial_dir": ".p", "rewrite": True, "skip_attributes": (), "timeout": 1},
+            **{"identity_file": str(key), "known_hosts_file": str(key), "port": 22},
+        )
+    )
 
 
 def test_the_fence_ends_every_job_that_writes_a_mirror_or_an_archive() -> None:
