@@ -38,7 +38,7 @@ _SLICE_BYTES = 1 << 30
 _SLICE_FILES = 20_000
 # A whole look at the data of a repository that was never looked at, in bytes a second; one spinning disk.
 _ASSUMED_RATE = 30e6
-_LOOK_EVERY = 256
+_LOOK_SECONDS = 1.0
 _EXAMPLES = 5
 
 Document = dict[str, t.Any]
@@ -173,6 +173,7 @@ class _Piece:
         self._evidence = evidence
         self._priority = priority
         self._moved = False
+        self._looked = started
         self._deadline = started + request.seconds if request.seconds else None
         kinds = [request.kind]
         if request.kind == _checks.MIRROR and not request.database:
@@ -261,7 +262,9 @@ class _Piece:
             self._advance(kind, share=share, finished=not waiting, more={"passed": passed})
             if not waiting or self._is_over():
                 return
-            identifier = waiting[0]
+            # One that was begun is read to its end, or each night's new archive would begin before it.
+            begun_with = self.states[kind]["cursor"].get("archive")
+            identifier = begun_with if begun_with in waiting else waiting[0]
             try:
                 look(there[identifier], identifier)
                 self._moved = True
@@ -269,6 +272,7 @@ class _Piece:
                 return
             except BackupError as error:
                 self._found(kind, error, share=self.states[kind]["share"], finished=False)
+                self._moved = True
                 self.touched |= self._points_of({identifier})
                 there = {one: name for one, name in there.items() if one != identifier}
                 continue
@@ -414,7 +418,7 @@ class _Piece:
                 return
             found, _others = _dump_set.find(t.cast("str", self._request.mirror))
             for one in found:
-                _dump_set.verify(one)
+                _dump_set.verify(one, on_chunk=self._yield_soon)
             problems = [f"{one.id}: {problem}" for one in found for problem in one.problems]
             if not found:
                 problems = ["there is no dump set"]
@@ -439,22 +443,36 @@ class _Piece:
                 self.skipped = (
                     "the mirror has moved on since the newest recovery point; it was compared with its last pull"
                 )
-            state = self.states[_checks.MIRROR]
-            same = state["cursor"].get("manifest") == sha256 and {"path", "done"} <= set(state["cursor"])
-            walk = _Mirror(t.cast("str", self._request.mirror), self._request.stores, goes_on=same)
-            after = _content.place(os.fsencode(state["cursor"]["path"])) if same else None
-            done, last = (int(state["cursor"]["done"]) if same else 0), b""
-            finished = True
-            self._moved = True
-            for number, (place, entry) in enumerate(_beyond(_content_manifest.entries(path), after)):
-                if number % _LOOK_EVERY == 0 and number and self._is_over():
+            # It goes on behind a path: each night's manifest is another one, and what came since was read by the night.
+            cursor = self.states[_checks.MIRROR]["cursor"]
+            after = _content.place(os.fsencode(cursor["path"])) if "path" in cursor else None
+            walk = _Mirror(
+                *(t.cast("str", self._request.mirror), self._request.stores),
+                goes_on=after is not None,
+                on_chunk=self._yield_soon,
+            )
+            done = 0
+            finished = self._moved = True
+            looked = time.monotonic()
+            for place, entry in _content_manifest.entries(path):
+                if after is not None and _content.place(place) <= after:
+                    done += not entry.is_folder
+                    continue
+                walk.look(place, entry)
+                done += not entry.is_folder
+                cursor = {"path": os.fsdecode(place)}
+                if time.monotonic() - looked < _LOOK_SECONDS:
+                    continue
+                looked = time.monotonic()
+                # What gives way goes on here; a finding that it has not told yet must be found again.
+                if not walk.changed and not walk.misnamed:
+                    self._keep({**self.states[_checks.MIRROR], "cursor": cursor}, _checks.MIRROR)
+                if self._is_over():
                     finished = False
                     break
-                walk.look(place, entry)
-                done, last = done + (not entry.is_folder), place
             if finished:
                 walk.close_folder()
-        cursor = {} if finished else {"manifest": sha256, "path": os.fsdecode(last), "done": done}
+        cursor = {} if finished else cursor
         share = done / max(total, 1)
         self._advance(
             _checks.MIRROR,
@@ -498,10 +516,14 @@ class _Piece:
     def _touched_by_damage(self) -> None:
         """Which points are touched by damage of which nobody knows where it is: those that cannot be read to the end.
 
-        What there was no time to read may be touched too.
+        That has as much time again as the piece itself, and reads the newest one at least. What there was no time to
+        read may be touched too.
         """
         if self._request.dataset == _checks.POINTS:
             return
+        self._moved = False
+        if self._deadline is not None:
+            self._deadline = time.monotonic() + self._request.seconds
         points = self._points()
         of = {one["archive_id"]: one["archive"] for point in points for one in self._own(point)}
         untouched: set[str] = set()
@@ -512,6 +534,7 @@ class _Piece:
                 with contextlib.suppress(BackupError):
                     self._borg.read(name, stall_seconds=self._stall)
                     untouched.add(identifier)
+                self._moved = True
         self.touched |= self._points_of(set(of) - untouched)
 
     def _found(self, kind: str, error: BackupError, *, share: float, finished: bool) -> None:
@@ -569,10 +592,19 @@ class _Piece:
 
         :raises GaveWayError: when something began that must not wait.
         """
+        self._give_way()
+        return self._moved and self._deadline is not None and time.monotonic() >= self._deadline
+
+    def _give_way(self) -> None:
         reason = self._priority.reason()
         if reason:
             raise GaveWayError(reason)
-        return self._moved and self._deadline is not None and time.monotonic() >= self._deadline
+
+    def _yield_soon(self) -> None:
+        """Give way also within a file that takes long; asked often, so it seldom looks."""
+        if time.monotonic() - self._looked >= _LOOK_SECONDS:
+            self._looked = time.monotonic()
+            self._give_way()
 
     def _now(self) -> str:
         return _run.utc(datetime.now(UTC))
@@ -609,18 +641,21 @@ class _Mirror:
     """Files of a mirror, compared with their manifest and their names, one after the other.
 
     :param goes_on: a piece before this one has seen the beginning of the manifest.
+    :param on_chunk: called while a file is read.
     :ivar changed: what is not as the manifest says.
     :ivar misnamed: what does not hold what its name says.
     :ivar archived_so: whether one of those was archived as it is.
     """
 
-    def __init__(self, mirror: str, stores: t.Sequence[str] | None, *, goes_on: bool) -> None:
+    def __init__(
+        self, mirror: str, stores: t.Sequence[str] | None, *, goes_on: bool, on_chunk: t.Callable[[], None]
+    ) -> None:
         self.changed: list[str] = []
         self.misnamed: list[str] = []
         self.archived_so = False
         self._root = os.fsencode(mirror)
         self._stores = _content.Stores(None if stores is None else [os.fsencode(one) for one in stores])
-        self._contents = _file_content.Contents()
+        self._contents = _file_content.Contents(on_chunk)
         self._folder: bytes | None = None
         self._names: set[bytes] = set()
         self._whole = False

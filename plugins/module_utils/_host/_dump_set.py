@@ -168,14 +168,17 @@ def open_set(path: str) -> DumpSet:
     return DumpSet(name, path, manifest)
 
 
-def verify(dump_set: DumpSet) -> Reader:
-    """Read every file again and note what differs from the manifest; returns what read the dump's text."""
+def verify(dump_set: DumpSet, on_chunk: t.Callable[[], None] = lambda: None) -> Reader:
+    """Read every file again and note what differs from the manifest; returns what read the dump's text.
+
+    :param on_chunk: called before each chunk; what it raises ends the reading.
+    """
     text = Reader()
     for name, expected in sorted(dump_set.manifest["files"].items()):
         path = os.path.join(dump_set.path, name)
         reader = text if name == _dump_manifest.DATABASES else None
         try:
-            found = _read(path, reader)
+            found = _read(path, reader, on_chunk)
         except FileNotFoundError:
             dump_set.problems.append(f"{name} is missing")
             continue
@@ -191,10 +194,11 @@ def verify(dump_set: DumpSet) -> Reader:
     return text
 
 
-def _read(path: str, reader: Reader | None) -> dict[str, t.Any]:
+def _read(path: str, reader: Reader | None, on_chunk: t.Callable[[], None] = lambda: None) -> dict[str, t.Any]:
     digest, size = hashlib.sha256(), 0
     with open(path, "rb") as stream:
         while chunk := stream.read(_READ_BYTES):
+            on_chunk()
             digest.update(chunk)
             size += len(chunk)
             if reader is not None:

@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import hashlib
 import os
+import typing as t
 
 _READ_BYTES = 1 << 20
 _OPEN = os.O_RDONLY | os.O_CLOEXEC | os.O_NOFOLLOW
@@ -19,11 +20,13 @@ class ChangedWhileReadError(Exception):
 class Contents:
     """Reads files into one buffer; remembers the digests of files that have more names than were seen so far.
 
+    :param on_chunk: called before each chunk; what it raises ends the reading.
     :ivar files: how many files were read.
     :ivar bytes: how much was read of them.
     """
 
-    def __init__(self) -> None:
+    def __init__(self, on_chunk: t.Callable[[], None] | None = None) -> None:
+        self._on_chunk = on_chunk or (lambda: None)
         self.files = 0
         self.bytes = 0
         self._buffer = memoryview(bytearray(_READ_BYTES))
@@ -47,6 +50,7 @@ class Contents:
         descriptor = os.open(name, _OPEN, dir_fd=folder)
         try:
             while size := os.readv(descriptor, [self._buffer]):
+                self._on_chunk()
                 chunk = self._buffer[:size]
                 sha256.update(chunk)
                 if md5 is not None:

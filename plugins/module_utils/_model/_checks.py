@@ -43,7 +43,7 @@ _STATE = {
     "found_at?": _TEXT,
     "clean?": bool,
     "rate?": (float, None),
-    "cursor?": {"archive?": str, "manifest?": str, "path?": str, "done?": int},
+    "cursor?": {"archive?": str, "path?": str},
     "passed?": {str: str},
 }
 

@@ -400,6 +400,8 @@ def drill_result(drill: t.Mapping[str, t.Any], task: str, result: t.Mapping[str,
     message = _WRAPPED.sub("", str(result.get("msg") or "it failed without a message")) if task else ""
     # What gave way, or had no room or no answer, has found nothing.
     hindered = bool({"kind", "needed", "refusals", "errno"} & set(result)) or result.get("msgid") in _HINDRANCES
+    # Borg was ended, or came to no repository: it says whether it tells of what is in there.
+    hindered = hindered or result.get("found") is False
     found = task in FINDINGS and not hindered and not result.get("unreachable")
     finding = f"{task}: {message}" if found else str(drill.get("finding") or "")
     return {

@@ -259,7 +259,7 @@ class BorgError(ToolError):
     def __init__(self, what: str, *, msgid: str, found: bool = False, **keywords: t.Any) -> None:
         self.msgid = msgid
         self.found = found
-        super().__init__(what, msgid=msgid, **keywords)
+        super().__init__(what, msgid=msgid, found=found, **keywords)
 
 
 def kind(rc: int) -> Kind:

@@ -199,8 +199,12 @@ def test_what_is_found_is_told_from_what_stood_in_the_way() -> None:
     assert (good["ok"], good["finding"], good["problem"], good["touches_point"]) == (True, "", "", False)
     found = _drill.drill_result(drill, "Take the sample out of its archive", {"msg": "other bytes", "problems": []})
     assert found["touches_point"] and found["finding"].endswith("other bytes") and not found["problem"]
+    damaged = {"msg": "other bytes", "msgid": "IntegrityError", "found": True}
+    assert _drill.drill_result(drill, "Take the sample out of its archive", damaged)["touches_point"]
     words = ("LockTimeout", "LockFailed", "NoSpace", "PassphraseWrong", "NoPassphraseFailure")
     others = ({"kind": "gave_way"}, {"needed": 5}, {"refusals": []}, {"errno": 28}, {"unreachable": True})
+    # Borg that was killed by the kernel, or came to a disk that is gone.
+    others = (*others, {"msgid": "", "rc": -9, "found": False}, {"msgid": "Repository.DoesNotExist", "found": False})
     for result in (*({"msgid": word} for word in words), *others):
         alone = {"msg": "no", **result}
         for told in (alone, looped({"msg": "well"}, {"failed": True, **alone})):

@@ -308,8 +308,8 @@ def test_an_incident_comes_first(run_module_main: RunModule, asked: dict[str, t.
 def test_a_look_at_a_mirror_goes_on_within_its_top_folder(world: World, monkeypatch: pytest.MonkeyPatch) -> None:
     """What was seen in the piece before is in the manifest."""
     monkeypatch.setattr(_check._Piece, "_is_over", lambda piece: piece._moved)
-    for look_every, finished in ((1, False), (1000, True)):
-        monkeypatch.setattr(_check, "_LOOK_EVERY", look_every)
+    for look_seconds, finished in ((0, False), (1000, True)):
+        monkeypatch.setattr(_check, "_LOOK_SECONDS", look_seconds)
         done = world("mirror")
         assert (done["ok"], done["finding"], done["share"] == 1) == (True, "", finished), done
 

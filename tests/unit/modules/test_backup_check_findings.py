@@ -424,6 +424,22 @@ def test_reading_back_goes_on_behind_the_last_slice(world: World, monkeypatch: p
     assert len(set(reached)) == 3
 
 
+def test_an_archive_that_was_begun_is_read_to_its_end_though_each_night_brings_another(
+    world: World, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    world.fill()
+    monkeypatch.setattr(_check, "_SLICE_FILES", 1)
+    monkeypatch.setattr(_check.time, "monotonic", iter(range(0, 10_000, 10)).__next__)
+    for day in range(1, 30):
+        world("manifest", seconds=5)
+        if "id-new" in world.state("manifest")["passed"]:
+            break
+        world.points.insert(0, world._point(f"202612{day:02}T023000Z-77b0ab", f"of-{day}"))
+        world.ids[f"night-of-{day}"] = f"id-of-{day}"
+    assert "id-new" in world.state("manifest")["passed"]
+    assert world.taken[:3] == ["night-new"] * 3
+
+
 def test_what_is_no_evidence_is_refused(world: World) -> None:
     pathlib.Path(world.asked["evidence_file"]).parent.mkdir()
     _document.write(world.asked["evidence_file"], {"datasets": {"blobs": []}})
@@ -488,20 +504,75 @@ def test_what_a_mirror_does_not_hold_any_more(world: World, change: t.Callable[[
 
 def test_a_mirror_is_looked_at_to_its_end_while_there_is_time(world: World, monkeypatch: pytest.MonkeyPatch) -> None:
     world.fill()
-    monkeypatch.setattr(_check, "_LOOK_EVERY", 1)
+    monkeypatch.setattr(_check, "_LOOK_SECONDS", 0)
     assert world("mirror", seconds=600)["share"] == 1.0
 
 
-def test_a_look_at_a_mirror_goes_on_within_a_folder(world: World, monkeypatch: pytest.MonkeyPatch) -> None:
-    """What was seen in the piece before is in the manifest."""
+@pytest.mark.parametrize("night", [False, True])
+def test_a_look_at_a_mirror_goes_on_within_a_folder(world: World, monkeypatch: pytest.MonkeyPatch, night: bool) -> None:
+    """What was seen in the piece before is in the manifest, also in that of another night."""
     world.fill()
     monkeypatch.setattr(_check._Piece, "_is_over", lambda piece: piece._moved)
-    monkeypatch.setattr(_check, "_LOOK_EVERY", 1)
+    monkeypatch.setattr(_check, "_LOOK_SECONDS", 0)
+    read: list[bytes] = []
+    real = _check._Mirror.look
+
+    def look(walk: t.Any, path: bytes, entry: t.Any) -> None:
+        read.append(path)
+        real(walk, path, entry)
+
+    monkeypatch.setattr(_check._Mirror, "look", look)
     done = world("mirror")
     assert (done["ok"], done["finding"], done["share"] < 1) == (True, "", True)
-    monkeypatch.setattr(_check, "_LOOK_EVERY", 1000)
+    if night:
+        world.pull()
+        world.verify()
+    monkeypatch.setattr(_check, "_LOOK_SECONDS", 1000)
     done = world("mirror")
     assert (done["ok"], done["finding"], done["share"]) == (True, "", 1.0)
+    assert len(read) == len(set(read)), "nothing was read twice"
+
+
+def test_a_look_at_a_mirror_that_gives_way_has_come_as_far_as_it_has(
+    world: World, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    world.fill()
+    monkeypatch.setattr(_check, "_LOOK_SECONDS", 0)
+    world.reasons = ["", "", "", "", "a night began"]
+    done = world("mirror")
+    assert done["gave_way"] == "a night began" and done["share"] == 0.0
+    assert world.state("mirror")["cursor"]["path"]
+
+
+def test_a_finding_that_was_not_told_yet_is_found_again(world: World, monkeypatch: pytest.MonkeyPatch) -> None:
+    world.fill()
+    other_content(world)
+    monkeypatch.setattr(_check, "_LOOK_SECONDS", 0)
+    gave_way = 0
+    for looks in range(2, 12):
+        world.reasons = [*[""] * looks, "a night began"]
+        done = world("mirror")
+        if not done["gave_way"]:
+            break
+        gave_way += 1
+        assert not done["finding"]
+    assert gave_way > 2 and "raw/a.npy holds" in done["finding"]
+
+
+def test_a_large_file_does_not_keep_a_night_waiting(world: World, monkeypatch: pytest.MonkeyPatch) -> None:
+    world.fill()
+    monkeypatch.setattr(_check, "_LOOK_SECONDS", 0)
+    looks: list[str] = []
+    real = _check._Piece._yield_soon
+
+    def give_way(piece: t.Any) -> None:
+        looks.append("")
+        world.reasons = ["a night began"]
+        real(piece)
+
+    monkeypatch.setattr(_check._Piece, "_yield_soon", give_way)
+    assert world("mirror")["gave_way"] == "a night began"
+    assert len(looks) == 1, "within the first file"
 
 
 @pytest.mark.parametrize(
