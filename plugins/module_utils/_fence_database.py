@@ -59,7 +59,7 @@ class Request:
 def request(options: t.Mapping[str, t.Any]) -> Request:
     """The request that a module's options make."""
     return Request(
-        connection=_database.Connection(options["defaults_file"], options["socket"]),
+        connection=_database.administrator(options["defaults_file"], options["socket"]),
         record=options["record"],
         accounts=[_account_text(text) for text in options["accounts"]],
         keep_accounts=[_account_text(text) for text in options["keep_accounts"]],

@@ -55,7 +55,7 @@ def request(options: t.Mapping[str, t.Any]) -> Request:
             remedy="Give all of them or none",
         )
     return Request(
-        connection=_database.Connection(options["defaults_file"], options["socket"]),
+        connection=_database.administrator(options["defaults_file"], options["socket"]),
         directory=options["directory"],
         schemas=options["schemas"],
         accounts=options["accounts"],

@@ -8,7 +8,7 @@ from __future__ import annotations
 import os
 import stat
 import typing as t
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 from ansible_collections.labops.backup.plugins.module_utils._errors import BackupError
 from ansible_collections.labops.backup.plugins.module_utils._host import _fence_record
@@ -39,7 +39,7 @@ class Request:
 def request(options: t.Mapping[str, t.Any]) -> Request:
     """The request that a module's options make."""
     return Request(
-        connection=_database.Connection(options["defaults_file"], options["socket"]),
+        connection=_database.administrator(options["defaults_file"], options["socket"]),
         record=options["record"],
         unit=_systemd.check_name(options["unit"]) if options["unit"] else None,
     )
@@ -70,6 +70,8 @@ def revive(request: Request, *, dry_run: bool) -> dict[str, t.Any]:
     if not dry_run:
         if anew:
             _make(folder, settings)
+            # It knows nobody yet whom an options file could name.
+            request = replace(request, connection=_database.Connection(None, request.connection.socket))
         _start(request, unit, folder)
     return {"changed": True, "initialised": anew, "data_directory": folder, "unit": unit}
 

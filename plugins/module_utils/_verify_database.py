@@ -42,7 +42,7 @@ class Request:
 def request(options: t.Mapping[str, t.Any]) -> Request:
     """The request that a module's options make."""
     return Request(
-        connection=_database.Connection(options["defaults_file"], options["socket"]),
+        connection=_database.administrator(options["defaults_file"], options["socket"]),
         directory=options["directory"],
         manifest=options["manifest"],
         schemas=options["schemas"],

@@ -27,6 +27,8 @@ from ansible_collections.labops.backup.plugins.module_utils._model import _conte
 EXAMPLES = 20
 _FINDINGS = ("missing", "wrong_size", "wrong_content", "unresolved", "in_quarantine")
 _READ_BYTES = 1 << 20
+# Of what waits for the manifest of a point, so many references are kept whole to be named.
+_REMEMBERED = 10_000
 
 
 # What a reference asks for: its path, and whether it is a folder.
@@ -186,7 +188,8 @@ class _Found:
         self.accepted = 0
         self.not_in_point: dict[str, dict[str, t.Any]] = {}
         self._most = most
-        self._open: list[tuple[dict[str, str], dict[str, t.Any]]] = []
+        self._open: list[tuple[str, str, Place, int | None]] = []
+        self._shown: list[tuple[dict[str, str], dict[str, t.Any]]] = []
 
     def take(self, finding: dict[str, str], reference: dict[str, t.Any], asked: _Asked) -> None:
         """Count a finding, unless it waits for the manifest of the point."""
@@ -197,33 +200,40 @@ class _Found:
         else:
             root = asked.places.get(_dataset_of(reference))
             if root is None or root.sealed is False or _datajoint.reference_path(reference) is None:
-                self._count(finding, reference)
+                self._count(finding["finding"], _dataset_of(reference))
+                self._show(finding, reference)
             else:
-                self._open.append((finding, reference))
+                # There may be millions: a whole dataset that is gone and was not to be restored.
+                self._open.append(
+                    (finding["finding"], _dataset_of(reference), _place(reference), reference.get("size"))
+                )
+                self._shown += [(finding, reference)] if len(self._shown) < _REMEMBERED else []
 
     def settle(self, asked: _Asked) -> None:
         """Read the manifests of the point, once, and only when there is something to look up."""
         wanted: dict[str, dict[Place, Held | None]] = {}
-        for _finding, reference in self._open:
-            wanted.setdefault(_dataset_of(reference), {})[_place(reference)] = None
+        for _finding, dataset, place, _size in self._open:
+            wanted.setdefault(dataset, {})[place] = None
         for dataset, places in wanted.items():
             if manifest := asked.places[dataset].sealed:
                 _fill(places, manifest)
-        for finding, reference in self._open:
-            dataset = _dataset_of(reference)
-            held = wanted[dataset][_place(reference)]
-            if _has(held, finding["finding"], reference, asked.places[dataset].mirror):
-                self._count(finding, reference)
+        for number, (finding, dataset, place, size) in enumerate(self._open):
+            if _has(wanted[dataset][place], finding, place[0], size, asked.places[dataset].mirror):
+                self._count(finding, dataset)
+                if number < len(self._shown):
+                    self._show(*self._shown[number])
                 continue
             lacking = self.not_in_point.setdefault(dataset, {"files": 0, "examples": []})
             lacking["files"] += 1
             if len(lacking["examples"]) < self._most:
-                lacking["examples"].append(_content.shown(_place(reference)[0]))
+                lacking["examples"].append(_content.shown(place[0]))
 
-    def _count(self, finding: dict[str, str], reference: dict[str, t.Any]) -> None:
-        self.counts[finding["finding"]] += 1
-        of = self.by_dataset.setdefault(_dataset_of(reference), dict.fromkeys(_FINDINGS, 0))
-        of[finding["finding"]] += 1
+    def _count(self, finding: str, dataset: str) -> None:
+        self.counts[finding] += 1
+        of = self.by_dataset.setdefault(dataset, dict.fromkeys(_FINDINGS, 0))
+        of[finding] += 1
+
+    def _show(self, finding: dict[str, str], reference: dict[str, t.Any]) -> None:
         if len(self.examples) < self._most:
             self.examples.append({**finding, **reference})
 
@@ -253,15 +263,14 @@ def _is_accepted(finding: str, reference: t.Mapping[str, t.Any], asked: _Asked) 
     return asked.accepted.content(path, _sha256(root.mirror, path))
 
 
-def _has(held: Held | None, finding: str, reference: t.Mapping[str, t.Any], mirror: bytes) -> bool:
+def _has(held: Held | None, finding: str, path: bytes, size: int | None, mirror: bytes) -> bool:
     """Whether the point has what the reference asks for, so that it should be here."""
     if held is None:
         return False
-    size = reference.get("size")
     if size is not None and held.size != size:
         return False
     # What is here byte by byte as in the point is what the point has, although the database says something else.
-    return finding != "wrong_content" or held.sha256 != _sha256(mirror, _place(reference)[0])
+    return finding != "wrong_content" or held.sha256 != _sha256(mirror, path)
 
 
 def _sha256(root: bytes, path: bytes) -> str:

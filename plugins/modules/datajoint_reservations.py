@@ -97,7 +97,7 @@ ARGUMENT_SPEC: dict[str, t.Any] = {
 def _work(module: AnsibleModule) -> dict[str, t.Any]:
     options = module.params
     return _reservations.handle(
-        _database.Connection(options["defaults_file"], options["socket"]),
+        _database.administrator(options["defaults_file"], options["socket"]),
         options["schemas"],
         clear=options["state"] == "cleared",
         apply=not module.check_mode,

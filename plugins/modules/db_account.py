@@ -98,7 +98,7 @@ ARGUMENT_SPEC: dict[str, t.Any] = {
 def _work(module: AnsibleModule) -> dict[str, t.Any]:
     options = module.params
     return _database.keep_account(
-        _database.Connection(options["defaults_file"], options["socket"]),
+        _database.administrator(options["defaults_file"], options["socket"]),
         options["name"],
         options["host"],
         password=options["password"],

@@ -381,7 +381,7 @@ def _look(module: AnsibleModule) -> dict[str, t.Any]:
     )
     if manifest is None:
         return {"files": files}
-    connection = _database.Connection(database["defaults_file"], database["socket"])
+    connection = _database.administrator(database["defaults_file"], database["socket"])
     return {"files": files, "database": _loss_scope.compare_database(manifest, connection, newer_damaged)}
 
 

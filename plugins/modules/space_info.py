@@ -31,7 +31,7 @@ RETURN = r"""
 spaces:
   description:
     - In the order of O(paths) the C(path), whether it is C(present), the folders that are C(missing) on the way to it,
-      from above, itself included, the folder C(existing) that was looked at, the
+      from above, itself included, whether it is C(empty), the folder C(existing) that was looked at, the
       C(device) of its file system, where that is mounted (C(mount)),
       C(total_bytes), C(free_bytes), C(free_inodes), and whether it is C(writable).
   returned: success

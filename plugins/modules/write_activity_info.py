@@ -93,7 +93,7 @@ ARGUMENT_SPEC: dict[str, t.Any] = {
 
 def _work(module: AnsibleModule) -> dict[str, t.Any]:
     options = module.params
-    connection = _database.Connection(options["defaults_file"], options["socket"]) if options["database"] else None
+    connection = _database.administrator(options["defaults_file"], options["socket"]) if options["database"] else None
     return _activity.watch(connection, options["roots"], options["interval"])
 
 

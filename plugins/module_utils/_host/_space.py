@@ -24,6 +24,7 @@ def look(path: str) -> dict[str, t.Any]:
         "path": path,
         "present": not missing,
         "missing": missing,
+        "empty": bool(missing) or not [name for name in os.listdir(path) if name != "lost+found"],
         "existing": existing,
         "device": os.stat(existing).st_dev,
         "mount": _facts.mount_of(existing),

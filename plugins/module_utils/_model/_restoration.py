@@ -324,7 +324,7 @@ def restore_plan(
     :param losses: of ``loss_scope_info``: C(files) and C(database); C(history) of ``recovery_history_info``; C(load) of
         ``db_load`` in check mode; C(aside), the results of ``file_aside`` in check mode; when a restore is resumed
         C(confirmed), the datasets that it was confirmed for, and C(remaining) of the plan that was confirmed;
-        C(releases) of :func:`releases`.
+        C(releases) of :func:`releases`; C(dumps) of ``db_dump_info``; C(finished), the steps that are done.
     :param space: of ``space_info`` for the destinations.
     :param fence: C(holds) and C(reasons).
     :param rates: bytes a second by kind of work, as measured by earlier restores and drills.
@@ -376,7 +376,7 @@ def restore_plan(
         room = rooms.get(dataset["destination"], {})
         size = int(loss.get("transfer_bytes", 0))
         if dataset["kind"] == "database":
-            size = _dump_bytes(dataset, database, room, losses.get("load") or {})
+            size = _dump_bytes(wanted, point, dataset, database, losses.get("dumps") or {})
         step = {
             "dataset": name,
             "kind": dataset["kind"],
@@ -388,7 +388,7 @@ def restore_plan(
             "reason": str(loss.get("reason", "")),
             "counts": _database_counts(loss) if is_database else {key: loss.get(key, {}) for key in CLASSES},
             "bytes": size,
-            "seconds": _seconds(size, is_database, rates) if taken else 0.0,
+            "seconds": _seconds(size, _loaded(dataset, database) if is_database else None, rates) if taken else 0.0,
             "replaces": _replaces(wanted, dataset, is_database),
         }
         steps.append(step)
@@ -415,13 +415,15 @@ def restore_plan(
                 refusals.append(f"{dataset['destination']} on {wanted['place']['host']} cannot be written")
             other = _restore_space.other_file_system(wanted, dataset, room, facts)
             refusals += [other] if other else []
-        if taken:
+        # The dump set is brought whatever is restored, because the checks read it.
+        if taken or (dataset["kind"] == "database" and point["dump_set"]):
             demands.append({"what": name, "path": dataset["destination"], "bytes": size})
         if taken and replaces:
-            demands += _restore_space.database_demands(wanted, dataset, database, facts)
+            done = losses.get("finished") or ()
+            demands += _restore_space.database_demands(wanted, dataset, database, facts, rooms, done)
             refusals += _engine(wanted, point, database, losses.get("load") or {}, facts)
     spaces = _restore_space.file_systems(demands, rooms)
-    refusals += _restore_space.refusals(spaces, safety_copy=any("old" in one["what"] for one in demands))
+    refusals += _restore_space.refusals(spaces)
     refusals += _releases(wanted, losses.get("releases", ()))
     if point["state"] not in _point.GOOD and wanted["point"] != point["point"]:
         refusals.append(
@@ -472,20 +474,31 @@ def restore_plan(
 
 
 def _dump_bytes(
+    wanted: t.Mapping[str, t.Any],
+    point: t.Mapping[str, t.Any],
     dataset: t.Mapping[str, t.Any],
     database: t.Mapping[str, t.Any],
-    room: t.Mapping[str, t.Any],
-    load: t.Mapping[str, t.Any],
+    dumps: t.Mapping[str, t.Any],
 ) -> int:
-    """What is to be brought of the dumps: the dump set of the point, or everything where there is nothing."""
-    if _at_hand(load):
+    """What is to be brought of the dumps: the dump set of the point, or everything where there is nothing.
+
+    :param dumps: of ``db_dump_info`` for the place where they go.
+    """
+    there = [str(one["id"]) for one in dumps.get("dump_sets", ())]
+    if point["dump_set"] and point["dump_set"]["id"] in there:
         return 0
     whole = int(dataset["bytes"] or 0)
-    return int(database.get("dump_bytes") or whole) if room.get("present", True) else whole
+    alone = not wanted["target"] and bool(there or dumps.get("unproven"))
+    return int(database.get("dump_bytes") or whole) if alone else whole
+
+
+def _loaded(dataset: t.Mapping[str, t.Any], database: t.Mapping[str, t.Any]) -> int:
+    """The size of the dump set that is loaded, as well as it is known."""
+    return int(database.get("dump_bytes") or dataset["bytes"] or 0)
 
 
 def _at_hand(load: t.Mapping[str, t.Any]) -> bool:
-    """Whether the dump set is on the source already, so that the server there was asked whether it takes it."""
+    """Whether the server was asked whether it takes the dump set, which is on the source already then."""
     return "dump_set" in load or "refusals" in load
 
 
@@ -971,10 +984,16 @@ def _tables(schema: t.Mapping[str, t.Any], key: str) -> set[str]:
     return {str(one["table"]) for one in schema.get(key, ())}
 
 
-def _seconds(size: int, is_database: bool, rates: t.Mapping[str, float]) -> float:
+def _seconds(size: int, loaded: int | None, rates: t.Mapping[str, float]) -> float:
+    """How long it takes to bring so much and to check it.
+
+    :param loaded: of a database the size of its dump, which may be there already.
+    """
     known = {**ASSUMED_RATES, **rates}
-    kinds = ("extract", "push", "load", "check") if is_database else ("extract", "push", "check")
-    return sum(size / known[kind] for kind in kinds)
+    brought = sum(size / known[kind] for kind in ("extract", "push"))
+    if loaded is None:
+        return brought + size / known["check"]
+    return brought + sum(loaded / known[kind] for kind in ("load", "check"))
 
 
 def _replaces(wanted: t.Mapping[str, t.Any], dataset: t.Mapping[str, t.Any], is_database: bool) -> str:

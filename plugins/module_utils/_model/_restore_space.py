@@ -10,6 +10,8 @@ import typing as t
 
 from ansible_collections.labops.backup.plugins.module_utils._model import _text
 
+_COPY = "the copy of the old database"
+
 Document = dict[str, t.Any]
 _size = _text.decimal_size
 Rooms = t.Mapping[str, t.Mapping[str, t.Any]]
@@ -26,6 +28,8 @@ def database_demands(
     part: t.Mapping[str, t.Any],
     loss: t.Mapping[str, t.Any],
     facts: t.Mapping[str, t.Any],
+    rooms: Rooms,
+    finished: t.Collection[str],
 ) -> list[Document]:
     """What the replacement of the database needs beside the dump set itself.
 
@@ -35,6 +39,7 @@ def database_demands(
     :param wanted: of ``incident``.
     :param part: of ``restore_datasets``.
     :param loss: C(database) of ``loss_scope_info``.
+    :param finished: the steps of the restore that are done.
     """
     told = facts.get("database") or {}
     live = loss.get("live_bytes")
@@ -44,9 +49,14 @@ def database_demands(
     if sealed is not None and not wanted["schemas"]:
         grown = max(0, int(sealed) - live)
         demands.append({"what": "the loaded database", "path": data_directory(facts), "bytes": grown})
-    if wanted["safety_copy"] and live:
+    nothing_there = (
+        rooms.get(data_directory(facts), {}).get("empty", False)
+        if loss.get("server") == "down"
+        else loss.get("state") == "lost"
+    )
+    if wanted["safety_copy"] and live and not nothing_there and "safety.dump" not in finished:
         size = int(live * dump / sealed) if dump and sealed else live
-        demands.append({"what": "the copy of the old database", "path": str(part["destination"]), "bytes": size})
+        demands.append({"what": _COPY, "path": str(part["destination"]), "bytes": size})
     return demands
 
 
@@ -70,14 +80,15 @@ def file_systems(demands: t.Sequence[t.Mapping[str, t.Any]], rooms: Rooms) -> li
     return sorted(found.values(), key=lambda one: str(one["mount"]))
 
 
-def refusals(systems: t.Sequence[t.Mapping[str, t.Any]], *, safety_copy: bool) -> list[str]:
+def refusals(systems: t.Sequence[t.Mapping[str, t.Any]]) -> list[str]:
     """What does not fit."""
     found = []
     for one in systems:
         if one["needed_bytes"] <= one["free_bytes"]:
             continue
         parts = ", ".join(f"{part['what']} {_size(part['bytes'])}" for part in one["parts"] if part["bytes"])
-        without = "; without the copy of the old database: restore_safety_copy=false" if safety_copy else ""
+        copied = any(part["what"] == _COPY for part in one["parts"])
+        without = f"; without {_COPY}: restore_safety_copy=false" if copied else ""
         found.append(
             f"the file system at {one['mount']} has {_size(one['free_bytes'])} free and "
             f"{_size(one['needed_bytes'])} would come ({parts}{without})"

@@ -31,6 +31,9 @@ _MYSQL_ROUTINE_PRIVILEGE = "SHOW_ROUTINE"
 _ROUTINE_PRIVILEGE_SINCE = (8, 0, 20)  # MySQL 8.0 reference manual, "SHOW_ROUTINE"
 
 _POLL_SECONDS = 0.2
+_ANYBODY = "SELECT JSON_ARRAY(1);"
+# ER_ACCESS_DENIED_ERROR
+_NOT_LET_IN = 1045
 
 # Rows ordered by primary key and no date: the text of an unchanged server is the same, byte by byte.
 DUMP_OPTIONS = (
@@ -208,7 +211,7 @@ def server_program() -> str:
 
 def answers(connection: Connection) -> bool:
     """Whether a server takes connections there; any other refusal than of the connection itself is an error."""
-    outcome = _client(connection, "SELECT JSON_ARRAY(1);")
+    outcome = _client(connection, _ANYBODY)
     if outcome.rc == 0:
         return True
     if _number(outcome.stderr) in (2002, 2003):
@@ -218,6 +221,21 @@ def answers(connection: Connection) -> bool:
         untouched="Nothing was changed",
         remedy=_remedy(outcome.stderr),
     )
+
+
+def administrator(defaults_file: str | None, socket: str | None) -> Connection:
+    """Who administers the server: whom the options file names, or root of the system where that one is not let in.
+
+    A server whose data directory was made anew knows nobody but root, over its socket.
+    """
+    named = Connection(defaults_file, socket)
+    if defaults_file is None:
+        return named
+    root = Connection(None, socket)
+    outcome = _client(named, _ANYBODY)
+    if outcome.rc != 0 and _number(outcome.stderr) == _NOT_LET_IN and _client(root, _ANYBODY).rc == 0:
+        return root
+    return named
 
 
 def answers_soon(connection: Connection, *, seconds: float) -> bool:

@@ -87,6 +87,10 @@ SPACES = [
 ]
 
 
+def dumps(*identifiers: str) -> dict[str, t.Any]:
+    return {"dump_sets": [{"id": one} for one in identifiers], "unproven": []}
+
+
 def planned(request: dict[str, t.Any], *losses: dict[str, t.Any], **changes: t.Any) -> dict[str, t.Any]:
     point = changes.pop("point", sealed())
     parts = _restoration.restore_datasets(request, point)
@@ -99,6 +103,8 @@ def planned(request: dict[str, t.Any], *losses: dict[str, t.Any], **changes: t.A
         "facts": {},
         **changes,
     }
+    if point["dump_set"]:
+        given["losses"] = {"dumps": dumps(point["dump_set"]["id"]), **given["losses"]}
     return _restoration.restore_plan(request, point, _restoration.restore_sources(parts, read), now=NOW, **given)
 
 
@@ -374,13 +380,14 @@ def test_auto_takes_what_is_damaged_and_never_the_database() -> None:
     assert plan["bytes"] == 400
     assert any("restore_scope=auto,database" in note for note in plan["notes"])
     named = planned(settled(scope="auto,database"), loss("blobs"), loss("data"))
-    assert (named["order"], named["bytes"], named["notes"]) == (["database"], 1000, [])
+    assert (named["order"], named["notes"]) == (["database"], [])
     intact = {"files": [loss("blobs"), loss("data")], "database": {"state": "intact"}}
     assert planned(settled(), losses=intact)["notes"] == []
 
 
 def test_a_dump_set_that_is_laid_elsewhere_is_a_file_among_others() -> None:
-    offer = planned(settled(target="/srv/looked-at", scope="database"))
+    losses = {"files": [], "database": {}, "dumps": {"failed": True}}
+    offer = planned(settled(target="/srv/looked-at", scope="database"), losses=losses)
     assert (offer["order"], offer["bytes"]) == (["database"], 1000)
     assert offer["steps"][0]["replaces"] == "laid into /srv/looked-at/database"
 
@@ -846,7 +853,11 @@ def test_the_plan_tells_what_comes_onto_each_file_system() -> None:
     facts = {"time": "x", "database": {"variables": {"datadir": "/var/lib/mysql/"}}}
     mysql = {**SPACES[0], "path": "/var/lib/mysql", "device": 9, "mount": "/var/lib/mysql", "free_bytes": 500}
     given: dict[str, t.Any] = {
-        "losses": {"files": [loss("blobs", "lost", missing=3), loss("data")], "database": database},
+        "losses": {
+            "files": [loss("blobs", "lost", missing=3), loss("data")],
+            "database": database,
+            "dumps": dumps("20260101T000000Z-000000"),
+        },
         "facts": facts,
         "space": [*SPACES, mysql],
     }
@@ -862,8 +873,7 @@ def test_the_plan_tells_what_comes_onto_each_file_system() -> None:
     )
     assert (other["mount"], other["needed_bytes"]) == ("/var/lib/mysql", 600)
     assert plan["refusals"] == [
-        "the file system at /var/lib/mysql has 500 B free and 600 B would come (the loaded database 600 B; without the "
-        "copy of the old database: restore_safety_copy=false)"
+        "the file system at /var/lib/mysql has 500 B free and 600 B would come (the loaded database 600 B)"
     ]
     lines = _restoration.restore_plan_lines(plan)
     free = _text.decimal_size(SPACES[0]["free_bytes"])
@@ -876,15 +886,41 @@ def test_the_plan_tells_what_comes_onto_each_file_system() -> None:
     # Of single schemas nobody knows what they take; a dump set that is there already does not come.
     one = planned(settled(schemas="lab_subject"), **given)
     assert [part["what"] for part in one["spaces"][0]["parts"]] == ["database", "the copy of the old database"]
-    there = {**given, "losses": {**given["losses"], "load": {"dump_set": "x"}}}
-    assert planned(settled(scope="database"), **there)["steps"][0]["bytes"] == 0
-    # Where the folder is gone everything comes, and of a server that is down its last word counts.
-    gone = {**given, "space": [{**SPACES[0], "present": False}, *SPACES[1:], mysql]}
-    gone["losses"] = {**given["losses"], "database": {**database, "live_bytes": None, "server": "down"}}
+    there = {
+        **given,
+        "losses": {**given["losses"], "dumps": dumps("20260101T000000Z-000000", sealed()["dump_set"]["id"])},
+    }
+    (step, *_) = planned(settled(scope="database"), **there)["steps"]
+    assert (step["bytes"], step["seconds"] > 0) == (0, True), "it is loaded all the same"
+    # Where there is nothing everything comes, and of a server that is down its last word counts.
+    gone = {**given, "losses": {**given["losses"], "dumps": {"failed": True}}}
+    gone["losses"]["database"] = {**database, "live_bytes": None, "server": "down"}
     gone["facts"] = {"time": "x", "database": {"data_bytes": 800, **facts["database"]}}
     down = planned(settled(scope="database"), **gone)
     assert [part["bytes"] for part in down["spaces"][0]["parts"]] == [1000, 200]
     assert down["spaces"][1]["needed_bytes"] == 200
+    # The dump set comes for the checks whatever is restored.
+    assert planned(settled(scope="blobs"), **given)["spaces"][0]["parts"][0] == {"what": "database", "bytes": 250}
+
+
+def test_no_room_is_asked_for_a_copy_that_nobody_makes() -> None:
+    database = {"state": "damaged", "live_bytes": 400, "point_bytes": 1000, "dump_bytes": 250}
+    facts = {"time": "x", "database": {"data_bytes": 400, "variables": {"datadir": "/var/lib/mysql/"}}}
+    mysql = {**SPACES[0], "path": "/var/lib/mysql", "device": 9, "mount": "/var/lib/mysql", "empty": True}
+    given: dict[str, t.Any] = {"facts": facts, "space": [*SPACES, mysql]}
+
+    def copied(**more: t.Any) -> bool:
+        losses = {"files": [], "database": {**database, **more.pop("database", {})}, **more}
+        (root, *_) = planned(settled(scope="database"), losses=losses, **given)["spaces"]
+        return "the copy of the old database" in [part["what"] for part in root["parts"]]
+
+    assert copied()
+    assert not copied(finished=["safety.dump"])
+    assert not copied(database={"state": "lost", "server": "up"})
+    down = {"state": "lost", "server": "down", "live_bytes": None, "schemas": {}, "newer_schemas": []}
+    assert not copied(database=down)
+    mysql["empty"] = False
+    assert copied(database=down)
 
 
 def test_a_dataset_on_another_file_system_than_its_own_is_refused() -> None:
