@@ -51,7 +51,7 @@ def draw(
     datasets: Document = {}
     drawn: dict[str, set[bytes]] = {}
     for name, manifest in manifests.items():
-        paths, size, total = _sample(
+        paths, size, small = _sample(
             manifest,
             read_proven(_proven_file(proven_dir, name)),
             seed=seed,
@@ -62,7 +62,8 @@ def draw(
         if not dry:
             _path_list.write(listed, paths)
         drawn[name] = set(paths)
-        datasets[name] = {"paths_file": listed, "files": len(paths), "bytes": size, "files_total": total}
+        datasets[name] = {"paths_file": listed, "files": len(paths), "bytes": size}
+        datasets[name] |= {"files_total": totals[name], "files_too_large": totals[name] - small}
     result: Document = {"datasets": datasets, "bytes": sum(one["bytes"] for one in datasets.values())}
     if references_file is not None:
         kept = os.path.join(directory, "drawn.jsonl")
@@ -78,11 +79,12 @@ def _sample(
     manifest: str, proven: t.Container[bytes], *, seed: str, files: int, limit_bytes: int
 ) -> tuple[list[bytes], int, int]:
     sample = _drill.Draw(seed, files, time.time_ns())
+    # What is larger than everything that may be taken can never be drawn, and no stratum is to wait for it.
     for path, entry in _content_manifest.entries(manifest):
-        if entry.is_file:
+        if entry.is_file and entry.size <= limit_bytes:
             sample.count(path, entry, proven=_drill.fingerprint(path, entry) in proven)
     for path, entry in _content_manifest.entries(manifest):
-        if entry.is_file:
+        if entry.is_file and entry.size <= limit_bytes:
             sample.offer(path, entry, proven=_drill.fingerprint(path, entry) in proven)
     return (*sample.drawn(limit_bytes), sample.files)
 

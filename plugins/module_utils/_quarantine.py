@@ -204,6 +204,8 @@ def _places(directory: str, run_id: str, path: str) -> list[str]:
     found = []
     for tree in _quarantine.tries(os.path.join(directory, run_id)):
         place = os.path.normpath(os.path.join(tree, path))
+        if _quarantine.leads_out(tree, path):
+            continue
         with contextlib.suppress(FileNotFoundError, NotADirectoryError):
             found.append((place, stat.S_ISDIR(os.lstat(place).st_mode)))
     if not found:

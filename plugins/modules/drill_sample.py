@@ -82,7 +82,9 @@ EXAMPLES = r"""
 
 RETURN = r"""
 datasets:
-  description: By dataset C(paths_file), how many C(files) of C(bytes) were drawn, and C(files_total) of the manifest.
+  description:
+    - By dataset C(paths_file), how many C(files) of C(bytes) were drawn, C(files_total) of the manifest, and how many
+      are C(files_too_large), which are larger than O(limit_bytes) and never drawn.
   returned: success
   type: dict
 bytes:

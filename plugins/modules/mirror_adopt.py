@@ -33,6 +33,11 @@ options:
     description: Absolute path of the mirror. The folder above it has to exist.
     type: path
     required: true
+  repository:
+    description:
+      - The repository of the dataset. Where it exists and neither O(source) nor O(mirror) does, the mirror was adopted
+        once and is lost; that is a warning, and the next pull copies everything.
+    type: path
   lock:
     description: Path of the dataset's lock file, to be held meanwhile.
     type: path
@@ -64,13 +69,20 @@ from ansible_collections.labops.backup.plugins.module_utils._module import run_m
 ARGUMENT_SPEC: dict[str, t.Any] = {
     "source": {"type": "path", "required": True},
     "mirror": {"type": "path", "required": True},
+    "repository": {"type": "path"},
     "lock": {"type": "path"},
 }
 
 
 def _work(module: AnsibleModule) -> dict[str, t.Any]:
     options = module.params
-    result = _adopt.adopt(options["source"], options["mirror"], lock=options["lock"], check_mode=module.check_mode)
+    result = _adopt.adopt(
+        options["source"],
+        options["mirror"],
+        lock=options["lock"],
+        check_mode=module.check_mode,
+        repository=options["repository"],
+    )
     if result["changed"]:
         result["diff"] = {"before": f"{options['source']}\n", "after": f"{options['mirror']}\n"}
     return {**result, "mirror": options["mirror"]}

@@ -17,9 +17,12 @@ _UNTOUCHED = "Nothing was moved"
 _BY_HAND = "Take adopt_from out of the inventory, so that the first pull copies everything, or move the tree by hand"
 
 
-def adopt(old: str, mirror: str, *, lock: str | None, check_mode: bool) -> dict[str, t.Any]:
+def adopt(
+    old: str, mirror: str, *, lock: str | None, check_mode: bool, repository: str | None = None
+) -> dict[str, t.Any]:
     """Move ``old`` to ``mirror`` unless the mirror exists.
 
+    :param repository: that of the dataset; where it exists, the mirror had been adopted once and is lost.
     :param lock: lock file of the dataset, held meanwhile.
     :return: ``changed`` and ``warnings``.
     :raises BackupError: when neither is there, the old one is no folder, or it lies on another file system.
@@ -32,6 +35,9 @@ def adopt(old: str, mirror: str, *, lock: str | None, check_mode: bool) -> dict[
         if os.path.lexists(old):
             warnings = [f"{mirror} exists already, so {old} was not adopted and stays as it is"]
         return {"changed": False, "warnings": warnings}
+    if repository is not None and os.path.isdir(repository) and not os.path.lexists(old):
+        lost = f"neither {mirror} nor {old} exists, and {repository} does: the next pull copies everything"
+        return {"changed": False, "warnings": [lost]}
     _check(old, mirror)
     if not check_mode:
         if lock is None:

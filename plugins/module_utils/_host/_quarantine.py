@@ -173,12 +173,20 @@ def tries(path: str) -> list[str]:
     return [os.path.join(path, str(number)) for number in numbers]
 
 
+def leads_out(tree: str, path: str) -> bool:
+    """Whether a folder on the way is a link, which was taken away as what it is and leads to what lives."""
+    parents = os.path.dirname(os.path.normpath(path)).split("/")
+    return any(os.path.islink(os.path.join(tree, *parents[: number + 1])) for number in range(len(parents)))
+
+
 def versions(directory: str, path: str) -> list[dict[str, t.Any]]:
     """Which runs hold something at ``path`` of the mirror, newest first."""
     found = []
     for entry in entries(directory):
         for tree in tries(entry.path):
             place = os.path.join(tree, path)
+            if leads_out(tree, path):
+                continue
             try:
                 status = os.lstat(place)
             except (FileNotFoundError, NotADirectoryError):

@@ -165,11 +165,15 @@ def verify_pieces(plan: t.Sequence[Document], server: str, read: t.Sequence[t.Ma
     return [{**piece, "left": len(pieces) - number} for number, (_, _, piece) in enumerate(pieces)]
 
 
-def findings(evidence: t.Mapping[str, t.Any]) -> list[str]:
-    """What stands against a source, one sentence each."""
+def findings(evidence: t.Mapping[str, t.Any], datasets: t.Collection[str]) -> list[str]:
+    """What stands against a source, one sentence each.
+
+    :param datasets: those of the inventory; at one that has left it nobody looks again.
+    """
     return [
         f"{dataset}: the check of {kind} found at {state['found_at']}: {state['finding']}"
         for dataset, states in sorted(evidence.get("datasets", {}).items())
+        if dataset in {*datasets, POINTS}
         for kind, state in sorted(states.items())
         if not state["ok"]
     ]

@@ -141,8 +141,14 @@ def drill_choice(
         )
     else:
         proven = [str(drill["point"]) for drill in drills if drill.get("ok")]
-        fewest = min(proven.count(point["point"]) for point in good)
-        pool = sorted((p for p in good if proven.count(p["point"]) == fewest), key=lambda p: str(p["point"]))
+        # Its mark says it of a drill whose record was lost with the server.
+        times = {
+            str(point["point"]): max(
+                proven.count(str(point["point"])), int(any(m["mark"] == _point.PROVEN for m in point.get("marks", ())))
+            )
+            for point in good
+        }
+        pool = sorted((p for p in good if times[p["point"]] == min(times.values())), key=lambda p: str(p["point"]))
         # The smallest of exponential variables with these weights: a draw without putting back.
         weights = {str(point["point"]): len(pool) - place for place, point in enumerate(pool)}
         chosen = min(pool, key=lambda p: -math.log(chance(seed, str(p["point"]))) / weights[str(p["point"])])

@@ -261,7 +261,7 @@ def _source(
     source["datasets"] = [_dataset(name, number, entry, of) for number, entry in enumerate(raw)]
     for dataset in source["datasets"]:
         old = dataset["adopt_from"]
-        if old and (_overlap(old, f"{root}/mirror") or _overlap(old, f"{root}/borg") or old == f"{root}/staging"):
+        if old and any(_overlap(old, f"{root}/{part}") for part in ("mirror", "borg", "staging", "quarantine")):
             raise _bad(
                 f"{name}: dataset {dataset['name']}: adopt_from {old!r} overlaps with what lies below {root} already"
             )

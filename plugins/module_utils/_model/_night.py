@@ -247,7 +247,8 @@ def retention_stop(hosts: t.Mapping[str, Host], source: Document, read: t.Mappin
         if entry.get("stop_retention"):
             reasons.append(f"{entry['dataset']}: {entry.get('message') or 'its content did not pass'}")
     try:
-        reasons += _checks.findings(_checks.check_evidence_of(read))
+        names = [dataset["name"] for dataset in source["datasets"]]
+        reasons += _checks.findings(_checks.check_evidence_of(read), names)
     except BackupError as error:
         reasons.append(f"{source['checks']['evidence']}: {error.what}")
     # Only where there is none nothing was found; what cannot be read may hold a finding.

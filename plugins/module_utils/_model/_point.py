@@ -195,6 +195,12 @@ def build(
     ]
     looked_up = {key: references.get(key) for key in _REFERENCES} if references else None
     problems = _problems(absent, kept, pinned, references, dump_expected)
+    problems += [
+        f"the content manifest of {one['name']} is gone or another one than was verified, so nobody can compare "
+        "its archive"
+        for one in kept
+        if one.get("content") and f"{one['name']}.content" not in (files or {})
+    ]
     return {
         "point": point,
         "source": source,

@@ -249,7 +249,7 @@ def _gap(own: Host, source: Host) -> float | None:
 def _rows(item: Item, seen: Seen, source: str) -> list[Row]:
     try:
         return list(item.rule(seen) if item.server else item.rule(seen, seen["sources"][source]))
-    except (KeyError, TypeError, ValueError, AttributeError, IndexError, BackupError) as error:
+    except (KeyError, TypeError, ValueError, AttributeError, LookupError, ArithmeticError, BackupError) as error:
         remedy = "Run site.yml, then the job that leaves what is judged here, so that all is of one release"
         return [Row(FAIL, f"could not be judged: {type(error).__name__}: {error}", remedy=remedy)]
 
@@ -588,7 +588,8 @@ def _nights_space(seen: Seen) -> t.Iterator[Row]:
     grown = [_growth(source) for source in seen["sources"].values()]
     one, several = sum(max(each, default=0) for each in grown), 0.0
     several = nights * sum(sum(each) / len(each) for each in grown if each)
-    value = f"{_text.size(root['free_bytes'])} free, a night added {_text.size(several / nights)} on average"
+    average = several / nights if nights else one
+    value = f"{_text.size(root['free_bytes'])} free, a night added {_text.size(average)} on average"
     limit = f"{_text.size(reserve)} reserve and {nights:g} nights"
     remedy = f"Free space on the file system of {root['path']} or enlarge it (docs/operate.md: Space is short)"
     if root["free_bytes"] < reserve + one:

@@ -107,8 +107,11 @@ def test_evidence_that_is_cut_off_is_refused() -> None:
 
 def test_what_stands_against_a_source_is_what_was_found() -> None:
     bad = state(ok=False, finding="a bad chunk", found_at=NOW)
-    told = _checks.findings({"datasets": {"blobs": {"data": bad, "mirror": state()}, "database": {"data": state()}}})
-    assert told == [f"blobs: the check of data found at {NOW}: a bad chunk"]
+    datasets = {"blobs": {"data": bad, "mirror": state()}, "database": {"data": state()}, "points": {"data": bad}}
+    evidence = {"datasets": {**datasets, "renamed": {"data": bad}}}
+    assert _checks.findings(evidence, ["database", "blobs"]) == [
+        f"{name}: the check of data found at {NOW}: a bad chunk" for name in ("blobs", "points")
+    ]
 
 
 def test_a_piece_that_found_nothing_leaves_what_was_well_as_it_is() -> None:

@@ -64,6 +64,14 @@ def test_a_newest_point_that_is_too_old_is_a_finding() -> None:
     assert "is 82 h old" in choose([point(POINTS[-4]), point(POINTS[-1], "suspect")])["finding"]
 
 
+def test_a_proof_whose_record_was_lost_with_the_server_still_counts() -> None:
+    """Of a point its mark says so, which lies in the repository."""
+    proven = {**point(POINTS[0]), "marks": [{"mark": "proven"}]}
+    other = {**point(POINTS[-1]), "marks": [{"mark": "checked"}]}
+    for seed in "abcdefgh":
+        assert _drill.drill_choice([proven, other], read(), seed, "", 10**6, NOW)["point"]["point"] == POINTS[-1]
+
+
 def test_a_point_from_before_a_key_table_is_rehearsed_with_those_it_has() -> None:
     points = [point(POINTS[0]), point(POINTS[-1])]
     history = [

@@ -718,6 +718,8 @@ def test_an_old_tree_is_named_by_its_dataset() -> None:
         "/srv/backup/borg/x",
         "/srv/backup/mirror",
         "/srv/backup/staging",
+        "/srv/backup/staging/tatchu/x",
+        "/srv/backup/quarantine",
     ],
 )
 def test_an_old_tree_lies_apart_from_what_is_ours(old: str) -> None:

@@ -482,6 +482,9 @@ def test_all_is_well(seen: Seen) -> None:
 def test_room_for_nights_is_told_when_there_is_enough(seen: Seen) -> None:
     (row,) = rows(seen, "nights_space", "backup_root")
     assert row["value"] == "800.0 GiB free, a night added 3.0 GiB on average"
+    seen["limits"]["nights"] = 0
+    (row,) = rows(seen, "nights_space", "backup_root")
+    assert row["state"] == "ok" and row["limit"].endswith("reserve and 0 nights")
 
 
 def test_references_are_those_of_the_newest_point_with_a_dump(seen: Seen) -> None:

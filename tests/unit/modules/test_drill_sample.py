@@ -138,6 +138,12 @@ def test_a_sample_larger_than_the_archive_is_refused(drawer: Drawer) -> None:
     assert refused["failed"] and "no archive of this point holds more than 20" in refused["msg"]
 
 
+def test_what_is_larger_than_all_that_may_be_taken_keeps_nobody_waiting(drawer: Drawer) -> None:
+    drawn = drawer.draw(limit_bytes=10, files=5)
+    blobs = drawn["datasets"]["blobs"]
+    assert (blobs["files_total"], blobs["files_too_large"], blobs["bytes"] <= 10) == (20, 9, True)
+
+
 def test_what_is_accepted_as_it_is_is_not_missing_and_not_looked_at_again(drawer: Drawer) -> None:
     drawer.refer(
         ("blobs", "odd\nfolder/05", 7), ("blobs", "gone", 1), ("blobs", "odd\nfolder/06", 6), ("data", "gone", 1)

@@ -73,6 +73,21 @@ def test_nothing_to_adopt_is_an_error(run_module_main: RunModule, options: dict[
     )
 
 
+def test_a_mirror_that_was_lost_with_the_server_is_pulled_anew(
+    run_module_main: RunModule, options: dict[str, t.Any], tmp_path: pathlib.Path, module_warnings: list[str]
+) -> None:
+    """The inventory of a server that is made anew from its repositories still names what was adopted once."""
+    os.rename(options["source"], tmp_path / "elsewhere")
+    (tmp_path / "borg").mkdir()
+    result = run_module_main(mirror_adopt, {**options, "repository": str(tmp_path / "borg")})
+    assert not result.get("failed") and not result["changed"]
+    assert module_warnings == [
+        f"neither {options['mirror']} nor {options['source']} exists, and {tmp_path}/borg does: the next pull copies "
+        "everything"
+    ]
+    assert run_module_main(mirror_adopt, {**options, "repository": str(tmp_path / "none")})["failed"]
+
+
 @pytest.mark.parametrize("kind", ["file", "link"])
 def test_only_a_folder_is_adopted(
     run_module_main: RunModule, options: dict[str, t.Any], tmp_path: pathlib.Path, kind: str

@@ -9,7 +9,7 @@ import pathlib
 import typing as t
 
 import pytest
-from ansible_collections.labops.backup.plugins.modules import quarantine_restore
+from ansible_collections.labops.backup.plugins.modules import quarantine_info, quarantine_restore
 
 RunModule = t.Callable[..., dict[str, t.Any]]
 RUN = "20241123T023000Z-77b0aa"
@@ -29,6 +29,20 @@ def test_check_mode_copies_nothing(
     result = run_module_main(quarantine_restore, {**options, "lock": str(tmp_path / "lock")}, check_mode=True)
     assert (result["changed"], result["places"]) == (True, [str(tmp_path / "q" / RUN / "1" / "sub" / "a")])
     assert os.listdir(tmp_path) == ["q"]
+
+
+def test_a_link_on_the_way_is_not_followed(
+    run_module_main: RunModule, options: dict[str, t.Any], tmp_path: pathlib.Path
+) -> None:
+    """It was taken away as what it is; what it leads to lives, and no run took that away."""
+    (tmp_path / "alive").mkdir()
+    (tmp_path / "alive" / "a").write_text("alive")
+    (tmp_path / "q" / RUN / "1" / "latest").symlink_to(tmp_path / "alive")
+    result = run_module_main(quarantine_restore, {**options, "path": "latest/a"})
+    assert result["failed"] and "took nothing away from 'latest/a'" in result["msg"]
+    asked = {"directory": options["directory"], "path": "latest/a"}
+    assert run_module_main(quarantine_info, asked)["versions"] == []
+    assert len(run_module_main(quarantine_info, {**asked, "path": "latest"})["versions"]) == 1
 
 
 @pytest.mark.parametrize(

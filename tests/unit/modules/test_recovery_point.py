@@ -172,7 +172,10 @@ def test_a_content_manifest_that_is_another_one_is_left_out(
     content_manifest.write_bytes(b"of the next generation")
     point_options["files"]["data.content"] = {"path": "/nonexistent"}
     result = run_module_main(recovery_point, point_options)
-    assert (result["state"], result["document"]["files"]) == ("complete", {})
+    assert (result["state"], result["document"]["files"]) == ("partial", {})
+    assert result["document"]["problems"] == [
+        "the content manifest of blobs is gone or another one than was verified, so nobody can compare its archive"
+    ]
     assert sorted(borg_in_memory.archives["/borg/points"][SEAL]) == ["manifest.json", "point.json"]
     assert "blobs.content is another one than when it was verified. The seal lacks blobs.content." in module_warnings[0]
     assert "/nonexistent could not be sealed: No such file or directory" in module_warnings[1]
