@@ -2,6 +2,7 @@
 # SPDX-License-Identifier: GPL-3.0-or-later
 """What the scenarios' tests share: the two hosts, the lab's secrets, the project's own playbooks."""
 
+import contextlib
 import json
 import os
 import pathlib
@@ -190,3 +191,18 @@ def playbook(begin_playbook):
         return subprocess.CompletedProcess(process.args, process.returncode, stdout, stderr)
 
     return run
+
+
+@pytest.fixture
+def dead():
+    """A host of the lab whose processes all stand still: dead("loki")."""
+    with contextlib.ExitStack() as paused:
+
+        def pause(name):
+            which = ["--filter", f"label=labops.backup.checkout={PROJECT}", "--filter", f"name=^{name}", "--quiet"]
+            (container,) = subprocess.check_output(["podman", "ps", *which], text=True).split()
+            done = subprocess.run(["podman", "pause", container], capture_output=True, text=True)
+            assert done.returncode == 0, done.stderr
+            paused.callback(subprocess.run, ["podman", "unpause", container], check=True, capture_output=True)
+
+        yield pause

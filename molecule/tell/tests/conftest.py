@@ -2,11 +2,8 @@
 # SPDX-License-Identifier: GPL-3.0-or-later
 """What people heard: the lab's catcher takes requests and mails; each test sees those since it began."""
 
-import contextlib
 import json
-import pathlib
 import shlex
-import subprocess
 import time
 
 import pytest
@@ -154,19 +151,3 @@ def until():
         raise AssertionError(f"not so after {seconds} s")
 
     return wait
-
-
-@pytest.fixture
-def dead():
-    """A host of the lab whose processes all stand still: dead("loki")."""
-    project = pathlib.Path(__file__).resolve().parents[3]
-    with contextlib.ExitStack() as paused:
-
-        def pause(name):
-            which = ["--filter", f"label=labops.backup.checkout={project}", "--filter", f"name=^{name}", "--quiet"]
-            (container,) = subprocess.check_output(["podman", "ps", *which], text=True).split()
-            done = subprocess.run(["podman", "pause", container], capture_output=True, text=True)
-            assert done.returncode == 0, done.stderr
-            paused.callback(subprocess.run, ["podman", "unpause", container], check=True, capture_output=True)
-
-        yield pause
