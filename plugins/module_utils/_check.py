@@ -454,24 +454,29 @@ class _Piece:
             done = 0
             finished = self._moved = True
             looked = time.monotonic()
-            for place, entry in _content_manifest.entries(path):
-                if after is not None and _content.place(place) <= after:
+            gave_way: GaveWayError | None = None
+            try:
+                for place, entry in _content_manifest.entries(path):
+                    if after is not None and _content.place(place) <= after:
+                        done += not entry.is_folder
+                        continue
+                    walk.look(place, entry)
                     done += not entry.is_folder
-                    continue
-                walk.look(place, entry)
-                done += not entry.is_folder
-                cursor = {"path": os.fsdecode(place)}
-                if time.monotonic() - looked < _LOOK_SECONDS:
-                    continue
-                looked = time.monotonic()
-                # What gives way goes on here; a finding that it has not told yet must be found again.
-                if not walk.changed and not walk.misnamed:
-                    self._keep({**self.states[_checks.MIRROR], "cursor": cursor}, _checks.MIRROR)
-                if self._is_over():
-                    finished = False
-                    break
+                    cursor = {"path": os.fsdecode(place)}
+                    if time.monotonic() - looked >= _LOOK_SECONDS:
+                        looked = time.monotonic()
+                        # A pull that begins takes back what was found, not how far it was clean.
+                        if not walk.changed and not walk.misnamed:
+                            for kind in (_checks.MIRROR, _checks.NAMES):
+                                self._keep({**self.states[kind], "cursor": cursor}, kind)
+                        if self._is_over():
+                            finished = False
+                            break
+            except GaveWayError as error:
+                gave_way, finished = error, False
             if finished:
                 walk.close_folder()
+        # Until here nobody wrote to the mirror, so what was seen counts, also of a piece that gave way.
         cursor = {} if finished else cursor
         share = done / max(total, 1)
         self._advance(
@@ -481,7 +486,13 @@ class _Piece:
             finding=walk.told(walk.changed),
             more={"cursor": cursor},
         )
-        self._advance(_checks.NAMES, share=share, finished=finished, finding=walk.told(walk.misnamed))
+        self._advance(
+            _checks.NAMES,
+            share=share,
+            finished=finished,
+            finding=walk.told(walk.misnamed),
+            more={"cursor": cursor},
+        )
         if walk.misnamed:
             self.touched |= {
                 str(point["point"])
@@ -489,6 +500,8 @@ class _Piece:
                 if point.get("files", {}).get(f"{self._request.dataset}.content", {}).get("sha256") == sha256
                 and walk.archived_so
             }
+        if gave_way is not None:
+            raise gave_way
 
     @contextlib.contextmanager
     def _standing_still(self) -> t.Iterator[Document | None]:

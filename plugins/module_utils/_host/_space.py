@@ -24,7 +24,7 @@ def look(path: str) -> dict[str, t.Any]:
         "path": path,
         "present": not missing,
         "missing": missing,
-        "empty": bool(missing) or not [name for name in os.listdir(path) if name != "lost+found"],
+        "empty": bool(missing) or _is_empty(path),
         "existing": existing,
         "device": os.stat(existing).st_dev,
         "mount": _facts.mount_of(existing),
@@ -33,3 +33,12 @@ def look(path: str) -> dict[str, t.Any]:
         "free_inodes": status.f_favail,
         "writable": os.access(existing, os.W_OK) and not status.f_flag & os.ST_RDONLY,
     }
+
+
+def _is_empty(folder: str) -> bool:
+    """Whether nothing is in a folder but what a file system has at its root; one that cannot be read holds something."""
+    try:
+        with os.scandir(folder) as entries:
+            return all(entry.name == "lost+found" for entry in entries)
+    except OSError:
+        return False

@@ -32,8 +32,8 @@ _ROUTINE_PRIVILEGE_SINCE = (8, 0, 20)  # MySQL 8.0 reference manual, "SHOW_ROUTI
 
 _POLL_SECONDS = 0.2
 _ANYBODY = "SELECT JSON_ARRAY(1);"
-# ER_ACCESS_DENIED_ERROR
-_NOT_LET_IN = 1045
+# Access denied, of MariaDB also where the account's plugin says so, and locked: of MySQL, of MariaDB.
+_NOT_LET_IN = (1045, 1698, 3118, 4151)
 
 # Rows ordered by primary key and no date: the text of an unchanged server is the same, byte by byte.
 DUMP_OPTIONS = (
@@ -233,7 +233,7 @@ def administrator(defaults_file: str | None, socket: str | None) -> Connection:
         return named
     root = Connection(None, socket)
     outcome = _client(named, _ANYBODY)
-    if outcome.rc != 0 and _number(outcome.stderr) == _NOT_LET_IN and _client(root, _ANYBODY).rc == 0:
+    if outcome.rc != 0 and _number(outcome.stderr) in _NOT_LET_IN and _client(root, _ANYBODY).rc == 0:
         return root
     return named
 

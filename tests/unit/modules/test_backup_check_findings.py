@@ -544,19 +544,34 @@ def test_a_look_at_a_mirror_that_gives_way_has_come_as_far_as_it_has(
     assert world.state("mirror")["cursor"]["path"]
 
 
-def test_a_finding_that_was_not_told_yet_is_found_again(world: World, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_a_finding_is_told_also_by_a_piece_that_gives_way(world: World, monkeypatch: pytest.MonkeyPatch) -> None:
     world.fill()
     other_content(world)
     monkeypatch.setattr(_check, "_LOOK_SECONDS", 0)
-    gave_way = 0
+    found = []
     for looks in range(2, 12):
         world.reasons = [*[""] * looks, "a night began"]
         done = world("mirror")
+        found += [done["gave_way"]] if "raw/a.npy holds" in done["finding"] else []
         if not done["gave_way"]:
             break
-        gave_way += 1
-        assert not done["finding"]
-    assert gave_way > 2 and "raw/a.npy holds" in done["finding"]
+    assert found[0] == "a night began" and not world.state("mirror")["ok"]
+
+
+def test_what_was_seen_while_somebody_wrote_tells_nothing(world: World, monkeypatch: pytest.MonkeyPatch) -> None:
+    world.fill()
+    other_content(world)
+    monkeypatch.setattr(_check, "_LOOK_SECONDS", 0)
+    real = _check._Mirror.look
+
+    def look(walk: t.Any, path: bytes, entry: t.Any) -> None:
+        real(walk, path, entry)
+        if path == b"raw/a.npy":
+            world.pull()
+
+    monkeypatch.setattr(_check._Mirror, "look", look)
+    done = world("mirror")
+    assert (done["gave_way"], done["finding"], world.asked["dataset"]) == ("a pull began", "", "blobs")
 
 
 def test_a_large_file_does_not_keep_a_night_waiting(world: World, monkeypatch: pytest.MonkeyPatch) -> None:

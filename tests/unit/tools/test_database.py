@@ -337,3 +337,23 @@ def test_a_server_that_was_just_started_is_waited_for(monkeypatch: pytest.Monkey
     connection = _database.Connection(None, None)
     assert _database.answers_soon(connection, seconds=60)
     assert not _database.answers_soon(connection, seconds=0)
+
+
+@pytest.mark.parametrize(
+    ("number", "named"),
+    [(0, True), (1045, False), (1698, False), (3118, False), (4151, False), (2002, True), (1227, True)],
+)
+def test_an_administrator_who_is_not_let_in_gives_way_to_root(
+    monkeypatch: pytest.MonkeyPatch, number: int, named: bool
+) -> None:
+    """A server whose data directory was made anew knows nobody else, and a restored account is locked at first."""
+
+    def client(connection: _database.Connection, _sql: str, **_keywords: t.Any) -> _command.Outcome:
+        refused = bool(number) and connection.defaults_file is not None
+        stderr = f"ERROR {number} (28000): no" if refused else ""
+        return _command.Outcome(("mysql",), int(refused), b"[1]\n", stderr, 0.1)
+
+    monkeypatch.setattr(_database, "_client", client)
+    found = _database.administrator("/root/admin.cnf", "/run/s")
+    assert found == _database.Connection("/root/admin.cnf" if named else None, "/run/s")
+    assert _database.administrator(None, "/run/s") == _database.Connection(None, "/run/s")
