@@ -36,7 +36,7 @@ def look(path: str) -> dict[str, t.Any]:
 
 
 def _is_empty(folder: str) -> bool:
-    """Whether nothing is in a folder but what a file system has at its root; one that cannot be read holds something."""
+    """Whether nothing is in a folder but what a file system has at its root; no if it cannot be listed."""
     try:
         with os.scandir(folder) as entries:
             return all(entry.name == "lost+found" for entry in entries)
