@@ -149,8 +149,10 @@ lost.unlink()
 
 def test_a_suspect_point_is_rehearsed_when_it_is_named(loki, borg, run, points, whole):
     point = points()[-1]
+    # Later than every proof of it, or that would count.
+    made = loki.check_output("date -u +%Y%m%dT%H%M%SZ") + "-000001"
     loki.check_output('install -d /root/mark && echo \'{"schema_version": 1, "evidence": {}}\' >/root/mark/mark.json')
-    assert borg("create", f"points::mark-suspect-{point}-{point}", "mark.json", folder="/root/mark").rc == 0
+    assert borg("create", f"points::mark-suspect-{point}-{made}", "mark.json", folder="/root/mark").rc == 0
     said = run("drill", drill_point=point, drill_sample_files=50)
     assert f"{point} is suspect; it is restored because it was named" in said
     assert state_of(loki, point) == {"suspect", "proven"}
