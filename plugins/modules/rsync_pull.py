@@ -149,6 +149,9 @@ options:
       deleted_percent:
         description: Which share of the files it may delete, in percent.
         type: float
+      changed_files:
+        description: How many files it may overwrite.
+        type: int
       changed_percent:
         description: Which share of the files it may overwrite, in percent.
         type: float
@@ -406,6 +409,7 @@ ARGUMENTS: dict[str, t.Any] = {
         "options": {
             "deleted_files": {"type": "int"},
             "deleted_percent": {"type": "float"},
+            "changed_files": {"type": "int"},
             "changed_percent": {"type": "float"},
         },
     },

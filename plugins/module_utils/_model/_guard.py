@@ -21,12 +21,14 @@ class Limits:
 
     :param deleted_files: files that may be deleted.
     :param deleted_percent: their share of the mirror's files.
+    :param changed_files: so many files may be overwritten.
     :param changed_percent: share of the mirror's files that may be overwritten.
     :param allow_empty: whether a source without any file is believed.
     """
 
     deleted_files: int | None = None
     deleted_percent: float | None = None
+    changed_files: int | None = None
     changed_percent: float | None = None
     allow_empty: bool = False
 
@@ -136,9 +138,13 @@ def breaches(limits: Limits, *, source_files: int, mirror_files: int, deleted: i
     found = []
     if source_files == 0 and not limits.allow_empty:
         found.append(Breach("the source holds no file at all (limit: allow_empty is false)", "empty", True))
-    if limits.deleted_files is not None and deleted > limits.deleted_files:
-        text = f"{deleted} of {mirror_files} files would be deleted (limit deleted_files: {limits.deleted_files})"
-        found.append(Breach(text, "deleted_files", deleted))
+    for name, verb, count, most in (
+        ("deleted_files", "deleted", deleted, limits.deleted_files),
+        ("changed_files", "overwritten", changed, limits.changed_files),
+    ):
+        if most is not None and count > most:
+            text = f"{count} of {mirror_files} files would be {verb} (limit {name}: {most})"
+            found.append(Breach(text, name, count))
     if mirror_files >= PERCENT_FLOOR:
         for name, verb, count, limit, field in (
             ("deleted_percent", "deleted", deleted, limits.deleted_percent, "deleted_files"),

@@ -40,6 +40,7 @@ _DATASET_FIELDS = {
     "compression",
     "limit_deleted_files",
     "limit_deleted_percent",
+    "limit_changed_files",
     "limit_changed_percent",
     "quarantine_days",
     "quarantine_files",
@@ -48,7 +49,7 @@ _DATASET_FIELDS = {
     "checksum_every_days",
     "skip_attributes",
 }
-_LIMITS = ("deleted_files", "deleted_percent", "changed_percent")
+_LIMITS = ("deleted_files", "deleted_percent", "changed_files", "changed_percent")
 # The repository of the seals; what rsyncd.conf does not take as a module; what restore_scope understands otherwise.
 _RESERVED_NAMES = ("auto", "global", "points")
 # What else lies in the folder of a server's escrow bundle, or in that of the pull identities.

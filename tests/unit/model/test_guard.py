@@ -22,7 +22,8 @@ def judge(limits: Limits, **counts: int) -> list[str]:
         (Limits(deleted_files=10), {"deleted": 10}),
         (Limits(deleted_percent=10), {"deleted": 100}),
         (Limits(changed_percent=0.5), {"changed": 5}),
-        (Limits(0, 0, 0), {"mirror_files": 0}),
+        (Limits(0, 0, 0, 0), {"mirror_files": 0}),
+        (Limits(changed_files=5), {"changed": 5}),
         (Limits(deleted_percent=10, changed_percent=10), {"mirror_files": 19, "deleted": 19, "changed": 19}),
         (Limits(allow_empty=True), {"source_files": 0, "deleted": 1000}),
     ],
@@ -50,6 +51,7 @@ def test_within_the_limits(limits: Limits, counts: dict[str, int]) -> None:
             {"mirror_files": 20, "changed": 3},
             "3 of 20 files would be overwritten, 15.0 % (limit changed_percent: 12.5 %)",
         ),
+        (Limits(changed_files=5), {"changed": 6}, "6 of 1000 files would be overwritten (limit changed_files: 5)"),
         (
             Limits(deleted_percent=0),
             {"mirror_files": 20, "deleted": 1},
@@ -63,10 +65,11 @@ def test_beyond_a_limit(limits: Limits, counts: dict[str, int], reason: str) -> 
 
 
 def test_every_broken_limit_is_named() -> None:
-    found = judge(Limits(1, 1, 1), source_files=0, deleted=500, changed=500)
+    found = judge(Limits(1, 1, 1, 1), source_files=0, deleted=500, changed=500)
     assert [reason.rpartition("limit")[2] for reason in found] == [
         ": allow_empty is false)",
         " deleted_files: 1)",
+        " changed_files: 1)",
         " deleted_percent: 1 %)",
         " changed_percent: 1 %)",
     ]

@@ -131,7 +131,10 @@ def test_every_path_of_the_documented_default() -> None:
         "adopt_from": "",
         "compression": "zstd,22",
         "chunker_params": "buzhash,16,20,18,4095",
-        "limits": {"deleted_files": 1000, "deleted_percent": 10.0, "changed_percent": 50.0},
+        "limits": {
+            **{"deleted_files": 1000, "deleted_percent": 10.0},
+            **{"changed_files": 100000, "changed_percent": 50.0},
+        },
         "quarantine": {},
         "quarantine_days": 10,
         "checksum_every_days": 0.0,
@@ -229,7 +232,10 @@ def test_what_a_host_says_goes_before_the_defaults() -> None:
     assert data["url"] == "puller@192.0.2.9::data/"
     assert data["repository"] == "/tank/backup/borg/tatchu/data"
     assert data["path"] == "/d"
-    assert data["limits"] == {"deleted_files": 0, "deleted_percent": 2.5, "changed_percent": 50.0}
+    assert data["limits"] == {
+        **{"deleted_files": 0, "deleted_percent": 2.5},
+        **{"changed_files": 100000, "changed_percent": 50.0},
+    }
     assert (data["compression"], data["allow_empty"]) == ("lz4", False)
     assert more["limits"]["deleted_files"] == 5
     assert (more["compression"], more["allow_empty"], more["order"]) == ("none", True, 1)
@@ -427,7 +433,8 @@ def test_an_entry_that_is_no_mapping_is_refused() -> None:
 def test_an_unknown_field_is_refused(field: t.Any) -> None:
     assert dataset_refusal({"name": "a", "path": "/a", field: 1, "zzz": 2}) == (
         f"tatchu: dataset a has the unknown field '{field}'; known are adopt_from, allow_empty, checksum_every_days, "
-        "compression, kind, limit_changed_percent, limit_deleted_files, limit_deleted_percent, name, path, "
+        "compression, kind, limit_changed_files, limit_changed_percent, limit_deleted_files, limit_deleted_percent, "
+        "name, path, "
         "quarantine_bytes, quarantine_days, quarantine_files, quarantine_percent, skip_attributes"
     )
 
@@ -598,7 +605,9 @@ def test_paths_that_only_begin_alike_are_no_overlap() -> None:
 
 
 @pytest.mark.parametrize("value", ["many", "", [], {}, float("nan"), float("inf"), "nan", "inf", True, False])
-@pytest.mark.parametrize("limit", ["limit_deleted_files", "limit_deleted_percent", "limit_changed_percent"])
+@pytest.mark.parametrize(
+    "limit", ["limit_deleted_files", "limit_deleted_percent", "limit_changed_files", "limit_changed_percent"]
+)
 def test_a_limit_that_is_no_number_is_refused(limit: str, value: t.Any) -> None:
     assert dataset_refusal({"name": "a", "path": "/a", limit: value}) == (
         f"tatchu: dataset a: {limit} {value!r} is not a number"
