@@ -22,6 +22,7 @@ EVENTS = {
     "emptied": "rm f*",
     "thinned": "rm f00 f01 f02 f03 f04 f05",
     "shrunk": "rm f00 f01 f02 f03",
+    "overwritten": "for n in 0{0..5}; do echo encrypted >f$n; done",
     "rewritten": "for n in 0{0..9} 1{0..5}; do echo encrypted >f$n; done",
     "crammed": "for n in 00 01 02; do echo more >>f$n; done",
     "shrinking": "echo new >late",
@@ -158,10 +159,13 @@ def loud(loki, tatchu, baseline, by_cron, shell, turns):
 @pytest.fixture(scope="module")
 def mean(loud, by_hand):
     """Acceptances of too little, or of something else than what the guard said."""
-    offered = {name: acceptance(loud.outcome(name)) for name in ("thinned", "shrunk", "rewritten", "crammed")}
+    offered = {
+        name: acceptance(loud.outcome(name)) for name in ("thinned", "shrunk", "overwritten", "rewritten", "crammed")
+    }
     given = {
         "thinned": {"deleted_files": offered["thinned"]["deleted_files"] - 1},
         "shrunk": {"changed_files": 1000, "empty": True},
+        "overwritten": {"changed_files": offered["overwritten"]["changed_files"] - 1},
         "rewritten": {"deleted_files": 1000},
         "crammed": {"quarantine_files": offered["crammed"]["quarantine_files"]},
     }
@@ -188,7 +192,7 @@ rm -r /datajoint-db/dumps/$(cd /datajoint-db/dumps; ls -d 2*Z-* | tail -n 1)
     turns("swapped")
     turns("recounted", at_3="rm /srv/guarded/recounted/f29")
     offered = {}
-    for name in ("replaced", "emptied", "thinned", "shrunk", "rewritten", "crammed", "shrinking"):
+    for name in ("replaced", "emptied", "thinned", "shrunk", "overwritten", "rewritten", "crammed", "shrinking"):
         offered[f"tatchu/{name}"] = {**acceptance(loud.outcome(name)), "reason": f"{name} on purpose"}
     blob = re.search(r"(\S+) holds \S+ \(sha256 ([0-9a-f]{64})\)", loud.outcome("store")["message"])
     return by_hand(backup_accept=offered, backup_accept_content=[f"{blob[2]} {blob[1]}"])
@@ -281,9 +285,14 @@ BEFORE_THE_PULL = {
         "their share of the mirror's files",
         "`backup_limit_deleted_percent` ({backup_limit_deleted_percent} %, from 20 files on)",
     ),
-    "rewritten": (
-        "overwriting",
+    "overwritten": (
+        "overwriting, number",
         "files that would be overwritten, all tries together",
+        "`backup_limit_changed_files` ({backup_limit_changed_files})",
+    ),
+    "rewritten": (
+        "overwriting, share",
+        "their share of the mirror's files",
         "`backup_limit_changed_percent` ({backup_limit_changed_percent} %, from 20 files on)",
     ),
     "crammed": (
@@ -406,11 +415,11 @@ def test_a_dump_set_that_is_not_whole(loud, guard):
 def test_too_little_accepted_is_not_accepted(mean, loud):
     """One file less than needed, another limit than the broken one, one of two limits: all as if nothing was said."""
     assert mean.code == 2
-    for name in ("thinned", "shrunk", "rewritten", "crammed"):
+    for name in ("thinned", "shrunk", "overwritten", "rewritten", "crammed"):
         assert not mean.outcome(name)["ok"]
         for what in ("mirror", "generation", "archives", "quarantine"):
             assert mean.stayed(name, what), (name, what)
-    for name in ("thinned", "shrunk", "rewritten"):
+    for name in ("thinned", "shrunk", "overwritten", "rewritten"):
         assert acceptance(mean.outcome(name)) == acceptance(loud.outcome(name))
     assert set(acceptance(mean.outcome("crammed"))) == {"quarantine_bytes", "reason"}
 
@@ -432,7 +441,7 @@ def test_once_accepted_or_mended_the_night_is_complete(loki, tatchu, accepted, d
 
 
 def test_the_ledger_says_what_was_accepted_and_why(accepted, loud):
-    for name in ("replaced", "emptied", "thinned", "shrunk", "rewritten", "crammed", "shrinking"):
+    for name in ("replaced", "emptied", "thinned", "shrunk", "overwritten", "rewritten", "crammed", "shrinking"):
         assert accepted.outcome(name)["accepted"] == {**acceptance(loud.outcome(name)), "reason": f"{name} on purpose"}
     for name in ("unmarked", "misplaced", "swapped", "huge", "recounted", "rotten", "blobs", "data"):
         assert "accepted" not in accepted.outcome(name)
