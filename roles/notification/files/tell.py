@@ -174,18 +174,71 @@ def read(path: str) -> Document:
 def settings() -> Document:
     """What the role wrote; a default for whatever of it cannot be used, since silence would be worse."""
     found = read(f"{CONFIGURATION}/tell.json")
-    return {
+    used = {
         name: found[name] if isinstance(found.get(name), type(default)) else default
         for name, default in DEFAULTS.items()
     }
+    return used | {"channels": [channel for channel in used["channels"] if _is_channel(channel)]}
+
+
+def _is_channel(channel: t.Any) -> bool:
+    return isinstance(channel, dict) and isinstance(channel.get("tag"), str) and channel.get("severity") in KINDS
 
 
 def load_state() -> Document:
     """What was told until now: the newer one of the durable document and of the one that a full disk left in /run."""
     found = [read(f"{folder}/tell/state.json") for folder in (STATE, VOLATILE)]
-    newest = max(found, key=lambda state: str(state.get("at", "")))
-    kinds = (("jobs", dict), ("runs", dict), ("channels", dict), ("untold", list), ("findings", dict))
-    return {name: newest[name] if isinstance(newest.get(name), kind) else kind() for name, kind in kinds}
+    return clean(max(found, key=lambda state: str(state.get("at", ""))))
+
+
+def clean(state: Document) -> Document:
+    """What of a state can be used; the rest counts as never told, so that it speaks again and the next one is whole."""
+    return {
+        "jobs": {name: _job(job) for name, job in _objects(state, "jobs").items()},
+        "runs": {run: at for run, at in _object(state, "runs").items() if isinstance(at, str)},
+        "channels": {tag: _texts(used, "success", "failure") for tag, used in _objects(state, "channels").items()},
+        "untold": [entry for entry in _list(state, "untold") if isinstance(entry, dict)],
+        "findings": {
+            key: _texts(entry, "first", "told", "text", "severity")
+            for key, entry in _objects(state, "findings", "first", "text", "severity").items()
+        },
+    }
+
+
+def _job(job: Document) -> Document:
+    causes = {
+        key: _texts(cause, "severity", "first", "told") | {"count": _count(cause, "count")}
+        for key, cause in _objects(job, "causes", "severity", "first").items()
+    }
+    return _texts(job, "since", "good") | {"failures": _count(job, "failures"), "causes": causes}
+
+
+def _object(document: Document, name: str) -> Document:
+    found = document.get(name)
+    return found if isinstance(found, dict) else {}
+
+
+def _objects(document: Document, name: str, *texts: str) -> Document:
+    """The objects in an object that have all of these texts."""
+    return {
+        key: value
+        for key, value in _object(document, name).items()
+        if isinstance(value, dict) and all(isinstance(value.get(text), str) for text in texts)
+    }
+
+
+def _list(document: Document, name: str) -> list[t.Any]:
+    found = document.get(name)
+    return found if isinstance(found, list) else []
+
+
+def _texts(document: Document, *names: str) -> Document:
+    return {name: document[name] if isinstance(document.get(name), str) else None for name in names}
+
+
+def _count(document: Document, name: str) -> int:
+    found = document.get(name)
+    return found if isinstance(found, int) else 0
 
 
 def save_state(state: Document, now: float) -> None:
@@ -385,7 +438,7 @@ def decide(
         known.update(failures=0, good=utc(now))
         for key in [key for key, cause in causes.items() if cause["severity"] == FAILURE]:
             del causes[key]
-    if not causes:
+    if not causes or not known.get("since"):
         known["since"] = utc(now)
     new = {"severity": message.severity, "first": utc(now), "told": None, "count": 0}
     cause = causes.setdefault(f"{message.severity}: {message.cause}", new)
@@ -403,6 +456,17 @@ def decide(
     for old in sorted(causes, key=lambda key: str(causes[key]["first"]))[:-KNOWN_CAUSES]:
         del causes[old]
     return message._replace(body=body)
+
+
+def decided(rule: t.Callable[[Document], Message | None]) -> tuple[Document, Message | None]:
+    """The state, and what a rule says by it; whatever in a state breaks the rule, it speaks as if nothing was told."""
+    state = load_state()
+    try:
+        return state, rule(state)
+    except Exception as error:
+        print(f"labops-backup: what was told until now is not used: {type(error).__name__}: {error}", file=sys.stderr)
+    state = clean({})
+    return state, rule(state)
 
 
 def _times(count: int) -> str:
@@ -649,8 +713,10 @@ def tell_run(configuration: Document, run: str, job: str, code: int) -> int:
     said = about_run(configuration, run, job, code)
     switch = _feed(configuration, run, job, code, said)
     with alone():
-        state = load_state()
-        message = decide(state, job, said, now, configuration["repeat_hours"], quiet=job in configuration["quiet_jobs"])
+        quiet = job in configuration["quiet_jobs"]
+        state, message = decided(
+            lambda state: decide(state, job, said, now, configuration["repeat_hours"], quiet=quiet)
+        )
         if message is None:
             state["runs"][run] = utc(now)
         save_state(state, now)
@@ -681,8 +747,9 @@ def tell_watch(configuration: Document, given: str) -> int:
     now = time.time()
     document = json.loads(given)
     with alone():
-        state = load_state()
-        message = decide_watch(state, document["findings"], now, configuration["repeat_hours"])
+        state, message = decided(
+            lambda state: decide_watch(state, document["findings"], now, configuration["repeat_hours"])
+        )
         if message is None and state["untold"]:
             message = Message(FAILURE, "nobody could be told of what happened before", "", "")
         save_state(state, now)

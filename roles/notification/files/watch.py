@@ -46,6 +46,8 @@ LOOK_SECONDS = 60
 TELL_SECONDS = 240
 # Between the end of a job and the moment when its wrapper begins to tell.
 TELLING_SECONDS = 5
+# The last one that a document can write: 9999-12-31T23:59:59Z.
+LAST_MOMENT = 253402300799
 _END_OF_TRANSFER = re.compile(r"sent \d+ bytes\s+received \d+ bytes\s+total size \d+")
 
 
@@ -479,10 +481,15 @@ def tell(findings: t.Sequence[Document]) -> int:
     return done.returncode
 
 
+def _is_moment(at: t.Any) -> bool:
+    """Whether it is a number of seconds that a clock can show."""
+    return isinstance(at, int | float) and 0 <= at <= LAST_MOMENT
+
+
 def look_around() -> Watch:
     """Look at everything."""
     since = read(f"{STATE}/watch/since.json").get("since")
-    known = {str(key): float(at) for key, at in since.items()} if isinstance(since, dict) else {}
+    known = {key: float(at) for key, at in since.items() if _is_moment(at)} if isinstance(since, dict) else {}
     configuration = read(CONFIGURATION)
     watch = Watch(configuration, known, time.time())
     watch.look("cron", functools.partial(cron, watch))

@@ -366,6 +366,105 @@ def test_a_damaged_state_makes_it_speak(tell: t.Any, tmp_path: pathlib.Path) -> 
     assert (tmp_path / "heard").exists()
 
 
+WHOLE_CAUSE = {"severity": "failure", "first": "2027-01-15T08:00:00Z", "told": None, "count": 1}
+WHOLE_FINDING = {"severity": "failure", "first": "2027-01-15T08:00:00Z", "told": None, "text": "cron does not run"}
+WHOLE: dict[str, t.Any] = {
+    "schema_version": 1,
+    "at": "2027-01-15T08:00:00.000000+00:00",
+    "jobs": {
+        "backup": {
+            "failures": 1,
+            "since": "2027-01-15T08:00:00Z",
+            "good": "2027-01-14T08:00:00Z",
+            "causes": {"failure: blobs failed": WHOLE_CAUSE},
+        }
+    },
+    "runs": {RUN: "2027-01-15T08:00:00Z"},
+    "channels": {"failure-1": {"success": "2027-01-15T08:00:00Z", "failure": None}},
+    "untold": [{"at": "2027-01-15T08:00:00Z", "title": "nobody heard"}],
+    "findings": {"cron": WHOLE_FINDING},
+}
+
+
+def places(value: t.Any, path: tuple[t.Any, ...] = ()) -> t.Iterator[tuple[t.Any, ...]]:
+    """The ways to everything in a document."""
+    if path:
+        yield path
+    inside = value.items() if isinstance(value, dict) else enumerate(value) if isinstance(value, list) else ()
+    for key, below in inside:
+        yield from places(below, (*path, key))
+
+
+def put(document: t.Any, path: tuple[t.Any, ...], value: t.Any) -> t.Any:
+    whole = json.loads(json.dumps(document))
+    inner = whole
+    for key in path[:-1]:
+        inner = inner[key]
+    inner[path[-1]] = value
+    return whole
+
+
+def keep_state(tell: t.Any, state: t.Any) -> None:
+    folder = pathlib.Path(tell.STATE, "tell")
+    folder.mkdir(exist_ok=True)
+    (folder / "state.json").write_text(json.dumps(state))
+
+
+def test_a_whole_state_is_used_as_it_is(tell: t.Any) -> None:
+    keep_state(tell, WHOLE)
+    assert tell.load_state() == {name: value for name, value in WHOLE.items() if name not in ("schema_version", "at")}
+
+
+@pytest.mark.parametrize("wrong", [None, 3, 1e999, True, "3", [], ["x"], {}, {"x": None}])
+@pytest.mark.parametrize("path", list(places(WHOLE)), ids=lambda path: ".".join(map(str, path)))
+def test_whatever_stands_in_a_state_people_are_told_and_the_next_state_is_whole(
+    tell: t.Any, path: tuple[t.Any, ...], wrong: t.Any
+) -> None:
+    """A traceback would silence every message of this host for good, since the state is written after it."""
+    sent: list[str] = []
+    tell.deliver = lambda configuration, severity, title, body: [
+        tell.Delivery(channel, sent.append(title) is None, "", 0.0)
+        for channel in configuration["channels"]
+        if channel["severity"] == severity
+    ]
+    configuration = configure(tell)
+    log_of(tell, message="blobs failed\n")
+    keep_state(tell, put(WHOLE, path, wrong))
+    assert tell.tell_run(configuration, RUN, "backup", 2) == 0
+    assert any("blobs failed" in title for title in sent)
+    keep_state(tell, put(WHOLE, path, wrong))
+    assert tell.tell_watch(configuration, '{"findings": [{"key": "new", "severity": "failure", "text": "new"}]}') == 0
+    assert sent[-1].startswith("watch: new")
+    keep_state(tell, put(WHOLE, path, wrong))
+    (pathlib.Path(tell.LOGS) / "backup" / RUN / "message").write_text("all is well\n")
+    assert tell.tell_run(configuration, RUN, "backup", 0) == 0
+    assert "all is well" in sent[-1]
+    after = json.loads(pathlib.Path(tell.STATE, "tell/state.json").read_text())
+    assert tell.clean(after) == {name: value for name, value in after.items() if name not in ("schema_version", "at")}
+
+
+@pytest.mark.parametrize("channels", [["x"], [None], [{}], [{"tag": 1, "severity": "failure"}], [{"tag": "failure-1"}]])
+def test_a_channel_that_cannot_be_understood_hides_no_other(
+    tell: t.Any, tmp_path: pathlib.Path, channels: list[t.Any]
+) -> None:
+    good = {"severity": "failure", "tag": "failure-2", "scheme": "json"}
+    apprise(tell, f"echo >>{tmp_path}/heard")
+    log_of(tell, message="blobs failed\n")
+    assert tell.tell_run(configure(tell, channels=[*channels, good]), RUN, "backup", 2) == 0
+    assert (tmp_path / "heard").read_text() == "\n"
+
+
+def test_a_rule_that_breaks_speaks_as_if_nothing_was_told(tell: t.Any, capsys: t.Any) -> None:
+    keep_state(tell, WHOLE)
+
+    def rule(state: dict[str, t.Any]) -> t.Any:
+        return tell.Message("failure", "said", "", "") if not state["jobs"] else {}["missing"]
+
+    state, message = tell.decided(rule)
+    assert (message.title, state["untold"]) == ("said", [])
+    assert "what was told until now is not used: KeyError" in capsys.readouterr().err
+
+
 # --------------------------------------------------------------------------------------------------- dead-man's switch
 
 

@@ -246,6 +246,17 @@ def test_a_run_of_which_somebody_is_just_telling_is_left_alone(program: t.Any) -
     assert keys(looking) == [f"run {run}"]
 
 
+@pytest.mark.parametrize("wrong", ["null", '"x"', "[]", "{}", "NaN", "1e999", "1" + "0" * 400, "-1", "1e300"])
+def test_a_time_that_is_none_blinds_the_watch_to_nothing(program: t.Any, tmp_path: pathlib.Path, wrong: str) -> None:
+    write(pathlib.Path(program.STATE) / "watch/since.json", f'{{"since": {{"a": {wrong}, "pull blobs": 1800000000}}}}')
+    program.CONFIGURATION = str(tmp_path / "missing.json")
+    program.LOOK_SECONDS = 5
+    program.run = lambda argv, seconds=30: subprocess.CompletedProcess(argv, 0, "active", "")
+    looked = program.look_around()
+    assert looked.since["pull blobs"] == 1_800_000_000.0 and "a" not in looked.since
+    assert "configuration" in keys(looked)
+
+
 # -------------------------------------------------------------------------------------------------------------- disks
 
 
