@@ -76,7 +76,7 @@ def read_evidence(path: str) -> Document:
     :raises BackupError: when it cannot be understood.
     """
     try:
-        evidence = _document.read(path)
+        evidence = _document.read(path, untouched=_checks.UNTOUCHED, remedy=_checks.REMEDY)
     except FileNotFoundError:
         return {}
     _checks.check_evidence(evidence, path)

@@ -196,7 +196,7 @@ def record(
     :param samples: by dataset C(manifest) and C(paths_file).
     """
     try:
-        evidence = _document.read(evidence_file)
+        evidence = _document.read(evidence_file, untouched=_drill.UNTOUCHED, remedy=_drill.REMEDY)
         _drill.check_drills(evidence, evidence_file)
     except FileNotFoundError:
         evidence = {}

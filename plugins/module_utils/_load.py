@@ -456,9 +456,13 @@ def _plan_accounts(request: Request, dump_set: _dump_set.DumpSet) -> tuple[dict[
 
 
 def _document_or_nothing(path: str | None) -> dict[str, t.Any]:
-    return {} if path is None or not os.path.exists(path) else _document.read(path)
+    if path is None or not os.path.exists(path):
+        return {}
+    return _document.read(path, untouched=_RECORD_UNTOUCHED, remedy=_RECORD_REMEDY)
 
 
+_RECORD_UNTOUCHED = "Nothing was changed"
+_RECORD_REMEDY = "Move it away if no load is under way; accounts that it created stay locked"
 # An earlier release noted names alone.
 _NOTED = ({str: {"locked": bool, "role": bool}}, [str])
 
@@ -470,8 +474,8 @@ def _read_record(path: str | None, part: str) -> dict[str, t.Any]:
     if wrong:
         raise BackupError(
             f"the record {path} of an earlier load cannot be understood: {wrong}",
-            untouched="Nothing was changed",
-            remedy="Move it away if no load is under way; accounts that it created stay locked",
+            untouched=_RECORD_UNTOUCHED,
+            remedy=_RECORD_REMEDY,
         )
     return dict(noted) if isinstance(noted, dict) else dict.fromkeys(noted)
 

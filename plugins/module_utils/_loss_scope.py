@@ -342,7 +342,7 @@ def dump_manifest(path: str) -> dict[str, t.Any]:
     :raises BackupError: when it cannot be believed.
     """
     try:
-        manifest = _document.read(path)
+        manifest = _document.read(path, untouched=_UNTOUCHED)
     except FileNotFoundError:
         raise BackupError(
             f"there is no manifest {path} of a dump set",

@@ -25,7 +25,7 @@ def facts(
     :param mirror: looked into first; what does not have the sealed SHA-256 is passed over.
     :raises BackupError: when the archive does not hold them either.
     """
-    described = _document.read(manifest)
+    described = _document.read(manifest, untouched="Nothing was changed", remedy="Choose another recovery point")
     wrong = _form.wrong(described, {"id": str, "files": {_dump_manifest.FACTS: {"sha256": _form.SHA256}}})
     if wrong or not _run.is_identifier(described["id"]):
         raise BackupError(

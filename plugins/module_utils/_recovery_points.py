@@ -356,16 +356,18 @@ def _report(decision: _retention.Decision, listing: Listing, names: t.Mapping[st
 
 
 def _read_journal(path: str) -> set[str]:
+    untouched = "Nothing was removed"
+    remedy = "Move it away; what that retention left behind then goes by its age"
     try:
-        document = _document.read(path)
+        document = _document.read(path, untouched=untouched, remedy=remedy)
     except FileNotFoundError:
         return set()
     ids = document.get("archive_ids")
     if not isinstance(ids, list) or not all(isinstance(one, str) for one in ids):
         raise BackupError(
             f"{path} does not say which archives a retention was about to remove",
-            untouched="Nothing was removed",
-            remedy="Move it away; what that retention left behind then goes by its age",
+            untouched=untouched,
+            remedy=remedy,
         )
     return set(ids)
 

@@ -140,14 +140,15 @@ class _Asked:
 def _look_up(references_file: str, asked: _Asked, newest: float) -> dict[str, t.Any]:
     found = _Found(asked.examples)
     counts = {"checked": 0, "tracked_only": 0}
+    untouched, remedy = "Nothing was changed", "Verify the dump set with db_dump_info and verify=full"
     with open(references_file, "rb") as stream:
-        header = _document.decode(stream.readline(), references_file)
+        header = _document.decode(stream.readline(), references_file, untouched=untouched, remedy=remedy)
         wrong = _form.wrong(header, _datajoint.REFERENCES_HEADER)
         if wrong:
             raise BackupError(
                 f"{references_file} does not begin with the header of references: {wrong}",
-                untouched="Nothing was changed",
-                remedy="Verify the dump set with db_dump_info and verify=full",
+                untouched=untouched,
+                remedy=remedy,
             )
         found.counts["unresolved"] = header.get("unreadable", 0)
         for number, line in enumerate(stream, start=2):

@@ -165,7 +165,7 @@ def test_what_is_broken_on_the_server_is_seen_by_its_job(ready, by_job, loki, br
     seen.assert_seen("server_cron", "fail", "does not begin with the host", "systemctl enable --now cron")
     seen.assert_seen("server_deployed", "fail", f"{script} differs", "Look who changed it")
     seen.assert_seen("server_legacy", "warn", "old_backup.sh:1", "Run legacy.yml for loki")
-    seen.assert_seen("hold", "fail", "is not a JSON document", "Look at it on the server")
+    seen.assert_seen("hold", "fail", "is not a JSON document", "Find out on the server")
     seen.assert_seen("escrow_current", "fail", "its key of data is another one", "carry the new one")
     seen.assert_seen("escrow_current", "fail", "its host keys are other ones", "carry the new one")
 

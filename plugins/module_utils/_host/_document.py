@@ -53,28 +53,33 @@ def sync_folder(folder: str) -> None:
         os.close(descriptor)
 
 
-def read(path: str) -> dict[str, t.Any]:
+def read(path: str, *, untouched: str = "", remedy: str = "") -> dict[str, t.Any]:
     """Read a document.
 
+    :param untouched: what is left as it is when the document is damaged, as :class:`BackupError` has it.
+    :param remedy: what to do about a damaged one, likewise; another release has a remedy of its own.
     :raises FileNotFoundError: when there is none.
     :raises BackupError: when it is not JSON, not an object, or of another schema version.
     """
     with open(path, "rb") as stream:
-        return decode(stream.read(), path)
+        return decode(stream.read(), path, untouched=untouched, remedy=remedy)
 
 
-def decode(content: bytes, name: str) -> dict[str, t.Any]:
-    """The document in ``content``; ``name`` says where it came from, for messages."""
+def decode(content: bytes, name: str, *, untouched: str = "", remedy: str = "") -> dict[str, t.Any]:
+    """The document in ``content``; ``name`` says where it came from, for messages; the others as in :func:`read`."""
     try:
         document = json.loads(content)
     except (ValueError, RecursionError) as error:
-        raise BackupError(f"{name} is not a JSON document: {error}") from error
+        raise BackupError(f"{name} is not a JSON document: {error}", untouched=untouched, remedy=remedy) from error
     if not isinstance(document, dict):
-        raise BackupError(f"{name} is JSON but not an object")
+        raise BackupError(f"{name} is JSON but not an object", untouched=untouched, remedy=remedy)
     version = document.get("schema_version")
+    if type(version) is not int:  # every release writes a number
+        raise BackupError(f"{name} is damaged: it has no schema_version", untouched=untouched, remedy=remedy)
     if version != SCHEMA_VERSION:
         raise BackupError(
-            f"{name} follows schema version {version!r}; this release reads version {SCHEMA_VERSION}",
+            f"{name} follows schema version {version}; this release reads version {SCHEMA_VERSION}",
+            untouched=untouched,
             remedy="Run site.yml so that both hosts have the same release",
         )
     return document

@@ -77,7 +77,7 @@ def check(directory: str, server: str) -> dict[str, t.Any]:
     """
     path = os.path.join(directory, MANIFEST)
     try:
-        document = _document.read(path)
+        document = _document.read(path, untouched=_UNTOUCHED)
     except FileNotFoundError:
         raise BackupError(f"there is no bundle in {directory} on this machine", untouched=_UNTOUCHED) from None
     if document.get("server") != server:
@@ -162,13 +162,15 @@ def _sources(directory: str, there: t.Mapping[str, str]) -> dict[str, t.Any]:
     found = {}
     for source in sorted(os.path.dirname(name) for name in there if os.path.basename(name) == _REPOSITORIES):
         path = os.path.join(directory, source, _REPOSITORIES)
-        document = _document.read(path)
+        untouched = "The manifest of the escrow bundle was not written"
+        remedy = "Remove that file and run site.yml, which writes it again"
+        document = _document.read(path, untouched=untouched, remedy=remedy)
         wrong = _form.wrong(document, {"repositories": [{"name": str, "id": str, "key": str}]})
         if wrong:
             raise BackupError(
                 f"{path} does not list repositories: {wrong}",
-                untouched="The manifest of the escrow bundle was not written",
-                remedy="Remove that file and run site.yml, which writes it again",
+                untouched=untouched,
+                remedy=remedy,
             )
         listed = document["repositories"]
         absent = [entry["key"] for entry in listed if f"{source}/{entry['key']}" not in there]

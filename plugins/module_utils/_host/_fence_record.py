@@ -16,6 +16,8 @@ from ansible_collections.labops.backup.plugins.module_utils._model import _form
 Record = dict[str, t.Any]
 DATABASE = "database fence"
 WRITERS = "writer fence"
+_UNTOUCHED = "Nothing was changed"
+_REMEDY = "Find out what it is; move it aside only if you know that nothing is fenced"
 _FORMS = {
     DATABASE: {
         "since": str,
@@ -46,15 +48,15 @@ def read(path: str, kind: str) -> Record | None:
     :raises BackupError: when the file is no record of that kind.
     """
     try:
-        record = _document.read(path)
+        record = _document.read(path, untouched=_UNTOUCHED, remedy=_REMEDY)
     except FileNotFoundError:
         return None
     wrong = _form.wrong(record, _FORMS[kind])
     if record.get("kind") != kind or wrong:
         raise BackupError(
             f"{path} is no record of {kind}" + (f": {wrong}" if wrong else ""),
-            untouched="Nothing was changed",
-            remedy="Find out what it is; move it aside only if you know that nothing is fenced",
+            untouched=_UNTOUCHED,
+            remedy=_REMEDY,
         )
     return record
 

@@ -17,6 +17,8 @@ from ansible_collections.labops.backup.plugins.module_utils._model import _form
 
 WRITING = "writing"
 COMPLETE = "complete"
+_UNTOUCHED = "The mirror was not changed"
+_REMEDY = "Move that document away; the next pull then begins at generation 1"
 _TEXT = (str, None)
 _FORM = {
     "generation": int,
@@ -38,15 +40,15 @@ def read(path: str) -> dict[str, t.Any] | None:
     :raises BackupError: when the document cannot be understood.
     """
     try:
-        document = _document.read(path)
+        document = _document.read(path, untouched=_UNTOUCHED, remedy=_REMEDY)
     except FileNotFoundError:
         return None
     wrong = _form.wrong(document, _FORM)
     if wrong or document["generation"] < 1 or document["state"] not in (WRITING, COMPLETE):
         raise BackupError(
             f"the generation document {path} does not say a generation and its state" + (f": {wrong}" if wrong else ""),
-            untouched="The mirror was not changed",
-            remedy="Move that document away; the next pull then begins at generation 1",
+            untouched=_UNTOUCHED,
+            remedy=_REMEDY,
         )
     return document
 

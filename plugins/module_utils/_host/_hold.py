@@ -21,6 +21,13 @@ from ansible_collections.labops.backup.plugins.module_utils._host import _docume
 from ansible_collections.labops.backup.plugins.module_utils._model import _form, _text
 
 _POLL_SECONDS = 0.2
+_UNTOUCHED = "Nothing was changed"
+# A hold holds whatever is in it; the hold on the other host and the journals say whose it was.
+_REMEDY = (
+    "Find out whether an incident is under way, by the hold on the other host and the journals on the server, and move "
+    "that document away; if one is, run restore.yml with the tag fence and its restore_incident at once, which puts "
+    "the hold up again"
+)
 
 
 class Options(t.Protocol):
@@ -39,15 +46,15 @@ def read(path: str) -> dict[str, t.Any] | None:
     :raises BackupError: when the document cannot be understood; nobody may go on past it.
     """
     try:
-        hold = _document.read(path)
+        hold = _document.read(path, untouched=_UNTOUCHED, remedy=_REMEDY)
     except FileNotFoundError:
         return None
     wrong = _form.wrong(hold, {"source": str, "incident": str, "since": _form.UTC_TIME, "reason?": (str, None)})
     if wrong:
         raise BackupError(
             f"{path} is no document of a hold: {wrong}",
-            untouched="Nothing was changed",
-            remedy="Find out whether an incident is under way; move that document away only if none is",
+            untouched=_UNTOUCHED,
+            remedy=_REMEDY,
         )
     return hold
 

@@ -21,7 +21,7 @@ def load(path: str) -> dict[str, t.Any] | None:
     :raises BackupError: when it cannot be understood.
     """
     try:
-        journal = _document.read(path)
+        journal = _document.read(path, untouched=_journal.UNTOUCHED, remedy=_journal.REMEDY)
     except FileNotFoundError:
         return None
     _journal.check(journal, path)

@@ -83,7 +83,7 @@ def require_space(root: Root, *, size: int, files: int) -> None:
 
 def _identifier(path: str, advice: str) -> str:
     try:
-        found = _document.read(path).get("id")
+        found = _document.read(path, untouched=_UNTOUCHED, remedy=advice).get("id")
     except FileNotFoundError:
         raise BackupError(
             f"{path} does not exist: the file system of backup_root is not mounted, or was never provisioned",

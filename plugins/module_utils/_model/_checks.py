@@ -31,6 +31,9 @@ KINDS = {
 _TOLD_BY = {NAMES: MIRROR}
 # What the archive of a point has to pass before the point counts as checked.
 PASSED = (ARCHIVES, MANIFEST)
+# What is said of evidence that cannot be understood.
+UNTOUCHED = "Nothing was checked"
+REMEDY = "Move it away; the checks then begin anew"
 _SHOWN = 10
 _TEXT = (str, None)
 _STATE = {
@@ -294,6 +297,6 @@ def check_evidence(document: t.Mapping[str, t.Any], name: str) -> None:
     if wrong:
         raise BackupError(
             f"{name} does not hold the evidence of checks: {wrong}",
-            untouched="Nothing was checked",
-            remedy="Move it away; the checks then begin anew",
+            untouched=UNTOUCHED,
+            remedy=REMEDY,
         )

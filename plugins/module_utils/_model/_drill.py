@@ -34,6 +34,9 @@ FINDINGS = (
     "See that the database is what was dumped",
     "See that the restored files are what the database says",
 )
+# What is said of evidence that cannot be understood.
+UNTOUCHED = "Nothing was changed"
+REMEDY = "Move it away; the evidence then begins anew"
 # Words of Borg that tell that nobody could look.
 _HINDRANCES = ("LockTimeout", "LockFailed", "NoSpace", "PassphraseWrong", "NoPassphraseFailure")
 _KEPT = 100
@@ -68,8 +71,8 @@ def check_drills(document: t.Mapping[str, t.Any], name: str) -> None:
     if wrong:
         raise BackupError(
             f"{name} does not hold the evidence of drills: {wrong}",
-            untouched="Nothing was changed",
-            remedy="Move it away; the evidence then begins anew",
+            untouched=UNTOUCHED,
+            remedy=REMEDY,
         )
 
 

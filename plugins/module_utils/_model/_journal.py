@@ -16,6 +16,9 @@ OPEN, RESTORED, RELEASED, ACCEPTED = "open", "restored", "released", "accepted"
 STATES = (OPEN, RESTORED, RELEASED, ACCEPTED)
 STARTED, FINISHED, FAILED = "started", "finished", "failed"
 STEP_STATES = (STARTED, FINISHED, FAILED)
+# What is said of a journal that cannot be understood.
+UNTOUCHED = "Nothing was changed"
+REMEDY = "Move it away, and give the same restore_incident again to begin a new journal"
 _TEXT = (str, None)
 _STEP = {"state": str, "attempts?": int, "started?": _TEXT, "ended?": _TEXT, "result?": (dict, None)}
 _PLAN = {
@@ -176,6 +179,6 @@ def check(journal: t.Mapping[str, t.Any], name: str) -> None:
     if wrong or journal["state"] not in STATES:
         raise BackupError(
             f"{name} is not the journal of an incident ({wrong or 'unknown state'})",
-            untouched="Nothing was changed",
-            remedy="Move it away, and give the same restore_incident again to begin a new journal",
+            untouched=UNTOUCHED,
+            remedy=REMEDY,
         )

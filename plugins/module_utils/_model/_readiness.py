@@ -796,7 +796,10 @@ def _notifications(seen: Seen) -> t.Iterator[Row]:
 def _hold(_seen: Seen, source: Seen) -> t.Iterator[Row]:
     limit = "no incident holds the source"
     if source["hold"].get("problem"):
-        remedy = "Look at it on the server; restore.yml with the tag release lifts a hold"
+        remedy = (
+            "Find out on the server whether an incident is under way and move it away; if one is, run restore.yml with "
+            "the tag fence and its restore_incident at once, which puts the hold up again"
+        )
         yield Row(FAIL, source["hold"]["problem"], limit, remedy)
     elif source["hold"]:
         remedy = "Run restore.yml with the tag release when the incident is over; no backup runs until then"

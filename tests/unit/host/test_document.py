@@ -5,10 +5,18 @@ from __future__ import annotations
 import json
 import os
 import pathlib
+import typing as t
 
 import pytest
+from ansible_collections.labops.backup.plugins.module_utils import _check, _load, _recovery_points
 from ansible_collections.labops.backup.plugins.module_utils._errors import BackupError
-from ansible_collections.labops.backup.plugins.module_utils._host import _document
+from ansible_collections.labops.backup.plugins.module_utils._host import (
+    _document,
+    _fence_record,
+    _generation,
+    _hold,
+    _journal,
+)
 
 
 def mode_of(path: pathlib.Path) -> int:
@@ -115,18 +123,68 @@ def test_an_absent_document_and_an_absent_folder_are_told_apart_from_bad_ones(tm
         (b"[" * 200_000, "/x/a.json is not a JSON document: "),
         (b"[1]", "/x/a.json is JSON but not an object."),
         (b"null", "/x/a.json is JSON but not an object."),
-        (b"{}", "/x/a.json follows schema version None; this release reads version 1. Run site.yml"),
-        (b'{"schema_version": 2}', "/x/a.json follows schema version 2; this release reads version 1. Run site.yml"),
-        (b'{"schema_version": "1"}', "/x/a.json follows schema version '1'; this release reads version 1."),
+        (b"{}", "/x/a.json is damaged: it has no schema_version."),
+        (b'{"schema_version": null}', "/x/a.json is damaged: it has no schema_version."),
+        (b'{"schema_version": "1"}', "/x/a.json is damaged: it has no schema_version."),
     ],
 )
-def test_a_bad_document_is_refused_by_name(content: bytes, message: str) -> None:
+def test_a_bad_document_is_refused_by_name_and_its_reader_says_what_to_do(content: bytes, message: str) -> None:
+    with pytest.raises(BackupError) as caught:
+        _document.decode(content, "/x/a.json", untouched="Nothing was changed", remedy="Move it away")
+    assert caught.value.message.startswith(message)
+    assert caught.value.message.endswith(". Nothing was changed. Move it away.")
     with pytest.raises(BackupError) as caught:
         _document.decode(content, "/x/a.json")
-    assert caught.value.message.startswith(message)
+    assert "site.yml" not in caught.value.message
+
+
+def test_a_document_of_another_release_is_not_to_be_moved_away() -> None:
+    with pytest.raises(BackupError) as caught:
+        _document.decode(b'{"schema_version": 2}', "/x/a.json", untouched="Nothing was changed", remedy="Move it away")
+    assert caught.value.message == (
+        "/x/a.json follows schema version 2; this release reads version 1. Nothing was changed. "
+        "Run site.yml so that both hosts have the same release."
+    )
 
 
 def test_a_bad_file_is_refused_by_its_path(tmp_path: pathlib.Path) -> None:
     (tmp_path / "a.json").write_bytes(b"cut off")
-    with pytest.raises(BackupError, match=f"{tmp_path}/a.json is not a JSON document"):
-        _document.read(str(tmp_path / "a.json"))
+    with pytest.raises(BackupError, match=f"{tmp_path}/a.json is not a JSON document.*. Move it away"):
+        _document.read(str(tmp_path / "a.json"), untouched="Nothing was changed", remedy="Move it away")
+
+
+DAMAGED = ("", '{"schema_ver', "null", "{}")
+READERS: dict[str, tuple[t.Callable[[str], t.Any], str]] = {
+    "generation": (
+        _generation.read,
+        "The mirror was not changed. Move that document away; the next pull then",
+    ),
+    "hold": (_hold.refuse, "Nothing was changed. Find out whether an incident is under way"),
+    "journal": (_journal.load, "Nothing was changed. Move it away, and give the same restore_incident again"),
+    "fence": (
+        lambda path: _fence_record.read(path, _fence_record.WRITERS),
+        "Nothing was changed. Find out what it is",
+    ),
+    "retention": (_recovery_points._read_journal, "Nothing was removed. Move it away; what that retention left behind"),
+    "checks": (_check.read_evidence, "Nothing was checked. Move it away; the checks then begin anew."),
+    "load": (
+        lambda path: _load._read_record(path, "created"),
+        "Nothing was changed. Move it away if no load",
+    ),
+}
+
+
+@pytest.mark.parametrize("content", DAMAGED)
+@pytest.mark.parametrize("reader", READERS)
+def test_whoever_stands_still_at_a_damaged_document_says_what_to_do(
+    tmp_path: pathlib.Path, reader: str, content: str
+) -> None:
+    read, words = READERS[reader]
+    path = tmp_path / "a.json"
+    path.write_text(content)
+    with pytest.raises(BackupError) as caught:
+        read(str(path))
+    assert caught.value.message.startswith(str(path)) and words in caught.value.message
+    assert path.read_text() == content
+    path.unlink()
+    assert not read(str(path))

@@ -277,7 +277,7 @@ CASES: list[tuple[str, Change, str, str, str, str]] = [
     ("escrow_bundle", put("bundle digest", "f"), "", "fail", "stale", "Fetch the newest copy"),
     ("escrow_bundle", put("bundle vault_hint", False), "", "warn", "vault's password", "backup_escrow_vault_hint"),
     ("hold", put(f"{T}hold", {"incident": "20261123"}), "", "warn", "the incident 20261123", "tag release"),
-    ("hold", put(f"{T}hold", {"problem": "not JSON"}), "", "fail", "not JSON", "Look at it on the server"),
+    ("hold", put(f"{T}hold", {"problem": "not JSON"}), "", "fail", "not JSON", "Find out on the server"),
     ("pull", put(f"{T}generations blobs", OLD), "blobs", "fail", "37 h ago", "backup_tatchu_blobs.sh"),
     (
         "pull",

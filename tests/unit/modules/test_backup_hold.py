@@ -9,8 +9,9 @@ import pathlib
 import typing as t
 
 import pytest
+from ansible_collections.labops.backup.plugins.module_utils._model import _restoration
 from ansible_collections.labops.backup.plugins.module_utils._tools import _command
-from ansible_collections.labops.backup.plugins.modules import backup_hold
+from ansible_collections.labops.backup.plugins.modules import backup_hold, backup_hold_info
 
 RunModule = t.Callable[..., dict[str, t.Any]]
 INCIDENT = "20261123T091500Z-5be1d0"
@@ -71,6 +72,33 @@ def test_a_hold_is_put_up_once_and_lifted(run_module_main: RunModule, systemd: S
     lifted = run_module_main(backup_hold, options | {"state": "absent"})
     assert (lifted["changed"], lifted["incident"], systemd.hold.exists()) == (True, INCIDENT, False)
     assert run_module_main(backup_hold, options | {"state": "absent"})["changed"] is False
+
+
+@pytest.mark.parametrize("content", ["", '{"source": "tat', "[]", "{}", '{"schema_version": 1, "source": "tatchu"}'])
+def test_a_damaged_hold_blocks_until_it_is_moved_away_and_is_put_up_again_for_the_same_incident(
+    run_module_main: RunModule, systemd: Systemd, options: t.Any, content: str
+) -> None:
+    systemd.hold.parent.mkdir()
+    systemd.hold.write_text(content)
+    for state in ("present", "absent"):
+        refused = run_module_main(backup_hold, options | {"state": state})
+        assert str(systemd.hold) in refused["msg"] and "Nothing was changed. Find out whether an" in refused["msg"]
+        assert "run restore.yml with the tag fence and its restore_incident at once" in refused["msg"]
+    assert systemd.hold.read_text() == content
+    systemd.hold.rename(systemd.hold.with_suffix(".damaged"))
+    # The other host's hold, or restore_incident, says which incident it is.
+    asked: list[dict[str, t.Any]] = [
+        {"item": {"host": "tatchu"}, "holds": [{"incident": INCIDENT}]},
+        {"item": {"host": "loki"}, "holds": []},
+    ]
+    wanted = {
+        **{"source": "tatchu", "server": "loki", "stage": "fence", "incident": "", "needs_fence": True},
+        **{"journals": "/j", "staging": "/s", "entry": {}},
+    }
+    incident = _restoration.incident(wanted, asked, "20261124T000000Z-000000")["incident"]
+    assert run_module_main(backup_hold, options | {"incident": incident})["changed"] is True
+    assert run_module_main(backup_hold_info, {"paths": [str(systemd.hold)]})["holds"][0]["incident"] == INCIDENT
+    assert run_module_main(backup_hold, options | {"state": "absent"})["changed"] is True
 
 
 def test_check_mode_predicts_and_changes_nothing(

@@ -81,7 +81,7 @@ def test_a_seal_that_cannot_be_read_hides_no_other(
     listed = run_module_main(recovery_point_info, {**point_connection, "select": "latest"})
     assert listed["selected"]["point"] == POINT
     assert [(entry["point"], entry["archive"]) for entry in listed["unreadable"]] == [(bad, f"point-{bad}")]
-    assert "schema version None" in listed["unreadable"][0]["reason"]
+    assert "it has no schema_version" in listed["unreadable"][0]["reason"]
     assert [f"point-{bad}" in warning for warning in module_warnings] == [True]
     wanted = run_module_main(recovery_point_info, {**point_connection, "select": bad})
     assert wanted["failed"] and f"the seal of the recovery point {bad} cannot be read" in wanted["msg"]
