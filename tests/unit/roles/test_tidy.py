@@ -16,6 +16,7 @@ from ansible_collections.labops.backup.plugins.module_utils import _errors
 ROLE = pathlib.Path(__file__).resolve().parents[3] / "roles" / "_seal_point"
 COLLECTIONS = pathlib.Path(str(_errors.__file__)).parents[5]
 OWN, DEAD, GOING_ON = (f"2026112{day}T023000Z-77b0a{day}" for day in (3, 1, 2))
+DAMAGED, SET_ASIDE = (f"2026111{day}T023000Z-77b0a{day}" for day in (8, 9))
 PLAYBOOK = """
 - hosts: localhost
   connection: local
@@ -35,8 +36,11 @@ PLAYBOOK = """
 def test_only_folders_of_runs_that_are_over_go(tmp_path: pathlib.Path) -> None:
     staging, ledger = tmp_path / "staging" / "tatchu", tmp_path / "ledger"
     ledger.mkdir()
+    # Nobody knows whether these go on.
+    (ledger / f"{DAMAGED}.json").write_text('{"schema_version": 1, "run_id"')
+    (ledger / f"{SET_ASIDE}.json.unreadable").write_text("")
     gone = [OWN, f"{OWN}.resume", DEAD, f"{DEAD}.partial"]
-    stays = [GOING_ON, f"{GOING_ON}.temporary", f"{GOING_ON}.resume"]
+    stays = [GOING_ON, f"{GOING_ON}.temporary", f"{GOING_ON}.resume", DAMAGED, f"{DAMAGED}.partial", SET_ASIDE]
     # What a restore takes out of an archive, and a mark that another job is just making.
     stays += [f"restore/{DEAD}/blobs", ".labops-mark-x1"]
     for name in (*gone, *stays):
