@@ -16,6 +16,6 @@ class FilterModule:
     def filters(self) -> dict[str, t.Callable[..., t.Any]]:
         """Name to function."""
         return filters(
-            *(_night.run, _night.pin, _night.outcome, _night.outcomes, _night.mirror_roots),
+            *(_night.run, _night.expected, _night.pin, _night.outcome, _night.outcomes, _night.mirror_roots),
             *(_night.content_manifests, _night.retention_failure, _night.retention_stop, _night.verdict),
         )

@@ -9,6 +9,8 @@ as failed.
 
 from __future__ import annotations
 
+import base64
+import json
 import typing as t
 
 from ansible_collections.labops.backup.plugins.module_utils._errors import BackupError
@@ -109,6 +111,29 @@ def _accepting(sources: t.Sequence[Document], accept: t.Any, *, pulls: bool) -> 
 
 def _refused(what: str) -> BackupError:
     return BackupError(what, untouched="Nothing was changed", remedy="Correct the call")
+
+
+def expected(read: t.Mapping[str, t.Any]) -> Document:
+    """What a restore told the next pull of a dataset to accept once.
+
+    :param read: the result of C(slurp) of the document; one without content is none.
+    :return: C(accept), empty when nothing was told; C(problem) says why what was told cannot be understood. It accepts
+        nothing then, so that the limits decide, and a person.
+    """
+    if not isinstance(read.get("content"), str):
+        return {"accept": {}, "problem": ""}
+    name = str(read.get("source") or "the document of a restore")
+    try:
+        given = json.loads(base64.b64decode(read["content"]))
+        _guard.acceptance(given, name)
+    except BackupError as error:
+        why = error.what
+    except (ValueError, RecursionError) as error:
+        why = f"{name} is not a JSON document: {error}"
+    else:
+        return {"accept": given, "problem": ""}
+    what = "what a restore told this pull to accept cannot be understood, and nothing of it was accepted"
+    return {"accept": {}, "problem": f"{what}: {why}"}
 
 
 def pin(offered: t.Mapping[str, t.Any]) -> Document:

@@ -16,8 +16,8 @@ filters = night.FilterModule().filters()
 
 def test_the_filters_are_the_functions_of_the_model() -> None:
     assert sorted(filters) == [
-        *("content_manifests", "mirror_roots", "outcome", "outcomes", "pin", "retention_failure", "retention_stop"),
-        *("run", "verdict"),
+        *("content_manifests", "expected", "mirror_roots", "outcome", "outcomes", "pin"),
+        *("retention_failure", "retention_stop", "run", "verdict"),
     ]
     for name, function in filters.items():
         assert function.__wrapped__ is getattr(_night, name)  # type: ignore[attr-defined]

@@ -29,6 +29,41 @@ DEFAULTS = {
 Hosts = dict[str, dict[str, t.Any]]
 
 
+EXPECTED = "/var/lib/labops-backup/expected/tatchu.blobs.json"
+
+
+def slurped(content: str) -> dict[str, t.Any]:
+    return {"source": EXPECTED, "content": base64.b64encode(content.encode()).decode()}
+
+
+def test_what_a_restore_told_is_accepted() -> None:
+    told = {"deleted_files": 1200, "reason": "restored in the incident 20261123T091500Z-5be1d0"}
+    assert _night.expected(slurped(json.dumps(told))) == {"accept": told, "problem": ""}
+    for nothing in ({}, {"msg": "file not found: /x"}, {"skipped": True}):
+        assert _night.expected(nothing) == {"accept": {}, "problem": ""}
+
+
+@pytest.mark.parametrize(
+    ("content", "why"),
+    [
+        ("", f"{EXPECTED} is not a JSON document: Expecting value"),
+        ('{"deleted_files": 12', f"{EXPECTED} is not a JSON document: "),
+        ("[" * 200_000, f"{EXPECTED} is not a JSON document: "),
+        ("[1]", f"{EXPECTED}: [1] is no acceptance"),
+        ("{}", f"{EXPECTED}: the acceptance has no reason"),
+        ('{"reason": "x", "deleted_files": "all"}', f"{EXPECTED}: deleted_files is 'all'"),
+        ('{"reason": "x", "everything": true}', f"{EXPECTED}: 'everything' cannot be accepted"),
+    ],
+)
+def test_what_a_restore_told_and_nobody_understands_accepts_nothing(content: str, why: str) -> None:
+    found = _night.expected(slurped(content))
+    assert found["accept"] == {}
+    assert found["problem"].startswith(
+        "what a restore told this pull to accept cannot be understood, and nothing of it"
+    )
+    assert why in found["problem"]
+
+
 def make_plan() -> list[dict[str, t.Any]]:
     """Two sources on loki, one on thor."""
     hosts: Hosts = {
