@@ -28,5 +28,6 @@ class FilterModule:
                 _restoration.restored_roots,
                 _restoration.releases,
                 _restoration.scope_files,
+                _restoration.source_facts,
             ),
         )

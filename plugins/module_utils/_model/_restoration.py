@@ -14,6 +14,7 @@ import typing as t
 from ansible_collections.labops.backup.plugins.module_utils._errors import BackupError
 from ansible_collections.labops.backup.plugins.module_utils._model import (
     _compatibility,
+    _form,
     _point,
     _restore_space,
     _run,
@@ -35,6 +36,17 @@ _JOURNALS = "/var/lib/labops-backup/journal"
 # What was begun on a host, by name, until it restarts.
 _OPERATIONS = "/run/labops-backup/operations"
 _EXAMPLES = 5
+_TEXT = (str, None)
+# What a plan relies on in the source facts.
+_FACTS = {
+    "time": str,
+    "datasets?": {str: {"mount?": str, "above?": [{"path": str, "uid": int, "gid": int, "mode": str}]}},
+    "mounts?": [{"point": str}],
+    "database?": (
+        {"engine?": _TEXT, "version?": _TEXT, "data_bytes?": (int, None), "variables?": ({"datadir?": _TEXT}, None)},
+        None,
+    ),
+}
 _size = _text.decimal_size
 _OTHER_ENGINE = (
     ". Restore to a server of the same kind; or let this one try, as statements that its rules may refuse: "
@@ -308,6 +320,24 @@ def releases(read: t.Sequence[t.Mapping[str, t.Any]], expected: str) -> list[dic
     return found
 
 
+def source_facts(read: t.Mapping[str, t.Any]) -> Document:
+    """What the source last told about itself, as far as the plan of a restore goes by it; nothing when it told nothing.
+
+    :param read: the result of C(slurp) of C(source_facts.json); a skipped one is none.
+    :return: the facts; or C(problem) alone, for a plan has to be had without them, too.
+    """
+    name = str(read.get("source") or "the source facts")
+    if not isinstance(read.get("content"), str):
+        why = "" if read.get("skipped") else str(read.get("msg") or "")
+        return {"problem": f"they cannot be read: {why}"} if why else {}
+    try:
+        document = json.loads(base64.b64decode(read["content"]))
+    except (ValueError, RecursionError) as error:
+        return {"problem": f"{name} is not a JSON document: {error}"}
+    wrong = _form.wrong(document, _FACTS)
+    return {"problem": f"{name} cannot be understood: {wrong}"} if wrong else dict(document)
+
+
 def restore_plan(
     wanted: t.Mapping[str, t.Any],
     point: t.Mapping[str, t.Any],
@@ -329,7 +359,7 @@ def restore_plan(
     :param fence: C(holds) and C(reasons).
     :param rates: bytes a second by kind of work, as measured by earlier restores and drills.
     :param now: UTC.
-    :param facts: the newest source facts that the server has; empty when it has none.
+    :param facts: of :func:`source_facts`, the newest that the server has.
     """
     found = {one["dataset"]: one for one in losses.get("files", ())}
     database = losses.get("database") or {}
@@ -349,6 +379,11 @@ def restore_plan(
     ]
     if not point["dump_set"] and _database(wanted["entry"]):
         notes.append("the point holds no proven dump set, so the checks cannot look up what the database refers to")
+    if facts.get("problem"):
+        notes.append(
+            f"what the source last told about itself is not used: {facts['problem']}. So nobody noticed if a disk is "
+            "only not mounted, and folders above a dataset that have to be made get usual owners"
+        )
     known_schemas = database.get("schemas")
     unknown_schemas = sorted(set(wanted["schemas"]) - set(known_schemas or ()))
     if known_schemas and unknown_schemas:

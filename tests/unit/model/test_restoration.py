@@ -848,6 +848,69 @@ def test_hosts_of_another_release_are_refused_unless_somebody_says_so() -> None:
     assert planned(settled(other_release="true"), losses=losses)["refusals"] == []
 
 
+FACTS: dict[str, t.Any] = {
+    "time": NOW,
+    "datasets": {
+        "data": {"present": False, "path": "/datajoint-data"},
+        "blobs": {"mount": "/", "above": [{"path": "/datajoint-db", "uid": 0, "gid": 0, "mode": "0755"}]},
+    },
+    "mounts": [{"device": "/dev/sda", "point": "/", "type": "ext4", "access": "rw"}],
+    "database": {
+        "engine": "mariadb",
+        "version": "10.11.19",
+        "data_bytes": 5,
+        "variables": {"datadir": "/var/lib/mysql/"},
+    },
+}
+
+
+def slurped(content: bytes) -> dict[str, t.Any]:
+    return {"source": "/m/set/source_facts.json", "content": base64.b64encode(content).decode()}
+
+
+def test_source_facts_are_read_and_their_absence_is_no_problem() -> None:
+    whole = {"schema_version": 1, **FACTS}
+    assert _restoration.source_facts(slurped(json.dumps(whole).encode())) == whole
+    older = {"time": NOW, "database": None}
+    assert _restoration.source_facts(slurped(json.dumps(older).encode())) == older
+    assert _restoration.source_facts({"skipped": True, "msg": "Conditional result was False"}) == {}
+    assert _restoration.source_facts({}) == {}
+
+
+@pytest.mark.parametrize(
+    ("read", "said"),
+    [
+        (slurped(b""), "/m/set/source_facts.json is not a JSON document: Expecting value"),
+        (slurped(json.dumps(FACTS).encode()[:90]), "/m/set/source_facts.json is not a JSON document: "),
+        (slurped(b"[" * 200_000), "/m/set/source_facts.json is not a JSON document: "),
+        (slurped(b"\xff\xfe"), "/m/set/source_facts.json is not a JSON document: "),
+        (slurped(b"[1]"), "/m/set/source_facts.json cannot be understood: it is [1], not a mapping"),
+        (slurped(b"{}"), "/m/set/source_facts.json cannot be understood: time is missing"),
+        (
+            {"msg": "Unable to read /m: Input/output error"},
+            "they cannot be read: Unable to read /m: Input/output error",
+        ),
+    ],
+)
+def test_a_plan_is_had_without_the_source_facts_and_says_so(read: dict[str, t.Any], said: str) -> None:
+    plan = planned(settled(), loss("blobs"), loss("data"), facts=_restoration.source_facts(read))
+    (note,) = [
+        note for note in plan["notes"] if note.startswith("what the source last told about itself is not used: ")
+    ]
+    assert said in note
+    assert any(note in line for line in _restoration.restore_plan_lines(plan))
+    assert plan["refusals"] == []
+
+
+@pytest.mark.parametrize("name", ["time", "datasets", "mounts", "database"])
+@pytest.mark.parametrize("value", [5, "x", [5], [None], {"x": 5}, {"blobs": {"above": [{}]}}, {"variables": []}])
+def test_whatever_stands_in_the_source_facts_a_plan_is_had(name: str, value: t.Any) -> None:
+    facts = _restoration.source_facts(slurped(json.dumps({**FACTS, name: value}).encode()))
+    lost = [loss("blobs", "lost", missing=3), loss("data")]
+    losses = {"files": lost, "database": {"state": "damaged", "server": "down", "point_bytes": 1, "dump_bytes": 1}}
+    assert planned(settled(scope="auto,database"), losses=losses, facts=facts)["steps"]
+
+
 def test_the_plan_tells_what_comes_onto_each_file_system() -> None:
     database = {"state": "damaged", "live_bytes": 400, "point_bytes": 1000, "dump_bytes": 250}
     facts = {"time": "x", "database": {"variables": {"datadir": "/var/lib/mysql/"}}}
