@@ -37,7 +37,8 @@ def run_module(
     os.umask(0o077)
     module = AnsibleModule(argument_spec=argument_spec, supports_check_mode=supports_check_mode, **keywords)
     follow = module.params.get("operation") and not module.check_mode
-    answer = _follow(module, work, once) if follow else _ask(module, work)
+    # Whatever the system refuses of the following itself is told in the same way as what it refuses the work.
+    answer = _answered(module, lambda: _follow(module, work, once)) if follow else _ask(module, work)
     if "failure" in answer:
         module.fail_json(**answer["failure"])
     result = answer.get("result", answer)
@@ -49,12 +50,19 @@ def run_module(
 
 def _ask(module: AnsibleModule, work: Work) -> dict[str, t.Any]:
     """C(result) or C(failure)."""
+    return _answered(module, lambda: {"result": work(module)})
+
+
+def _answered(module: AnsibleModule, call: t.Callable[[], dict[str, t.Any]]) -> dict[str, t.Any]:
+    """What a call gives, or C(failure) with what an operator can act on."""
     try:
-        return {"result": work(module)}
+        return call()
     except BackupError as error:
         return {"failure": {"msg": error.message, **error.facts}}
     except OSError as error:
-        where = f" {error.filename!r}" if error.filename else ""
+        # Of a rename the second name is the one that people know.
+        name = error.filename2 or error.filename
+        where = f" {name!r}" if name else ""
         what = f"{module._name}: the system refused{where}: {error.strerror or error}. Mend that and run again."
         return {"failure": {"msg": what, "errno": error.errno}}
 

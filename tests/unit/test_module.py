@@ -126,3 +126,16 @@ def test_check_mode_begins_no_operation(run_module_main: RunModule, tmp_path: pa
     options = {"path": "/x", "operation": str(tmp_path / "operations" / "one")}
     assert run_module_main(module(lambda given: {"check": given.check_mode}), options, check_mode=True)["check"]
     assert not (tmp_path / "operations").exists()
+
+
+def test_what_the_system_refuses_of_an_operation_is_no_traceback(
+    run_module_main: RunModule, tmp_path: pathlib.Path
+) -> None:
+    operation = tmp_path / "operations" / "x.step"
+    operation.mkdir(parents=True)
+    options = {"path": "/x", "operation": str(operation)}
+    refused = run_module_main(module(lambda _: {"seen": 1}), options)
+    assert refused["failed"] and "exception" not in refused
+    assert refused["msg"].endswith(f"the system refused {str(operation)!r}: Is a directory. Mend that and run again.")
+    operation.rmdir()
+    assert run_module_main(module(lambda _: {"seen": 1}), options)["seen"] == 1

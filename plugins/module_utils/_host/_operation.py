@@ -19,6 +19,9 @@ from ansible_collections.labops.backup.plugins.module_utils._host import _docume
 PROGRESS = ".progress"
 _LOCK = ".lock"
 _WAITS_SECONDS = (0.05, 0.1, 0.2, 0.4, 0.8)
+# Hours of work are not given up because the folder takes no answer at this moment.
+_ANSWER_SECONDS = 600.0
+_ANSWER_PAUSE_SECONDS = 5.0
 
 Answer = dict[str, t.Any]
 
@@ -56,7 +59,7 @@ def attend(
                 if answer is not None:
                     return answer
                 if begun:
-                    return {"failure": {"msg": "The process that worked was ended before it was done. Run again."}}
+                    return {"failure": {"msg": _gone(path)}}
                 if not any(map(_is_held, locks)):
                     _start(path, identity, work)
                     begun = True
@@ -66,6 +69,13 @@ def attend(
             return {"unfinished": True, "begun": begun, "progress": _read(path + PROGRESS)}
         time.sleep(pause)
     raise AssertionError("the pauses never end")
+
+
+def _gone(path: str) -> str:
+    return (
+        f"The process that worked was ended before it was done, or could not leave its answer in {path}. See that "
+        "there is room, and run again."
+    )
 
 
 def outlast(prefix: str, locks: t.Sequence[str], *, wait: float) -> Answer:
@@ -131,7 +141,7 @@ def _answered(path: str, identity: str) -> Answer | None:
 def _read(path: str) -> dict[str, t.Any]:
     try:
         return _document.read(path)
-    except (FileNotFoundError, BackupError):
+    except (OSError, BackupError):
         return {}
 
 
@@ -151,7 +161,21 @@ def _start(path: str, identity: str, work: t.Callable[[], Answer]) -> None:
             answer = work()
         except Exception as error:  # a bug; whoever asks for the answer shows it
             answer = {"failure": {"msg": f"{type(error).__name__}: {error}", "exception": traceback.format_exc()}}
-        _document.write(path, {"identity": identity, "answer": answer})
+        _leave(path, {"identity": identity, "answer": answer})
     finally:
         # Nothing of the parent's is to be cleaned up here.
         os._exit(0)
+
+
+def _leave(path: str, document: dict[str, t.Any]) -> None:
+    """Write the answer as soon as the system takes it; until then the work counts as going on."""
+    end = time.monotonic() + _ANSWER_SECONDS
+    while True:
+        try:
+            _document.write(path, document)
+        except OSError:
+            if time.monotonic() >= end:
+                raise
+            time.sleep(_ANSWER_PAUSE_SECONDS)
+        else:
+            return

@@ -4,6 +4,7 @@
 
 from __future__ import annotations
 
+import errno
 import fcntl
 import os
 import pathlib
@@ -12,7 +13,7 @@ import time
 import typing as t
 
 import pytest
-from ansible_collections.labops.backup.plugins.module_utils._host import _operation
+from ansible_collections.labops.backup.plugins.module_utils._host import _document, _operation
 
 Answer = dict[str, t.Any]
 
@@ -108,6 +109,53 @@ def test_work_that_is_killed_is_a_failure_for_who_began_it_and_begun_anew_by_the
     answer = attend(path, once, begin=False)
     assert "was ended before it was done" in answer["failure"]["msg"]
     assert attend(path, once) == {"result": {"files": 3}}
+
+
+@pytest.fixture
+def full(tmp_path: pathlib.Path, monkeypatch: pytest.MonkeyPatch) -> pathlib.Path:
+    """As long as this file is there, no answer can be written."""
+    flag = tmp_path / "full"
+    flag.touch()
+    write = _document.write
+
+    def refuse(where: str, document: dict[str, t.Any], **keywords: t.Any) -> None:
+        if "answer" in document and flag.exists():
+            raise OSError(errno.ENOSPC, "No space left on device", where)
+        write(where, document, **keywords)
+
+    monkeypatch.setattr(_document, "write", refuse)
+    monkeypatch.setattr(_operation, "_ANSWER_PAUSE_SECONDS", 0.05)
+    return flag
+
+
+def test_an_answer_that_finds_no_room_is_written_when_there_is_some(
+    path: str, once: t.Callable[..., Answer], full: pathlib.Path, tmp_path: pathlib.Path
+) -> None:
+    assert attend(path, once, wait=0.5)["unfinished"]
+    assert _operation.outlast(path, [], wait=0.0)["unfinished"]
+    full.unlink()
+    assert attend(path, once, begin=False) == {"result": {"files": 3}}
+    assert times(tmp_path) == 1
+
+
+def test_an_answer_that_never_finds_room_is_given_up_and_the_place_is_named(
+    path: str, once: t.Callable[..., Answer], full: pathlib.Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(_operation, "_ANSWER_SECONDS", 0.2)
+    said = attend(path, once)["failure"]["msg"]
+    assert said.endswith(f"or could not leave its answer in {path}. See that there is room, and run again.")
+    full.unlink()
+    assert attend(path, once) == {"result": {"files": 3}}
+
+
+def test_a_folder_in_the_place_of_an_answer_is_named(path: str, once: t.Callable[..., Answer]) -> None:
+    os.makedirs(path)
+    with pytest.raises(IsADirectoryError) as caught:
+        attend(path, once)
+    assert path in (caught.value.filename, caught.value.filename2)
+    os.rmdir(path)
+    os.makedirs(path + _operation.PROGRESS)
+    assert _operation._read(path + _operation.PROGRESS) == {}
 
 
 def test_other_work_under_the_same_name_is_waited_for(
