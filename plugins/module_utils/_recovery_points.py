@@ -200,12 +200,12 @@ def mark(
 ) -> tuple[Document, bool]:
     """Note durably, in the repository itself, what was found about a point; the point then, and whether it is new.
 
-    The same mark with the same evidence is not made twice.
+    The same mark with the same evidence is not made twice in a row, and that of the same moment never.
 
-    :param made: an identifier of the moment.
+    :param made: an identifier of the moment; that of the mark is later where earlier marks claim to be.
     :raises BackupError: when there is no such point.
     """
-    name = _point.mark_name(mark, point, made)
+    _point.mark_name(mark, point, made)
     listing = read(points, cache_dir, refresh=False, keep=not dry)
     known = next((one for one in listing.points if one["point"] == point), None)
     if known is None:
@@ -213,7 +213,12 @@ def mark(
             f"there is no recovery point {point} in {points.path} that could be marked {mark}",
             untouched="Nothing was changed",
         )
-    document = {"point": point, "mark": mark, "made": made, "evidence": dict(evidence)}
+    if any(_is_again(points, one, mark, made) for one in known["marks"]):
+        return known, False
+    moment = _point.in_turn(made, known["marks"])
+    name = _point.mark_name(mark, point, moment)
+    document = {"point": point, "mark": mark, "made": moment, "evidence": dict(evidence)}
+    document |= {"asked": made} if moment != made else {}
     last = known["marks"][-1] if known["marks"] else None
     if last is not None and last["mark"] == mark:
         before = _document.decode(points.read_file(last["archive"], _point.MARK_DOCUMENT), last["archive"])
@@ -225,13 +230,22 @@ def mark(
         with tempfile.TemporaryDirectory(prefix=".labops-mark-", dir=staging_dir) as folder:
             _document.write(os.path.join(folder, _point.MARK_DOCUMENT), document)
             points.create(name, folder, compression=_COMPRESSION, comment=f"{point} is {mark}")
-    added = {"mark": mark, "point": point, "made": made, "archive": name}
+    added = {"mark": mark, "point": point, "made": moment, "archive": name}
     sealed = {**known, "state": _sealed_state(known)}
     marks = sealed.pop("marks")
     after = _point.with_marks(sealed, [*marks, added])
     if not dry:
         _keep(_cache_path(cache_dir, point), sealed, known["seal"], after["state"])
     return after, True
+
+
+def _is_again(points: _borg.Repository, one: t.Mapping[str, str], mark: str, made: str) -> bool:
+    """Whether a mark of the point is the very one that is asked for."""
+    if one["mark"] == mark and one["made"] == made:
+        return True
+    if not _point.may_be_again(one, mark, made):
+        return False
+    return _document.decode(points.read_file(one["archive"], _point.MARK_DOCUMENT), one["archive"]).get("asked") == made
 
 
 def _sealed_state(point: t.Mapping[str, t.Any]) -> str:

@@ -16,7 +16,10 @@ description:
   - A complete point is V(suspect) from the mark on until it is marked V(proven) or V(cleared). Otherwise it is the most
     that was shown of it. A partial point stays partial.
   - A restore chooses no suspect point by itself, and retention removes none.
-  - The same mark with the same evidence is not made twice in a row.
+  - What is said later counts, whatever a clock said before. Where the point has a mark that claims to be later than
+    O(made), the new one is of a second after that.
+  - The same mark with the same evidence is not made twice in a row, and the same mark with the same O(made) never. A
+    warning says so where the point is something else by now.
 extends_documentation_fragment: [labops.backup._attributes, labops.backup._borg]
 attributes:
   check_mode:
@@ -78,6 +81,7 @@ import typing as t
 
 from ansible.module_utils.basic import AnsibleModule
 from ansible_collections.labops.backup.plugins.module_utils import _arguments, _recovery_points
+from ansible_collections.labops.backup.plugins.module_utils._model import _point
 from ansible_collections.labops.backup.plugins.module_utils._module import run_module
 from ansible_collections.labops.backup.plugins.module_utils._tools import _borg
 
@@ -104,6 +108,12 @@ def _mark(module: AnsibleModule) -> dict[str, t.Any]:
         staging_dir=options["staging_dir"],
         dry=module.check_mode,
     )
+    if _point.outweighed(options["mark"], point["state"]):
+        module.warn(
+            f"The recovery point {options['point']} stays {point['state']}: it was marked {options['mark']} with the "
+            f"same made ({options['made']}) before, and what was said since counts. Give made another moment if it is "
+            "meant again."
+        )
     return {"changed": changed, "point": point}
 
 

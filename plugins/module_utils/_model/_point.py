@@ -7,7 +7,7 @@ from __future__ import annotations
 
 import re
 import typing as t
-from datetime import datetime
+from datetime import datetime, timedelta
 
 from ansible_collections.labops.backup.plugins.module_utils._errors import BackupError
 from ansible_collections.labops.backup.plugins.module_utils._model import _content, _datajoint, _form, _run
@@ -31,6 +31,7 @@ _MARK = re.compile(
     r"mark-(?P<mark>[a-z]+)-(?P<point>\d{8}T\d{6}Z-[0-9a-f]{6})-(?P<made>\d{8}T\d{6}Z-[0-9a-f]{6})", re.ASCII
 )
 _FILE_NAME = re.compile(r"[A-Za-z0-9_][A-Za-z0-9._-]*")
+_MOMENT = len("20261123T023000Z")  # what of an identifier says when
 _SHOWN = 10
 _NEEDED = ("name", "order", "archive", "archive_id", "repository", "repository_id", "generation", "dump_set")
 _MEASURED = (
@@ -115,6 +116,38 @@ def mark_of(archive: str) -> dict[str, str] | None:
     """C(mark), C(point) and C(made) of the archive named so; None when it is no mark."""
     match = _MARK.fullmatch(archive)
     return {**match.groupdict(), "archive": archive} if match and match["mark"] in MARKS else None
+
+
+def in_turn(made: str, marks: t.Iterable[t.Mapping[str, str]]) -> str:
+    """The identifier of the moment of a new mark: ``made``, or a second behind the marks that the point has.
+
+    What is said later counts, and a clock that was ahead when an earlier mark was made must not hide it.
+
+    :param marks: of the point, as :func:`with_marks` gives them.
+    :raises BackupError: when nothing can be later.
+    """
+    last = max((one["made"] for one in marks), default="")
+    if made > last:
+        return made
+    try:
+        moment = _run.began(last) + timedelta(seconds=1)
+    except OverflowError:
+        raise BackupError(
+            f"a mark was made at {last}, and no mark can be later",
+            untouched="Nothing was changed",
+            remedy="Remove that archive from the repository of the seals",
+        ) from None
+    return f"{moment:%Y%m%dT%H%M%SZ}{made[_MOMENT:]}"
+
+
+def may_be_again(one: t.Mapping[str, str], mark: str, made: str) -> bool:
+    """Whether a mark of the point may be the one that is asked for, moved behind others by :func:`in_turn`."""
+    return one["mark"] == mark and one["made"] > made and one["made"][_MOMENT:] == made[_MOMENT:]
+
+
+def outweighed(mark: str, state: str) -> bool:
+    """Whether a point in this state is not what the mark says of it."""
+    return state in GOOD if mark == SUSPECT else state == SUSPECT and mark != CHECKED
 
 
 def with_marks(document: t.Mapping[str, t.Any], marks: t.Iterable[t.Mapping[str, str]]) -> Document:

@@ -51,6 +51,50 @@ def test_a_suspect_point_is_chosen_by_name_only(
     assert run_module_main(recovery_point_info, {**point_connection, "select": "latest"})["selected"]["point"] == POINT
 
 
+def test_what_is_said_later_counts_whatever_the_clock_said(
+    run_module_main: RunModule, borg_in_memory: t.Any, point_connection: dict[str, t.Any], asked: dict[str, t.Any]
+) -> None:
+    ahead = {**asked, "mark": "proven", "made": "20261125T020000Z-00d711", "evidence": {}}
+    assert run_module_main(recovery_point_mark, ahead)["point"]["state"] == "proven"
+    predicted = run_module_main(recovery_point_mark, asked, check_mode=True)
+    done = run_module_main(recovery_point_mark, asked)
+    assert done == predicted and done["point"]["state"] == "suspect"
+    assert done["point"]["marks"][-1]["made"] == "20261125T020001Z-3fa9c1"
+    (listed,) = run_module_main(recovery_point_info, point_connection)["points"]
+    assert listed["state"] == "suspect"
+    # Of the same moment, too: what sorts before by its digits was said later.
+    again = {**asked, "mark": "cleared", "made": "20261125T020001Z-000001"}
+    assert run_module_main(recovery_point_mark, again)["point"]["state"] == "proven"
+    names = [name for name in borg_in_memory.archives["/borg/points"] if name.startswith("mark-")]
+    assert names[-1] == f"mark-cleared-{POINT}-20261125T020002Z-000001"
+
+
+def test_the_same_mark_of_the_same_moment_changes_nothing(
+    run_module_main: RunModule, borg_in_memory: t.Any, asked: dict[str, t.Any], module_warnings: list[str]
+) -> None:
+    points = borg_in_memory.archives["/borg/points"]
+    run_module_main(recovery_point_mark, {**asked, "mark": "proven", "made": "20261125T020000Z-00d711"})
+    run_module_main(recovery_point_mark, asked)  # of a moment that was moved behind the proof
+    cleared = {**asked, "mark": "cleared", "made": "20261126T140000Z-000001"}
+    run_module_main(recovery_point_mark, cleared)
+    before = sorted(points)
+    # A release that is run again takes back nothing of what people said since.
+    assert not module_warnings
+    for evidence in (asked["evidence"], {"why": "told otherwise"}):
+        again = run_module_main(recovery_point_mark, {**asked, "evidence": evidence})
+        assert (again["changed"], again["point"]["state"]) == (False, "proven") and sorted(points) == before
+    assert f"{POINT} stays proven" in module_warnings[0] and "made" in module_warnings[0]
+    # Of another moment with the same digits it is another mark.
+    other = run_module_main(recovery_point_mark, {**asked, "made": "20261123T150000Z-3fa9c1"})
+    assert other["changed"] and other["point"]["state"] == "suspect"
+
+
+def test_behind_the_last_moment_there_is_none(run_module_main: RunModule, asked: dict[str, t.Any]) -> None:
+    run_module_main(recovery_point_mark, {**asked, "mark": "proven", "made": "99991231T235959Z-ffffff"})
+    refused = run_module_main(recovery_point_mark, asked)
+    assert refused["failed"] and "no mark can be later" in refused["msg"]
+
+
 def test_who_reads_the_cache_alone_learns_the_state(
     run_module_main: RunModule, point_connection: dict[str, t.Any], asked: dict[str, t.Any]
 ) -> None:
