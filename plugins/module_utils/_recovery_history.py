@@ -13,13 +13,14 @@ import contextlib
 import os
 import tempfile
 import typing as t
-from dataclasses import asdict, dataclass, field
+from dataclasses import asdict, dataclass, field, fields
 
 from ansible_collections.labops.backup.plugins.module_utils._errors import BackupError
 from ansible_collections.labops.backup.plugins.module_utils._host import _content_manifest, _document
 from ansible_collections.labops.backup.plugins.module_utils._model import (
     _datajoint,
     _dump_manifest,
+    _form,
     _history,
     _point,
 )
@@ -27,6 +28,17 @@ from ansible_collections.labops.backup.plugins.module_utils._tools import _borg
 
 FOLDER = "history"
 _SUFFIX = ".content"
+_COUNTS = frozenset(one.name for one in fields(_history.Step))
+# What is relied on of what lies in the cache.
+_FORM = {
+    "facts": {
+        "datasets": {str: {"files": (int, None), "bytes": (int, None)}},
+        "database": (str, None),
+        "tables": ({str: int}, None),
+        "key_tables": [str],
+    },
+    "steps": {str: {"before": str, "counts": dict.fromkeys(_COUNTS, int)}},
+}
 Document = dict[str, t.Any]
 Points = t.Sequence[t.Mapping[str, t.Any]]
 
@@ -216,11 +228,16 @@ def _sealed_manifest(folder: str, dump_set: str) -> Document:
 
 
 def _cached(path: str, point: t.Mapping[str, t.Any], before: t.Mapping[str, t.Mapping[str, t.Any]]) -> Document | None:
-    """What is known of the very same seal and the very same seals before it."""
+    """What is known of the very same seal and the very same seals before it, if this release can understand it."""
     with contextlib.suppress(OSError, BackupError):
         known = _document.read(path)
         ids = {dataset: one["seal"]["archive_id"] for dataset, one in before.items()}
-        if known.get("seal") == point["seal"] and known.get("before") == ids:
+        same = known.get("seal") == point["seal"] and known.get("before") == ids
+        if (
+            same
+            and not _form.wrong(known, _FORM)
+            and all(_COUNTS.issuperset(one["counts"]) for one in known["steps"].values())
+        ):
             return known
     return None
 

@@ -9,13 +9,19 @@ from __future__ import annotations
 
 import base64
 import copy
+import dataclasses
 import json
 import pathlib
 import typing as t
 from datetime import UTC, datetime
 
 import pytest
-from ansible_collections.labops.backup.plugins.module_utils import _load, _recovery_points, _verify_references
+from ansible_collections.labops.backup.plugins.module_utils import (
+    _load,
+    _recovery_history,
+    _recovery_points,
+    _verify_references,
+)
 from ansible_collections.labops.backup.plugins.module_utils._errors import BackupError
 from ansible_collections.labops.backup.plugins.module_utils._host import (
     _content_manifest,
@@ -40,6 +46,7 @@ from ansible_collections.labops.backup.plugins.module_utils._model import (
     _drill,
     _dump_manifest,
     _evidence,
+    _history,
     _incident_report,
     _loss,
     _marker,
@@ -305,6 +312,32 @@ def test_seal() -> None:
         _status.lines(_status.document({"loki": {**SERVER, "status_points": told}}, ["loki"], TIME))
 
     survives(POINT, use)
+
+
+def test_history_in_the_cache(tmp_path: pathlib.Path) -> None:
+    earlier = "20261122T023000Z-77b0aa"
+    seal = {"archive": f"point-{ID}", "archive_id": SHA, "repository_id": SHA}
+    points = [{**POINT, "point": point, "seal": seal, "marks": []} for point in (earlier, ID)]
+    document = {
+        "seal": seal,
+        "before": {"data": SHA},
+        "facts": {
+            "datasets": {"data": {"files": 3, "bytes": 5}, "database": {"files": None, "bytes": None}},
+            **{"database": "database", "tables": {"lab.scan": 3}, "key_tables": ["lab.scan"]},
+        },
+        "steps": {"data": {"before": earlier, "counts": dataclasses.asdict(_history.Step(files=30, removed=30))}},
+    }
+    limits = _history.Limits(percent=5.0, files=20)
+
+    def use(false: Document) -> None:
+        known = _recovery_history._cached(written(tmp_path / "h", false), points[1], {"data": points[0]})
+        if known is None:
+            raise BackupError("it is compared again")
+        facts = dict.fromkeys((earlier, ID), known["facts"])
+        steps = {dataset: (one["before"], _history.Step(**one["counts"])) for dataset, one in known["steps"].items()}
+        _history.tell(points, facts, {ID: steps}, key_tables=[], limits=limits)
+
+    survives(document, use)
 
 
 def test_run_in_the_ledger(tmp_path: pathlib.Path) -> None:

@@ -252,6 +252,35 @@ def test_a_damaged_cache_is_made_anew(history: History) -> None:
     assert history.tell()["compared"] == 1 and path.read_bytes() == good
 
 
+@pytest.mark.parametrize(
+    ("path", "value"),
+    [
+        (("facts",), None),
+        (("facts", "datasets", "data"), 5),
+        (("steps", "data"), {"before": "20261119T023000Z-77b0aa"}),
+        (("steps", "data", "counts", "renamed"), 5),
+        (("steps", "data", "counts", "removed"), None),
+    ],
+)
+def test_a_cache_with_missing_or_other_keys_is_made_anew(history: History, path: tuple[str, ...], value: t.Any) -> None:
+    history.night(19, data=tree(5), tables={"lab.subject": 5})
+    name = history.night(20, data=tree(6), tables={"lab.subject": 5})
+    told = history.tell()
+    file = history.cache / "history" / f"{name}.json"
+    good = json.loads(file.read_text())
+    node = false = json.loads(file.read_text())
+    for key in path[:-1]:
+        node = node[key]
+    if value is None:
+        del node[path[-1]]
+    else:
+        node[path[-1]] = value
+    file.write_text(json.dumps(false))
+    again = history.tell()
+    assert {**told, "compared": 1, "seconds": 0} == {**again, "seconds": 0}
+    assert json.loads(file.read_text()) == good
+
+
 def test_what_is_not_what_was_sealed_is_left_out_and_asked_again(history: History, module_warnings: list[str]) -> None:
     good = history.night(20, data=tree(5), tables={"lab.a": 1})
     bad = history.night(21, data=tree(5), tables={"lab.a": 1})
