@@ -154,7 +154,8 @@ def read(points: _borg.Repository, cache_dir: str, *, refresh: bool, keep: bool)
 class Known:
     """The points of a source as well as they can be told.
 
-    :param problem: why the repository could not be asked; the points are those of the cache then, without marks.
+    :param problem: why the repository could not be asked; the points are those of the cache then, in the state that
+        their marks gave them when somebody last looked.
     """
 
     points: list[Document]
@@ -167,7 +168,7 @@ def known(open_repository: OpenRepository, repository: str, cache_dir: str) -> K
     try:
         listing = read(open_repository(repository), cache_dir, refresh=False, keep=False)
     except BackupError as error:
-        remembered = [document for _point_id, document in _remembered(cache_dir)]
+        remembered = [_as_marked(document) for _point_id, document in _remembered(cache_dir)]
         return Known(_point.newest_first(remembered), [], error.message)
     return Known(listing.points, listing.unreadable, "")
 
@@ -529,10 +530,20 @@ def _remembered(cache_dir: str) -> t.Iterator[tuple[str, Document]]:
                 yield point, document
 
 
+def _as_marked(document: Document) -> Document:
+    """A point of the cache in the state that its marks give it, as :func:`_keep` wrote it down.
+
+    Only for who can ask no repository: what is lost there (:func:`read`) stays as it was sealed.
+    """
+    marked = document.get("marked")
+    known = document["state"] == _point.COMPLETE and marked in (_point.CHECKED, _point.PROVEN, _point.SUSPECT)
+    return {**document, "state": marked} if known else document
+
+
 def _keep(path: str, document: Document, own: t.Mapping[str, str], state: str = "") -> list[str]:
     """Put a document into the cache; a cache that takes nothing must not hide a point.
 
-    :param state: the one that its marks give it, for who reads nothing but the cache (``tell``).
+    :param state: the one that its marks give it, for who reads nothing but the cache (``tell``, :func:`known`).
     """
     marked = {"marked": state} if state and state != document["state"] else {}
     try:

@@ -11,7 +11,12 @@ import typing as t
 import pytest
 from ansible_collections.labops.backup.plugins.module_utils._model import _metrics
 from ansible_collections.labops.backup.plugins.module_utils._tools import _plot, _prometheus
-from ansible_collections.labops.backup.plugins.modules import monitoring_publish, recovery_point, run_record
+from ansible_collections.labops.backup.plugins.modules import (
+    monitoring_publish,
+    recovery_point,
+    recovery_point_mark,
+    run_record,
+)
 from prometheus_client.parser import text_string_to_metric_families
 
 RunModule = t.Callable[..., dict[str, t.Any]]
@@ -141,6 +146,40 @@ def test_a_repository_that_cannot_be_asked_leaves_the_points_of_the_cache(
     assert metrics(server)["points"][("tatchu", "complete")] == 1
     assert metrics(server)["problems"][()] == 1
     assert "there is no repository /borg/points" in pathlib.Path(server["report_file"]).read_text()
+
+
+@pytest.mark.parametrize("mark", ["suspect", "proven"])
+def test_the_points_of_the_cache_have_the_state_that_their_marks_gave_them(
+    run_module_main: RunModule,
+    server: dict[str, t.Any],
+    borg_in_memory: t.Any,
+    point_connection: dict[str, t.Any],
+    mark: str,
+) -> None:
+    marked = {**point_connection, "point": POINT, "mark": mark, "made": "20261124T140000Z-3fa9c1"}
+    assert run_module_main(recovery_point_mark, marked)["point"]["state"] == mark
+    run_module_main(monitoring_publish, server)
+    asked = metrics(server)
+    del borg_in_memory.archives["/borg/points"]
+    run_module_main(monitoring_publish, server)
+    found = metrics(server)
+    assert found["points"] == asked["points"] and found["points"][("tatchu", mark)] == 1
+    # What no complete point is behind is not claimed.
+    assert ("point_last_success_timestamp_seconds" in found) == (mark == "proven")
+    assert f"The point {POINT} of tatchu is suspect" in pathlib.Path(server["report_file"]).read_text() or (
+        mark == "proven"
+    )
+
+
+@pytest.mark.parametrize("marked", ["nonsense", "partial", 5, None, ["suspect"]])
+def test_a_mark_in_the_cache_that_nobody_knows_says_nothing(
+    run_module_main: RunModule, server: dict[str, t.Any], borg_in_memory: t.Any, marked: t.Any
+) -> None:
+    (cached,) = (pathlib.Path(source["points_cache"]) / f"{POINT}.json" for source in server["sources"])
+    cached.write_text(json.dumps({**json.loads(cached.read_text()), "marked": marked}))
+    del borg_in_memory.archives["/borg/points"]
+    run_module_main(monitoring_publish, server)
+    assert metrics(server)["points"][("tatchu", "complete")] == 1
 
 
 def test_a_passphrase_that_is_gone_stops_nothing(
