@@ -173,7 +173,7 @@ def known(open_repository: OpenRepository, repository: str, cache_dir: str) -> K
     return Known(listing.points, listing.unreadable, "")
 
 
-def select(listing: Listing, wanted: str) -> Document:
+def select(listing: Listing, wanted: str, now: datetime) -> Document:
     """The point that is meant, see ``_point.select``.
 
     :raises BackupError: when there is none, or its seal cannot be read.
@@ -185,7 +185,7 @@ def select(listing: Listing, wanted: str) -> Document:
                 untouched="Nothing was changed",
                 remedy="Run borg check on its repository; the archives of its datasets end in the same identifier",
             )
-    return _point.select(listing.points, wanted)
+    return _point.select(listing.points, wanted, now)
 
 
 def mark(

@@ -62,6 +62,7 @@ files:
 """
 
 import typing as t
+from datetime import UTC, datetime
 
 from ansible.module_utils.basic import AnsibleModule
 from ansible_collections.labops.backup.plugins.module_utils import _arguments, _recovery_points
@@ -80,7 +81,7 @@ def _unpack(module: AnsibleModule) -> dict[str, t.Any]:
     options = module.params
     points = _borg.Repository.of(options)
     listing = _recovery_points.read(points, options["cache_dir"], refresh=False, keep=False)
-    point = _recovery_points.select(listing, options["point"])
+    point = _recovery_points.select(listing, options["point"], datetime.now(UTC))
     files, changed = _recovery_points.unpack(points, point, options["directory"], dry=module.check_mode)
     return {"changed": changed, "point": point, "files": files}
 

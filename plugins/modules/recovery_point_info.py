@@ -29,6 +29,8 @@ options:
       - V(latest) is the newest complete point.
       - An identifier is that point, complete or partial.
       - A time, ISO 8601 with a zone, is the newest complete point whose dump began before it.
+      - A point that is dated more than an hour ahead of the host's clock is chosen by its identifier only; a warning
+        names those that were passed over.
     type: str
   refresh:
     description: Read every seal from its archive.
@@ -69,9 +71,11 @@ unreadable:
 """
 
 import typing as t
+from datetime import UTC, datetime
 
 from ansible.module_utils.basic import AnsibleModule
 from ansible_collections.labops.backup.plugins.module_utils import _arguments, _recovery_points
+from ansible_collections.labops.backup.plugins.module_utils._model import _point
 from ansible_collections.labops.backup.plugins.module_utils._module import run_module
 from ansible_collections.labops.backup.plugins.module_utils._tools import _borg
 
@@ -96,7 +100,14 @@ def _list(module: AnsibleModule) -> dict[str, t.Any]:
         module.warn(f"The seal {entry['archive']} in {options['repository']} cannot be read: {entry['reason']}")
     result: dict[str, t.Any] = {"points": listing.points, "unreadable": listing.unreadable}
     if options["select"] is not None:
-        result["selected"] = _recovery_points.select(listing, options["select"])
+        now = datetime.now(UTC)
+        result["selected"] = _recovery_points.select(listing, options["select"], now)
+        late = _point.passed_over(listing.points, options["select"], now)
+        if late:
+            module.warn(
+                f"{result['selected']['point']} is chosen, because by the clock of this host these recovery points are "
+                f"dated in the future: {', '.join(late)}. {_point.AHEAD_REMEDY}."
+            )
     return result
 
 

@@ -63,6 +63,7 @@ Path = tuple[t.Any, ...]
 ID = "20261123T023000Z-77b0aa"
 DUMP = "20261123T021500Z-3fa9c1"
 TIME = "2026-11-23T02:30:00Z"
+NOW = datetime(2026, 11, 30, 12, tzinfo=UTC)
 SHA = "0" * 64
 VALUES: tuple[t.Any, ...] = (None, 5, -1, 1.5, True, "x", "", [], {}, [5], [None], {"x": 5}, [[]])
 
@@ -304,7 +305,7 @@ def test_seal() -> None:
         _point.check(document, ID)
         marked = _point.with_marks(document, [{"mark": "checked", "point": ID, "made": ID, "archive": "a"}])
         for wanted in ("latest", ID, "2027-01-01T00:00:00Z"):
-            _point.select([marked], wanted)
+            _point.select([marked], wanted, NOW)
         _drill.with_drill({}, "tatchu", {"point": ID, "ok": True}, [marked])
         _drill.drill_choice([marked], {}, "seed", "", 1.0, TIME)
         _recovery_points._comment(document)

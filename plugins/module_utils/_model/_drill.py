@@ -131,17 +131,17 @@ def drill_choice(
     if not _SEED.fullmatch(seed):
         raise _refused(f"drill_seed is {seed!r}", "Give a word of letters, digits, '.', '_' and '-', at most 64")
     drills = drills_of(read)
-    good = [point for point in points if point["state"] in _point.GOOD]
+    known, at = [dict(point) for point in points], _moment(now)
+    good = _point.eligible(known, at)
+    none = "there is no complete recovery point that is not suspect"
+    none += " or dated in the future" if _point.ahead(known, at) else ""
     if wanted:
         found = [point for point in points if point["point"] == wanted]
         if not found:
             raise _refused(f"there is no recovery point {wanted}", "status.yml lists those that exist")
         chosen = found[0]
     elif not good:
-        raise _refused(
-            "there is no complete recovery point that is not suspect",
-            "Name one with drill_point to rehearse with it all the same, or run the backup",
-        )
+        raise _refused(none, "Name one with drill_point to rehearse with it all the same, or run the backup")
     else:
         proven = [str(drill["point"]) for drill in drills if drill.get("ok")]
         # Its mark says it of a drill whose record was lost with the server.
@@ -162,7 +162,7 @@ def drill_choice(
     lacks = {str(one["point"]): list(one["missing_key_tables"] or ()) for one in history or ()}
     if good:
         newest = max(str(point["point"]) for point in good)
-        hours = (_moment(now) - _run.began(newest)).total_seconds() / 3600
+        hours = (at - _run.began(newest)).total_seconds() / 3600
         if hours > max_age_hours:
             finding = (
                 f"the newest recovery point that is not suspect, {newest}, is {hours:.0f} h old (drill_max_age_hours: "
@@ -174,7 +174,7 @@ def drill_choice(
                 "backup_key_tables names; correct that list"
             )
     else:
-        finding = "there is no complete recovery point that is not suspect"
+        finding = none
     missing = lacks.get(str(chosen["point"]), [])
     if missing:
         notes.append(f"backup_key_tables names {', '.join(missing)}, which {chosen['point']} does not have")

@@ -136,7 +136,7 @@ def samples(facts: _overview.Facts) -> list[Sample]:
     found.add("problems", len(facts["problems"]))
     _jobs(found, facts)
     for source in facts["sources"]:
-        _points(found, source)
+        _points(found, facts, source)
         _datasets(found, facts, source)
         for check in source["checks"]:
             labels = (source["name"], check["dataset"], check["check"])
@@ -176,9 +176,9 @@ def _jobs(found: _Samples, facts: _overview.Facts) -> None:
             found.add("job_runs", sum(run["state"] == state for run in runs), job, state)
 
 
-def _points(found: _Samples, source: t.Mapping[str, t.Any]) -> None:
+def _points(found: _Samples, facts: _overview.Facts, source: t.Mapping[str, t.Any]) -> None:
     name = source["name"]
-    good = _overview.good_points(source)
+    good = _overview.good_points(facts, source)
     if good:
         found.add("point_last_success_timestamp_seconds", _overview.sealed(good[0]), name)
         found.add("point_last_dump_timestamp_seconds", _overview.brings_back(good[0]), name)

@@ -23,6 +23,7 @@ STAGES = ("pull", "archive", "seal")
 _ANY_DUMP_SET = "[0-9]" * 8 + "T" + "[0-9]" * 6 + "Z-??????"
 # What the source has of a dump set that is being made or deleted, and the other sets.
 _NOT_PINNED = (f"/.{_ANY_DUMP_SET}.partial/", f"/.{_ANY_DUMP_SET}.removed/", f"/{_ANY_DUMP_SET}/")
+_AHEAD_SECONDS = 3600  # two hosts' clocks are never quite alike
 _CONTENT_FACTS = ("hashed_files", "hashed_bytes", "rewritten")
 _PULL_FACTS = (
     *("files", "bytes", "created", "changed_files", "deleted", "transferred_bytes", "dump_set"),
@@ -139,6 +140,8 @@ def expected(read: t.Mapping[str, t.Any]) -> Document:
 def pin(offered: t.Mapping[str, t.Any]) -> Document:
     """The newest valid dump set of those a source offers, and the rsync filters that take exactly that one.
 
+    One that is dated in the future is not passed over: a source makes no dump set while its clock is behind the newest
+    one, so that nothing it offers is newer. The verdict says what is wrong with it (:func:`_dump_line`).
     Files that are no dump set are taken along: dumps that the lab already had. When there is no such set, ``problem``
     says so; it is not raised, because a filter that raises reaches people with Ansible's own words around it.
 
@@ -344,10 +347,10 @@ def verdict(hosts: t.Mapping[str, Host], this_run: Document, server: str = "") -
             if entry.get("accepted"):
                 lines.append("    " + _accepted_line(entry["accepted"]))
             if "dump_set_facts" in entry:
-                line, too_old = _dump_line(entry["dump_set_facts"], this_run["id"], source["dump_max_age_hours"])
+                line, wrong = _dump_line(entry["dump_set_facts"], this_run["id"], source["dump_max_age_hours"])
                 lines.append("    " + line)
-                if too_old:
-                    failures.append(f"{source['name']}: old dump set")
+                if wrong:
+                    failures.append(f"{source['name']}: {wrong}")
             if entry.get("unproven"):
                 lines.append("    " + _text.plain(f"taken along unproven: {', '.join(map(str, entry['unproven']))}"))
             lines.extend(f"    warning: {_text.plain(str(warning))}" for warning in entry.get("warnings", ()))
@@ -385,14 +388,20 @@ def verdict(hosts: t.Mapping[str, Host], this_run: Document, server: str = "") -
     }
 
 
-def _dump_line(dump_set: Document, run_id: str, max_hours: float) -> tuple[str, bool]:
-    """The dump set that a run took, and whether it was too old for it: the source's dump job may have stopped."""
+def _dump_line(dump_set: Document, run_id: str, max_hours: float) -> tuple[str, str]:
+    """The dump set that a run took, and what is wrong with its age: the source's dump job may have stopped.
+
+    One from the future is the newest for as long as its time has not come, and says nothing of how old it is.
+    """
     begun = _run.began(dump_set["id"])
     seconds = (_run.began(run_id) - begun).total_seconds()
+    if seconds < -_AHEAD_SECONDS:
+        line = f"dump set {dump_set['id']}, begun {_text.duration(-seconds)} AFTER this run: see which clock is wrong. "
+        return line + "If it was the source's, move that set out of its dump directory", "dump set from the future"
     line = f"dump set {dump_set['id']}, begun {_text.duration(max(seconds, 0))} before this run"
     if seconds <= max_hours * 3600:
-        return line, False
-    return line + f": OLDER than {max_hours:g} h, look at the dump job on the source", True
+        return line, ""
+    return line + f": OLDER than {max_hours:g} h, look at the dump job on the source", "old dump set"
 
 
 def _outcome_line(entry: Document) -> str:

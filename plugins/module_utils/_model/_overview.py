@@ -47,9 +47,9 @@ def newest_success(runs: t.Iterable[Document]) -> Document | None:
     return next((run for run in runs if run["state"] == _run.SUCCESS), None)
 
 
-def good_points(source: t.Mapping[str, t.Any]) -> list[Document]:
+def good_points(facts: Facts, source: t.Mapping[str, t.Any]) -> list[Document]:
     """The points that a restore may choose by itself, newest first."""
-    return [point for point in _point.newest_first(source["points"]) if point["state"] in _point.GOOD]
+    return _point.eligible(source["points"], facts["now"])
 
 
 def brings_back(point: t.Mapping[str, t.Any]) -> datetime:

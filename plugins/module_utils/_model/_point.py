@@ -7,7 +7,7 @@ from __future__ import annotations
 
 import re
 import typing as t
-from datetime import datetime, timedelta
+from datetime import UTC, datetime, timedelta
 
 from ansible_collections.labops.backup.plugins.module_utils._errors import BackupError
 from ansible_collections.labops.backup.plugins.module_utils._model import _content, _datajoint, _form, _run
@@ -25,6 +25,11 @@ MARK_DOCUMENT = "mark.json"
 LATEST = "latest"
 DOCUMENT = "point.json"
 DUMP_MANIFEST = "manifest.json"
+# What people do about a point that is dated in the future.
+AHEAD_REMEDY = (
+    "See which clock was wrong; if it was the one that dated the point, mark it suspect (recovery_point_mark, as in "
+    "docs/incident.md)"
+)
 
 _PREFIX = "point-"
 _MARK = re.compile(
@@ -32,6 +37,7 @@ _MARK = re.compile(
 )
 _FILE_NAME = re.compile(r"[A-Za-z0-9_][A-Za-z0-9._-]*")
 _MOMENT = len("20261123T023000Z")  # what of an identifier says when
+_AHEAD = timedelta(hours=1)  # clocks are never quite alike, and a person's laptop less than others
 _SHOWN = 10
 _NEEDED = ("name", "order", "archive", "archive_id", "repository", "repository_id", "generation", "dump_set")
 _MEASURED = (
@@ -339,16 +345,42 @@ def newest_first(points: t.Iterable[Document]) -> list[Document]:
     return sorted(points, key=lambda one: str(one["point"]), reverse=True)
 
 
-def select(points: t.Iterable[Document], wanted: str) -> Document:
+def is_ahead(point: t.Mapping[str, t.Any], now: datetime) -> bool:
+    """Whether a point is dated in the future: by a clock that was wrong then, or to one that is wrong now."""
+    # Identifiers sort by their time, also one that names a day that does not exist.
+    name = str(point["point"])
+    return _run.is_identifier(name) and name[:_MOMENT] > f"{(now + _AHEAD).astimezone(UTC):%Y%m%dT%H%M%SZ}"
+
+
+def eligible(points: t.Iterable[Document], now: datetime) -> list[Document]:
+    """The points that a restore may choose by itself, newest first: good ones that are not dated in the future."""
+    return [one for one in newest_first(points) if one["state"] in GOOD and not is_ahead(one, now)]
+
+
+def ahead(points: t.Iterable[Document], now: datetime) -> list[Document]:
+    """The good points that are dated in the future, newest first: a restore takes them by their identifiers only."""
+    return [one for one in newest_first(points) if one["state"] in GOOD and is_ahead(one, now)]
+
+
+def passed_over(points: t.Iterable[Document], wanted: str, now: datetime) -> list[str]:
+    """The points that ``wanted`` would mean as well if they were not dated in the future."""
+    if _run.is_identifier(wanted):
+        return []
+    late = ahead(points, now)
+    return [one["point"] for one in late if wanted == LATEST or _state_of(one) < _moment(wanted)]
+
+
+def select(points: t.Iterable[Document], wanted: str, now: datetime) -> Document:
     """The point that ``wanted`` means.
 
     ``latest`` is the newest complete point; an identifier is exactly that point, in whatever state; a time is the
-    newest complete point whose dump began before it. A partial point is reached by its identifier only.
+    newest complete point whose dump began before it. A partial point is reached by its identifier only, and so is one
+    that is dated in the future: nobody can tell how new it is.
 
     :raises BackupError: when nothing matches, listing what there is; or when ``wanted`` is none of these.
     """
     known = newest_first(points)
-    complete = [one for one in known if one["state"] in GOOD]
+    complete = eligible(known, now)
     if wanted == LATEST:
         found, sought = complete[:1], "no complete recovery point exists"
     elif _run.is_identifier(wanted):
@@ -360,6 +392,9 @@ def select(points: t.Iterable[Document], wanted: str) -> Document:
         sought = f"no complete recovery point has a dump that began before {_run.utc(moment)}"
     if found:
         return found[0]
+    late = passed_over(known, wanted, now)
+    if late:
+        sought += f" up to {_run.utc(now)}, the clock's present ({', '.join(late[:_SHOWN])} would be in the future)"
     raise BackupError(
         f"{sought}; there is {_listing(known)}",
         untouched="Nothing was changed",

@@ -283,7 +283,7 @@ def _complete_point(seen: Seen, source: Seen) -> t.Iterator[Row]:
     if source["points_problem"]:
         yield Row(FAIL, source["points_problem"], _within(limit), remedy)
         return
-    good = _good(source)
+    good = _good(seen, source)
     for dataset in source["datasets"]:
         name = dataset["name"]
         newest = next((one for one in good if name in (part["name"] for part in one["datasets"])), None)
@@ -293,13 +293,16 @@ def _complete_point(seen: Seen, source: Seen) -> t.Iterator[Row]:
             yield _aged(seen, newest["sealed"], limit, remedy, name, f"{newest['point']}, ")
 
 
-def _newest_point(_seen: Seen, source: Seen) -> t.Iterator[Row]:
-    points = _point.newest_first(source["points"])
+def _newest_point(seen: Seen, source: Seen) -> t.Iterator[Row]:
+    points = _past(seen, source)
     limit = "complete, checked or proven"
     remedy = "Read its problems with status.yml and mend them; a suspect point is explained by its marks"
     if source["unreadable"]:
         names = ", ".join(one["point"] for one in source["unreadable"])
         yield Row(FAIL, f"the seals of {names} cannot be read", limit, "Run verify.yml with verify_full=true")
+    for late in _point.ahead(source["points"], _now(seen)):
+        value = f"{late['point']} is dated in the future; a restore takes it by its name only"
+        yield Row(WARN, value, limit, _point.AHEAD_REMEDY)
     if not points:
         yield Row(FAIL, "there is no recovery point", limit, f"Run {source['night_script']}")
     elif points[0]["state"] in _point.GOOD:
@@ -310,11 +313,11 @@ def _newest_point(_seen: Seen, source: Seen) -> t.Iterator[Row]:
         yield Row(state, f"{points[0]['point']} is {points[0]['state']}" + (f": {why}" if why else ""), limit, remedy)
 
 
-def _references(_seen: Seen, source: Seen) -> t.Iterator[Row]:
+def _references(seen: Seen, source: Seen) -> t.Iterator[Row]:
     if not source["has_database"]:
         return
     limit = "every file that the database refers to is in the point"
-    newest = next((one for one in _point.newest_first(source["points"]) if one["dump_set"]), None)
+    newest = next((one for one in _past(seen, source) if one["dump_set"]), None)
     found = newest and newest["references"]
     if newest is None or not found:
         remedy = f"Run {source['night_script']}, which looks them up"
@@ -506,9 +509,9 @@ def _facts(seen: Seen, source: Seen) -> t.Iterator[Row]:
         yield _aged(seen, source["facts"]["time"], limit, remedy, "", f"{source['facts_from']}, ")
 
 
-def _restore_space(_seen: Seen, source: Seen) -> t.Iterator[Row]:
+def _restore_space(seen: Seen, source: Seen) -> t.Iterator[Row]:
     """A restore of everything has room where all of it was lost; beside what is damaged, it would be better."""
-    facts, good = source["facts"], _good(source)
+    facts, good = source["facts"], _good(seen, source)
     if not facts or not good:
         return
     sizes = {part["name"]: part.get("bytes", part.get("original_size", 0)) for part in good[0]["datasets"]}
@@ -842,8 +845,17 @@ ITEMS = (
 # ----------------------------------------------------------------------------------------------------------- times
 
 
-def _good(source: Seen) -> list[dict[str, t.Any]]:
-    return [one for one in _point.newest_first(source["points"]) if one["state"] in _point.GOOD]
+def _good(seen: Seen, source: Seen) -> list[dict[str, t.Any]]:
+    return _point.eligible(source["points"], _now(seen))
+
+
+def _past(seen: Seen, source: Seen) -> list[dict[str, t.Any]]:
+    """All points but those that are dated in the future, newest first."""
+    return [one for one in _point.newest_first(source["points"]) if not _point.is_ahead(one, _now(seen))]
+
+
+def _now(seen: Seen) -> datetime:
+    return datetime.fromisoformat(seen["now"])
 
 
 def _seconds(stamp: str) -> float:

@@ -160,7 +160,7 @@ def _server_findings(facts: Facts) -> list[Document]:
 
 def _source(facts: Facts, source: t.Mapping[str, t.Any]) -> Document:
     name = source["name"]
-    good = _overview.good_points(source)
+    good = _overview.good_points(facts, source)
     nights = _overview.nights(facts, name)
     ages = _ages(facts, source, good)
     findings = _source_findings(facts, source, good, ages)
@@ -207,7 +207,11 @@ def _source_findings(
     for row in ages:
         if row["kind"] in (WARN, FAIL):
             found.append(_finding(row["kind"], f"{name}: {row['what']}: {row['age']} (limit {row['limit']}).", anchor))
-    newest = next(iter(_point.newest_first(source["points"])), None)
+    for point in _point.ahead(source["points"], facts["now"]):
+        text = f"The point {point['point']} of {name} is dated in the future; a restore takes it by its name only. "
+        found.append(_finding(WARN, f"{text}{_point.AHEAD_REMEDY}.", anchor))
+    past = (point for point in _point.newest_first(source["points"]) if not _point.is_ahead(point, facts["now"]))
+    newest = next(past, None)
     if newest is not None and newest["state"] == _point.PARTIAL:
         why = "; ".join(map(str, newest["problems"]))
         found.append(_finding(WARN, f"The newest point of {name}, {newest['point']}, is partial: {why}.", anchor))

@@ -186,11 +186,14 @@ def _run_lines(server: t.Mapping[str, t.Any], name: str, now: datetime) -> list[
 
 def _source_lines(source: t.Mapping[str, t.Any], server: str, now: datetime) -> list[str]:
     points = _point.newest_first(source["points"])
-    complete = next((point for point in points if point["state"] in _point.GOOD), None)
+    complete = next(iter(_point.eligible(points, now)), None)
+    late = _point.ahead(points, now)
     if source["problem"]:
         verdict = f"they could not be read: {_text.plain(source['problem']).rstrip('.')}"
     elif complete is not None:
         verdict = f"the newest complete one is {_age(complete['sealed'], now)} old"
+    elif late:
+        verdict = "those that are complete are dated in the future, so a restore takes them by name only"
     elif points:
         verdict = "none is complete, so none restores everything; the reasons are below"
     else:
@@ -198,6 +201,7 @@ def _source_lines(source: t.Mapping[str, t.Any], server: str, now: datetime) -> 
     text = [f"Recovery points of {_text.plain(source['source'])} on {server}: {verdict}."]
     if points:
         text += _table(_POINT_COLUMNS, [row for point in points for row in _point_rows(point, now)])
+        text += [f"{_text.plain(one['point'])}: it is dated in the future. {_point.AHEAD_REMEDY}." for one in late]
         for point in points:
             text += [f"{_text.plain(point['point'])}: {_text.plain(problem)}." for problem in point["problems"]]
             for dataset in point["datasets"]:

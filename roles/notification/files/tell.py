@@ -73,6 +73,8 @@ BODY_CHARACTERS = 20000
 LINE_CHARACTERS = 1000
 LOG_LINES = 15
 KNOWN_RUNS = 200
+# A point that is dated so far ahead was dated by a clock that was wrong; clocks are never quite alike.
+AHEAD_SECONDS = 3600
 KNOWN_UNTOLD = 20
 KNOWN_CAUSES = 100
 PING_SECONDS = 15
@@ -375,8 +377,17 @@ def last_good(configuration: Document, now: float) -> list[str]:
     lines = []
     for source in configuration["sources"]:
         folder = f"{STATE}/recovery_points/{source}"
-        newest = next((name for name in _identifiers(folder) if is_good(read(f"{folder}/{name}.json"))), None)
+        newest, late = None, []
+        for name in _identifiers(folder):
+            if not is_good(read(f"{folder}/{name}.json")):
+                continue
+            if (began(name) or now) <= now + AHEAD_SECONDS:
+                newest = name
+                break
+            late.append(name)
         lines.append(f"last good point of {source}: {_named(newest, now)}")
+        if late:
+            lines.append(f"dated in the future, taken by name only: {', '.join(late)}")
     directory = configuration["dump_directory"]
     if directory:
         newest = next((n for n in _identifiers(directory) if os.path.exists(f"{directory}/{n}/manifest.json")), None)

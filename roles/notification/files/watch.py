@@ -44,6 +44,8 @@ WARNING = "warning"
 # A look that does not come back within this time is a finding: a dead disk lets nobody go.
 LOOK_SECONDS = 60
 TELL_SECONDS = 240
+# What is dated so far ahead was dated by a clock that was wrong; clocks are never quite alike.
+AHEAD_SECONDS = 3600
 # Between the end of a job and the moment when its wrapper begins to tell.
 TELLING_SECONDS = 5
 # The last one that a document can write: 9999-12-31T23:59:59Z.
@@ -80,7 +82,7 @@ class Watch:
         begin = at
         if begin is None:
             begin = self.since.setdefault(key, self.now)
-        if begin > self.now + 3600:
+        if begin > self.now + AHEAD_SECONDS:
             self.find(key, f"{what}: {utc(begin)} lies in the future; see which clock is wrong")
         elif self.now - begin > hours * 3600:
             when = f"last {utc(begin)}, {span(self.now - begin)} ago" if at is not None else f"never since {utc(begin)}"
@@ -307,8 +309,22 @@ def source_on_server(watch: Watch, source: Document) -> None:
         return
     night = "Look at the last night: status.yml"
     points = source["points"]
-    complete = next((p for p in identifiers(points) if is_good(read(f"{points}/{p}.json"))), None)
+    complete, late = None, []
+    for point in identifiers(points):
+        if not is_good(read(f"{points}/{point}.json")):
+            continue
+        if (began(point) or 0) <= watch.now + AHEAD_SECONDS:
+            complete = point
+            break
+        late.append(point)
     sealed = began(complete) if complete else None
+    if late:
+        watch.find(
+            f"future {name}",
+            f"the recovery point {', '.join(late)} of {name} is dated in the future; a restore takes it by name only. "
+            "See which clock was wrong; if it was the one that dated the point, mark it suspect (recovery_point_mark, "
+            "as in docs/incident.md), which ends this message.",
+        )
     watch.age("point_hours", f"point {name}", f"the newest complete recovery point of {name}", sealed, night)
     for dataset in source["datasets"]:
         generation = read(dataset["generation_file"])

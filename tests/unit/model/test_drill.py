@@ -72,6 +72,15 @@ def test_a_proof_whose_record_was_lost_with_the_server_still_counts() -> None:
         assert _drill.drill_choice([proven, other], read(), seed, "", 10**6, NOW)["point"]["point"] == POINTS[-1]
 
 
+def test_a_point_from_the_future_is_not_chosen_and_hides_no_old_one() -> None:
+    late = point("29991123T023000Z-77b0aa")
+    found = choose([point(POINTS[0]), late])
+    assert found["point"]["point"] == POINTS[0] and f"{POINTS[0]}, is " in found["finding"]
+    assert choose([point(POINTS[0]), late], wanted=late["point"])["point"] == late
+    with pytest.raises(BackupError, match="not suspect or dated in the future"):
+        choose([late])
+
+
 def test_a_point_from_before_a_key_table_is_rehearsed_with_those_it_has() -> None:
     points = [point(POINTS[0]), point(POINTS[-1])]
     history = [

@@ -720,6 +720,18 @@ def test_an_old_dump_set_fails_the_night_and_a_skipped_one_is_told() -> None:
     assert "not valid: dump set 20261123T021500Z-aaaaaa: no trailer" in text
 
 
+def test_a_dump_set_from_the_future_fails_the_night() -> None:
+    hosts = good_hosts()
+    for ahead, ok in (("20261123T032900Z-3fa9c1", True), ("20271122T021500Z-3fa9c1", False)):
+        hosts["tatchu.database"]["backup_outcome"]["dump_set_facts"] = {"id": ahead}
+        verdict = _night.verdict(hosts, settle())
+        assert verdict["ok"] is ok
+    assert "tatchu: dump set from the future" in verdict["title"] and "old dump set" not in verdict["title"]
+    (line,) = [line for line in verdict["lines"] if "dump set" in line]
+    assert "20271122T021500Z-3fa9c1, begun 364 d AFTER this run" in line
+    assert "see which clock is wrong" in line and "move that set out of its dump directory" in line
+
+
 def test_a_newer_dump_set_that_is_not_valid_fails_the_night() -> None:
     hosts = good_hosts()
     assert _night.verdict(hosts, settle())["ok"]

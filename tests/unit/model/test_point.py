@@ -11,6 +11,7 @@ from ansible_collections.labops.backup.plugins.module_utils._model import _point
 
 POINT = "20261123T023000Z-77b0aa"
 DUMP = "20261123T021500Z-3fa9c1"
+NOW = datetime(2026, 11, 30, 12, tzinfo=UTC)
 DATASETS = ("database", "blobs", "data")
 
 
@@ -212,18 +213,18 @@ BARE = point("20261123T023000Z-000000", state="partial", began="")
     ],
 )
 def test_a_point_is_selected(wanted: str, found: dict[str, t.Any]) -> None:
-    assert _point.select([OLD, BARE, PARTIAL, MIDDLE], wanted) is found
+    assert _point.select([OLD, BARE, PARTIAL, MIDDLE], wanted, NOW) is found
 
 
 def test_a_time_counts_by_the_dump_and_not_by_the_seal() -> None:
     late = point("20261125T023000Z-000000", began="2026-11-19T02:15:00Z")
-    assert _point.select([OLD, late], "2026-11-21T00:00:00Z") is OLD
-    assert _point.select([OLD, late], "2026-11-20T00:00:00Z") is late
+    assert _point.select([OLD, late], "2026-11-21T00:00:00Z", NOW) is OLD
+    assert _point.select([OLD, late], "2026-11-20T00:00:00Z", NOW) is late
 
 
 def test_of_two_points_with_the_same_dump_the_newer_counts() -> None:
     again = point("20261120T093000Z-000000", began="2026-11-20T02:15:00Z")
-    assert _point.select([OLD, again], "2026-11-21T00:00:00Z") is again
+    assert _point.select([OLD, again], "2026-11-21T00:00:00Z", NOW) is again
 
 
 @pytest.mark.parametrize(
@@ -244,25 +245,49 @@ def test_of_two_points_with_the_same_dump_the_newer_counts() -> None:
 )
 def test_what_matches_nothing_is_refused_with_what_there_is(wanted: str, message: str) -> None:
     with pytest.raises(BackupError, match=message):
-        _point.select([OLD, PARTIAL], wanted)
+        _point.select([OLD, PARTIAL], wanted, NOW)
 
 
 def test_partial_points_alone_are_no_latest() -> None:
     with pytest.raises(BackupError, match="no complete recovery point exists; there is 2026") as caught:
-        _point.select([BARE], "latest")
+        _point.select([BARE], "latest", NOW)
     assert caught.value.facts["existing"] == [BARE["point"]]
     assert "dump began never" in caught.value.what
 
 
 def test_without_any_point_the_remedy_is_a_backup() -> None:
     with pytest.raises(BackupError, match=r"there is no recovery point at all.*Run the backup first"):
-        _point.select([], "latest")
+        _point.select([], "latest", NOW)
+
+
+def test_a_point_from_the_future_is_reached_by_its_name_only() -> None:
+    # Made on 11-23 by a clock that was a year ahead, of a dump whose host had the right one.
+    late = point("20271123T023000Z-000000", began="2026-11-22T02:15:00Z")
+    known = [OLD, MIDDLE, late]
+    assert _point.select(known, "latest", NOW) is MIDDLE
+    assert _point.select(known, "2026-11-23T00:00:00Z", NOW) is MIDDLE
+    assert _point.select(known, late["point"], NOW) is late
+    assert _point.eligible(known, NOW) == [MIDDLE, OLD] and _point.ahead(known, NOW) == [late]
+    assert _point.passed_over(known, "latest", NOW) == [late["point"]]
+    assert _point.passed_over(known, "2026-11-23T00:00:00Z", NOW) == [late["point"]]
+    assert _point.passed_over(known, "2026-11-22T00:00:00Z", NOW) == []
+    assert _point.passed_over(known, late["point"], NOW) == []
+    with pytest.raises(BackupError, match=r"up to 2026-11-30T12:00:00Z, the clock's present \(20271123T023000Z-000000"):
+        _point.select([late], "latest", NOW)
+    # Its time comes, and clocks are never quite alike.
+    for now, chosen in (("2027-11-23T01:29:59Z", MIDDLE), ("2027-11-23T01:30:00Z", late)):
+        assert _point.select(known, "latest", datetime.fromisoformat(now)) is chosen
+        assert _point.select(known, "latest", datetime.fromisoformat(now[:-1] + "+00:00")) is chosen
+
+
+def test_a_point_that_names_no_day_is_ahead_and_stops_nobody() -> None:
+    assert _point.select([OLD, {**MIDDLE, "point": "20269999T023000Z-000000"}], "latest", NOW) is OLD
 
 
 def test_a_long_list_is_cut() -> None:
     many = [point(f"202611{day:02}T023000Z-000000", state="partial") for day in range(1, 16)]
     with pytest.raises(BackupError, match=r"20261106T023000Z-000000 .* and 5 older"):
-        _point.select(many, "latest")
+        _point.select(many, "latest", NOW)
 
 
 def test_a_point_of_a_source_without_a_database_is_read_back_and_found_by_its_time() -> None:
@@ -275,9 +300,9 @@ def test_a_point_of_a_source_without_a_database_is_read_back_and_found_by_its_ti
     )
     assert document["state"] == "complete"
     _point.check(document, POINT)
-    assert _point.select([document], "2026-11-24T00:00:00Z") == document
+    assert _point.select([document], "2026-11-24T00:00:00Z", NOW) == document
     with pytest.raises(BackupError, match="no complete recovery point"):
-        _point.select([document], "2026-11-23T02:00:00Z")
+        _point.select([document], "2026-11-23T02:00:00Z", NOW)
 
 
 @pytest.mark.parametrize(

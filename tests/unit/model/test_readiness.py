@@ -314,6 +314,16 @@ CASES: list[tuple[str, Change, str, str, str, str]] = [
     ),
     ("complete_point", put(f"{T}points", []), "data", "fail", "no complete recovery point", "run backup.sh"),
     ("complete_point", put(f"{T}points_problem", "no answer"), "", "fail", "no answer", "run backup.sh"),
+    (
+        # Dated by a clock that was ahead: the nights since are what counts.
+        "complete_point",
+        both(put(f"{T}points 0 point", "20271122T023000Z-000003"), put(f"{T}points 1 sealed", ago(hours=38))),
+        *("blobs", "fail", "000001, 38 h ago", "run backup.sh"),
+    ),
+    (
+        *("newest_point", put(f"{T}points 0 point", "20271122T023000Z-000003"), ""),
+        *("warn", "20271122T023000Z-000003 is dated in the future", "recovery_point_mark"),
+    ),
     ("newest_point", put(f"{T}points", []), "", "fail", "there is no recovery point", "Run backup.sh"),
     ("newest_point", put(f"{T}points 0 state", "partial"), "", "warn", "is partial", "Read its problems"),
     ("newest_point", put(f"{T}points 0 state", "suspect"), "", "fail", "is suspect", "marks"),

@@ -144,6 +144,15 @@ def test_a_seal_from_the_future_says_so() -> None:
     assert "in the future" in lines([point(sealed="2026-11-24T00:00:00Z")])[2]
 
 
+def test_a_point_that_is_dated_in_the_future_is_not_the_newest_good_one() -> None:
+    late = point("20271122T023000Z-000000", sealed="2027-11-22T03:00:00Z")
+    text = lines([point(), late])
+    assert "the newest complete one is" in text[0] and "future" not in text[0]
+    (told,) = [line for line in text if line.startswith(late["point"])]
+    assert "dated in the future" in told and "recovery_point_mark" in told
+    assert "those that are complete are dated in the future" in lines([late])[0]
+
+
 def test_a_time_without_zone_is_refused() -> None:
     with pytest.raises(BackupError, match="'2026-11-23T03:00:00' is not a time with a zone"):
         lines([point(sealed="2026-11-23T03:00:00")])

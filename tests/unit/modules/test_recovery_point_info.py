@@ -6,7 +6,7 @@ import pathlib
 import typing as t
 
 import pytest
-from ansible_collections.labops.backup.plugins.modules import recovery_point, recovery_point_info
+from ansible_collections.labops.backup.plugins.modules import recovery_point, recovery_point_info, recovery_point_mark
 
 RunModule = t.Callable[..., dict[str, t.Any]]
 POINT = "20261123T023000Z-77b0aa"
@@ -97,6 +97,33 @@ def test_what_is_not_there_is_answered_with_what_there_is(
     result = run_module_main(recovery_point_info, {**point_connection, "select": "2026-11-23T02:15:00Z"})
     assert result["failed"] and f"there is {POINT} (complete, dump began 2026-11-23T02:15:00Z)" in result["msg"]
     assert result["existing"] == [POINT]
+
+
+def test_a_point_from_the_future_is_chosen_by_name_only(
+    run_module_main: RunModule,
+    borg_in_memory: t.Any,
+    point_options: dict[str, t.Any],
+    point_connection: dict[str, t.Any],
+    module_warnings: list[str],
+) -> None:
+    late = "29991123T023000Z-77b0aa"
+    run_module_main(recovery_point, point_options)
+    run_module_main(recovery_point, {**point_options, "point": late, "run_id": late})
+    for wanted in ("latest", "2026-11-23T03:00:00Z"):
+        module_warnings.clear()
+        assert (
+            run_module_main(recovery_point_info, {**point_connection, "select": wanted})["selected"]["point"] == POINT
+        )
+        (told,) = module_warnings
+        assert late in told and "in the future" in told and "recovery_point_mark" in told
+    module_warnings.clear()
+    assert run_module_main(recovery_point_info, {**point_connection, "select": late})["selected"]["point"] == late
+    before = {**point_connection, "select": "2026-11-22T00:00:00Z"}
+    assert "in the future" not in run_module_main(recovery_point_info, before)["msg"] and not module_warnings
+    suspect = {"point": late, "mark": "suspect", "made": "20261130T090000Z-000001", "evidence": {"why": "clock"}}
+    run_module_main(recovery_point_mark, {**point_connection, **suspect})
+    assert run_module_main(recovery_point_info, {**point_connection, "select": "latest"})["selected"]["point"] == POINT
+    assert not module_warnings
 
 
 def test_check_mode_lists_and_leaves_the_cache_alone(

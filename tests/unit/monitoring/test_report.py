@@ -7,7 +7,7 @@ import typing as t
 from datetime import timedelta
 
 import pytest
-from ansible_collections.labops.backup.plugins.module_utils._model import _overview, _report, _text
+from ansible_collections.labops.backup.plugins.module_utils._model import _metrics, _overview, _report, _text
 
 
 def days(view: dict[str, t.Any], source: int = 0) -> dict[str, str]:
@@ -48,6 +48,22 @@ def test_a_night_that_is_late_is_told(states: t.Any) -> None:
     view = _report.view(facts)
     assert view["verdict"]["kind"] == "fail"
     assert any("newest complete recovery point: 37 h" in one["text"] for one in view["findings"])
+
+
+def test_a_point_from_the_future_hides_no_late_night_and_is_told(states: t.Any) -> None:
+    facts = states.one_run()
+    source = facts["sources"][0]
+    known = source["points"][0]
+    source["points"].insert(0, {**known, "point": "29991123T023000Z-77b0aa", "sealed": "2999-11-23T03:00:00Z"})
+    view = _report.view(facts)
+    assert view["sources"][0]["newest"] == _overview.brings_back(known)
+    (told,) = view["findings"]
+    assert "29991123T023000Z-77b0aa" in told["text"] and "dated in the future" in told["text"]
+    assert "recovery_point_mark" in told["text"] and told["kind"] == "warn"
+    samples = {one.name: one.value for one in _metrics.samples(facts)}
+    assert samples["point_last_success_timestamp_seconds"] == _overview.sealed(known).timestamp()
+    facts["now"] += timedelta(hours=23)
+    assert _report.view(facts)["verdict"]["kind"] == "fail"
 
 
 def test_the_calendar_tells_days_apart(states: t.Any) -> None:

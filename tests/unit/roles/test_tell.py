@@ -268,6 +268,22 @@ def test_a_message_ends_with_the_last_good_point_and_where_to_look(tell: t.Any) 
     ]
 
 
+def test_a_point_from_the_future_is_not_the_last_good_one(tell: t.Any) -> None:
+    folder = pathlib.Path(tell.STATE, "recovery_points/tatchu")
+    folder.mkdir(parents=True)
+    for point in ("20261121T023000Z-000001", "20271122T023000Z-000002"):
+        (folder / f"{point}.json").write_text(json.dumps({"state": "complete"}))
+    now = tell.began("20261122T033000Z-000000")
+    assert tell.last_good(configure(tell, sources=["tatchu"]), now) == [
+        "last good point of tatchu: 20261121T023000Z-000001, begun 25 h 0 min ago",
+        "dated in the future, taken by name only: 20271122T023000Z-000002",
+    ]
+    # Clocks are never quite alike.
+    assert tell.last_good(configure(tell, sources=["tatchu"]), tell.began("20271122T020000Z-000000")) == [
+        "last good point of tatchu: 20271122T023000Z-000002, begun 0 min ago"
+    ]
+
+
 def test_the_digest_of_a_good_night_says_how_the_other_jobs_are(tell: t.Any) -> None:
     state = tell.load_state()
     state["jobs"] = {

@@ -135,6 +135,31 @@ def test_a_limit_of_0_is_not_watched_and_a_time_to_come_is_found(program: t.Any)
     assert "lies in the future" in looking.findings[0]["text"]
 
 
+def test_a_point_from_the_future_hides_no_night_and_is_told_with_what_to_do(
+    program: t.Any, source: dict[str, t.Any]
+) -> None:
+    folder = pathlib.Path(source["points"])
+    late = folder / f"{identifier(-365 * 24)}.json"
+    write(late, {"state": "complete"})
+    write(folder / f"{identifier(-366 * 24)}.json", {"state": "partial"})
+    looking = watch(program)
+    program.source_on_server(looking, source)
+    (found,) = looking.findings
+    assert found["key"] == "future tatchu"
+    assert f"{late.stem} of tatchu is dated in the future" in found["text"]
+    assert "mark it suspect (recovery_point_mark" in found["text"]
+    # The nights since are judged by themselves.
+    looking = watch(program)
+    looking.now = NOW + 30 * HOUR
+    program.source_on_server(looking, source)
+    assert keys(looking)[:2] == ["future tatchu", "point tatchu"]
+    assert "40 h 0 min ago" in looking.findings[1]["text"]
+    write(late, {"state": "complete", "marked": "suspect"})
+    looking = watch(program)
+    program.source_on_server(looking, source)
+    assert looking.findings == []
+
+
 def test_an_incident_silences_its_source_but_not_for_ever(program: t.Any, source: dict[str, t.Any]) -> None:
     write(pathlib.Path(source["hold"]), {"since": utc(0)})
     looking = watch(program)
