@@ -178,7 +178,9 @@ def read_proven(file: str) -> set[bytes]:
             content = stream.read()
     except FileNotFoundError:
         return set()
-    return {content[place : place + _FINGERPRINT] for place in range(0, len(content), _FINGERPRINT)}
+    # A last piece that was cut off would stand among the others when they are written again, and shift what follows.
+    whole = len(content) - len(content) % _FINGERPRINT
+    return {content[place : place + _FINGERPRINT] for place in range(0, whole, _FINGERPRINT)}
 
 
 def record(

@@ -108,6 +108,15 @@ def test_drills_that_pass_prove_more_and_more_files(drawer: Drawer) -> None:
     assert shares == [0.25, 0.5, 0.75, 1.0]
 
 
+def test_what_was_proven_and_is_cut_off_heals_with_the_next_drill(drawer: Drawer) -> None:
+    drawn = drawer.draw()
+    drawer.record(drawn)
+    os.truncate(drawer.root / "proven" / "blobs.proven", 7)
+    assert drawer.record(drawn, ok=False)["drill"]["datasets"]["blobs"]["files_proven"] == 0
+    drawer.record(drawn)
+    assert drawer.record(drawn, ok=False)["drill"]["datasets"]["blobs"]["files_proven"] == 20
+
+
 def test_a_reference_whose_file_is_not_archived_is_found_though_it_was_not_drawn(drawer: Drawer) -> None:
     drawer.refer(("blobs", "odd\nfolder/07", 7), ("blobs", "odd\nfolder/99", 7), ("blobs", "odd\nfolder/08", 9))
     drawn = drawer.draw(files=1)
