@@ -595,7 +595,7 @@ class _Piece:
         return [one for one in point["datasets"] if one["name"] == self._request.dataset]
 
     def _state(self, kind: str) -> Document:
-        return _checks.known(self._evidence, self._request.dataset, kind)
+        return _checks.so_far(_checks.known(self._evidence, self._request.dataset, kind), self._now())
 
     def _left(self) -> float | None:
         return None if self._deadline is None else max(1.0, self._deadline - time.monotonic())

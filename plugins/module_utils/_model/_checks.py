@@ -82,18 +82,31 @@ def known(evidence: t.Mapping[str, t.Any], dataset: str, kind: str) -> Document:
     return {**fresh(), **evidence.get("datasets", {}).get(dataset, {}).get(kind, {})}
 
 
+def so_far(state: t.Mapping[str, t.Any], now: str) -> Document:
+    """The state without what a clock that was ahead wrote down: until then it would be newer than every look."""
+    ahead = [name for name in ("cycle_started", "complete_at") if (state[name] or "") > now]
+    return {
+        **state,
+        **dict.fromkeys(ahead),
+        "passed": {one: at for one, at in state["passed"].items() if at <= now},
+    }
+
+
 def begun(state: t.Mapping[str, t.Any], now: str, *, whole: bool = False) -> Document:
     """The state with a cycle under way: the one that was left, or a new one.
+
+    What is later than now does not count, see :func:`so_far`.
 
     :param whole: a cycle that has found something is not gone on with: it could not clear its finding any more. Without
         it, such a cycle still comes to its end, or damage at its beginning would hide what is behind; unless it has
         nothing behind it.
     """
+    state = so_far(state, now)
     over = state["cycle_started"] is None or (state["complete_at"] or "") >= state["cycle_started"]
     has_come_nowhere = not state["share"] and not state["cursor"]
     if over or (not state["clean"] and (whole or has_come_nowhere)):
         return {**state, "cycle_started": now, "share": 0.0, "cursor": {}, "clean": True}
-    return dict(state)
+    return state
 
 
 def advanced(state: t.Mapping[str, t.Any], *, now: str, share: float, finished: bool, finding: str) -> Document:

@@ -70,6 +70,27 @@ def test_a_whole_check_goes_on_with_a_clean_cycle() -> None:
     assert _checks.begun(left, LATER, whole=True)["cycle_started"] == NOW
 
 
+AHEAD = "2027-11-23T10:00:00Z"
+
+
+def test_what_a_clock_that_was_ahead_wrote_down_was_never_looked_at() -> None:
+    found = state(
+        ok=False, finding="bad", found_at=AHEAD, share=1.0, cursor={"path": "z"}, passed={"a": NOW, "b": AHEAD}
+    )
+    again = _checks.begun({**found, "cycle_started": AHEAD, "complete_at": AHEAD}, LATER)
+    assert (again["cycle_started"], again["complete_at"], again["passed"]) == (LATER, None, {"a": NOW})
+    assert (again["share"], again["cursor"], again["ok"], again["found_at"]) == (0.0, {}, False, AHEAD)
+    later = "2026-11-25T10:00:00Z"
+    left = _checks.advanced(
+        _checks.begun(state(cycle_started=NOW, complete_at=AHEAD), LATER),
+        now=LATER,
+        share=0.1,
+        finished=False,
+        finding="",
+    )
+    assert _checks.begun({**left, "cursor": {"path": "b"}}, later)["cursor"] == {"path": "b"}, "a cycle goes on"
+
+
 def test_what_was_not_looked_at_for_longest_comes_first() -> None:
     evidence = {"datasets": {"blobs": {"mirror": state(at=NOW), "repository": state(at=LATER)}}}
     pieces = _checks.verify_pieces(PLAN, "loki", [read(evidence)])

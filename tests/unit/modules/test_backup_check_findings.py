@@ -351,6 +351,37 @@ def test_what_was_found_stands_until_a_whole_look_finds_nothing(world: World) ->
     assert (done["standing"], done["ok"]) == ("", True)
 
 
+AHEAD = "2027-11-23T04:00:00Z"
+
+
+def claim(world: World, kind: str, **changes: t.Any) -> None:
+    """Let the evidence say something else."""
+    path = world.asked["evidence_file"]
+    document = _document.read(path)
+    document["datasets"]["blobs"][kind] |= changes
+    _document.write(path, document)
+
+
+def test_what_a_clock_that_was_ahead_wrote_down_clears_no_finding(world: World) -> None:
+    world.errors["night-old"] = DAMAGE
+    world("archives")
+    passed = {"id-new": AHEAD, "id-old": AHEAD}
+    claim(world, "archives", cycle_started=AHEAD, complete_at=AHEAD, clean=True, passed=passed)
+    done = world("archives")
+    assert (done["ok"], done["finding"], done["touched"]) == (False, DAMAGE.message, [OLD])
+    del world.errors["night-old"]
+    assert world("archives")["ok"]
+    assert max(world.state("archives")["passed"].values()) < AHEAD
+
+
+def test_data_is_not_told_by_what_a_clock_that_was_ahead_wrote_down(world: World) -> None:
+    world.fill()
+    world("manifest")
+    claim(world, "manifest", complete_at=AHEAD)
+    world.size = 10**12
+    assert world("data", seconds=5)["complete_at"] == ""
+
+
 @pytest.mark.parametrize(("name", "most"), [("_SLICE_FILES", 1), ("_SLICE_BYTES", len(CONTENT))])
 def test_what_is_read_back_comes_in_slices(world: World, monkeypatch: pytest.MonkeyPatch, name: str, most: int) -> None:
     world.fill()
