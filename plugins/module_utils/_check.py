@@ -112,8 +112,13 @@ def check(
         except BackupError as error:
             # A lock that somebody else has got meanwhile, or a program that was ended for them.
             piece.gave_way = priority.reason()
-            if not piece.gave_way:
+            if not piece.gave_way and not piece.finding:
                 raise error
+            piece.hindered("" if piece.gave_way else error.message)
+        except OSError as error:
+            if not piece.finding:
+                raise
+            piece.hindered(f"{error.filename or piece.scratch}: {error.strerror or error}")
         finally:
             shutil.rmtree(piece.scratch, ignore_errors=True)
     result = _result(request, piece.states[request.kind], piece.finding, started)
@@ -123,6 +128,7 @@ def check(
         "gave_way": piece.gave_way,
         "touched": sorted(piece.touched),
         "skipped": piece.skipped,
+        "problem": piece.problem,
     }
 
 
@@ -138,6 +144,7 @@ def _result(request: Request, state: Document, finding: str, started: float) -> 
         "complete_at": state["complete_at"] or "",
         "touched": [],
         "skipped": "",
+        "problem": "",
         "seconds": round(time.monotonic() - started, 3),
     }
 
@@ -153,6 +160,7 @@ class _Piece:
     :ivar finding: the first that it found.
     :ivar touched: the points that its findings touch.
     :ivar skipped: why there was nothing to do.
+    :ivar problem: what stood in the way after something was found.
     """
 
     def __init__(
@@ -164,7 +172,7 @@ class _Piece:
         priority: _priority.Priority,
         started: float,
     ) -> None:
-        self.finding = self.gave_way = self.skipped = ""
+        self.finding = self.gave_way = self.skipped = self.problem = ""
         self.touched: set[str] = set()
         self.scratch = os.path.join(request.scratch_dir, request.dataset)
         self._open = functools.cache(open_repository)
@@ -183,6 +191,10 @@ class _Piece:
             kind: _checks.begun(_checks.known(evidence, request.dataset, kind), now, whole=self._deadline is None)
             for kind in kinds
         }
+
+    def hindered(self, how: str) -> None:
+        """Keep what stood in the way after something was found; the finding is worth more, and both are told."""
+        self.problem = self.problem or how
 
     # -------------------------------------------------------------------------------------------------- the work
 
@@ -206,7 +218,7 @@ class _Piece:
             self._found(
                 _checks.REPOSITORY, error, share=self.states[_checks.REPOSITORY]["share"], finished=left is None
             )
-            self._touched_by_damage()
+            self._touched_by_damage(_checks.REPOSITORY)
             return
         segments = reach.get("segments", {"reached": 1, "total": 1})
         share = segments["reached"] / max(segments["total"], 1)
@@ -244,7 +256,7 @@ class _Piece:
             self._borg.check(kind, stall_seconds=self._stall)
         except BackupError as error:
             self._found(kind, error, share=1.0, finished=True)
-            self._touched_by_damage()
+            self._touched_by_damage(kind)
             return
         rate = round(size / max(time.monotonic() - started, 0.001))
         self._advance(kind, share=1.0, finished=True, more={"rate": rate})
@@ -273,7 +285,7 @@ class _Piece:
             except BackupError as error:
                 self._found(kind, error, share=self.states[kind]["share"], finished=False)
                 self._moved = True
-                self.touched |= self._points_of({identifier})
+                self._touches(kind, self._points_of({identifier}))
                 there = {one: name for one, name in there.items() if one != identifier}
                 continue
             self._keep(
@@ -478,6 +490,8 @@ class _Piece:
                 walk.close_folder()
         # Until here nobody wrote to the mirror, so what was seen counts, also of a piece that gave way.
         cursor = {} if finished else cursor
+        # Both are known before either is written down.
+        self.finding = walk.told(walk.changed) or walk.told(walk.misnamed)
         share = done / max(total, 1)
         self._advance(
             _checks.MIRROR,
@@ -494,12 +508,13 @@ class _Piece:
             more={"cursor": cursor},
         )
         if walk.misnamed:
-            self.touched |= {
+            touched = {
                 str(point["point"])
                 for point in self._points()
                 if point.get("files", {}).get(f"{self._request.dataset}.content", {}).get("sha256") == sha256
                 and walk.archived_so
             }
+            self._touches(_checks.NAMES, touched)
         if gave_way is not None:
             raise gave_way
 
@@ -526,11 +541,17 @@ class _Piece:
 
     # --------------------------------------------------------------------------------------------------- findings
 
-    def _touched_by_damage(self) -> None:
+    def _touches(self, kind: str, points: set[str]) -> None:
+        """Keep which points a finding touches, for whoever marks them: this run, or the next if this one dies."""
+        self.touched |= points
+        state = self.states[kind]
+        self._keep({**state, "touched": {**state["touched"], **dict.fromkeys(sorted(points), self._now())}}, kind)
+
+    def _touched_by_damage(self, kind: str) -> None:
         """Which points are touched by damage of which nobody knows where it is: those that cannot be read to the end.
 
         That has as much time again as the piece itself, and reads the newest one at least. What there was no time to
-        read may be touched too.
+        read may be touched too; so may all of them should the run die meanwhile.
         """
         if self._request.dataset == _checks.POINTS:
             return
@@ -539,6 +560,9 @@ class _Piece:
             self._deadline = time.monotonic() + self._request.seconds
         points = self._points()
         of = {one["archive_id"]: one["archive"] for point in points for one in self._own(point)}
+        found = self.states[kind]
+        possibly = dict.fromkeys(sorted(self._points_of(set(of))), self._now())
+        self._keep({**found, "touched": {**found["touched"], **possibly}}, kind)
         untouched: set[str] = set()
         with contextlib.suppress(GaveWayError):
             for identifier, name in of.items():
@@ -548,7 +572,8 @@ class _Piece:
                     self._borg.read(name, stall_seconds=self._stall)
                     untouched.add(identifier)
                 self._moved = True
-        self.touched |= self._points_of(set(of) - untouched)
+        self.states[kind] = found
+        self._touches(kind, self._points_of(set(of) - untouched))
 
     def _found(self, kind: str, error: BackupError, *, share: float, finished: bool) -> None:
         """Take an error for a finding, or raise it: when nobody could look, nothing was found."""
@@ -631,12 +656,24 @@ class _Piece:
         self._keep({**state, **(more or {})}, kind)
 
     def _keep(self, state: Document, kind: str | None = None) -> None:
-        """Write a state down at once, so that a run that dies has lost nothing."""
+        """Write a state down at once, so that a run that dies has lost nothing.
+
+        :raises OSError: when that is not possible and nothing was found; what was found is told all the same.
+        """
         kind = kind or self._request.kind
         self.states[kind] = state
         self._evidence = _checks.with_state(self._evidence, self._request.source, self._request.dataset, {kind: state})
-        os.makedirs(os.path.dirname(self._request.evidence_file), mode=0o700, exist_ok=True)
-        _document.write(self._request.evidence_file, self._evidence)
+        path = self._request.evidence_file
+        try:
+            os.makedirs(os.path.dirname(path), mode=0o700, exist_ok=True)
+            _document.write(path, self._evidence)
+        except OSError as error:
+            if not self.finding:
+                raise
+            self.hindered(
+                f"what was found could not be written down in {path}: {error.strerror or error}. So it does not stop "
+                "retention, which may remove older archives. Make room there, then check again"
+            )
 
 
 class _DiffersError(BackupError):

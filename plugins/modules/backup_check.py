@@ -158,6 +158,8 @@ touched:
   description:
     - The recovery points that the finding touches. Where nobody knows what a damage touches, each archive is read to
       its end; those that cannot be, and those for which there was no time, count.
+    - O(evidence_file) keeps them until the finding is cleared, so that what a run did not come to mark is marked by the
+      next.
   returned: success
   type: list
   elements: str
@@ -171,6 +173,12 @@ complete_at:
   type: str
 gave_way:
   description: What it gave way to; empty for nothing.
+  returned: success
+  type: str
+problem:
+  description:
+    - What stood in the way after something was found, as a full disk that keeps it from being written down; empty for
+      nothing. Where nothing was found the module fails instead.
   returned: success
   type: str
 skipped:

@@ -48,6 +48,8 @@ _STATE = {
     "rate?": (float, None),
     "cursor?": {"archive?": str, "path?": str},
     "passed?": {str: str},
+    # The points that what was found touches, and since when.
+    "touched?": {str: str},
 }
 
 Document = dict[str, t.Any]
@@ -66,6 +68,7 @@ def fresh() -> Document:
         "clean": True,
         "cursor": {},
         "passed": {},
+        "touched": {},
     }
 
 
@@ -89,6 +92,7 @@ def so_far(state: t.Mapping[str, t.Any], now: str) -> Document:
         **state,
         **dict.fromkeys(ahead),
         "passed": {one: at for one, at in state["passed"].items() if at <= now},
+        "touched": {point: min(at, now) for point, at in state["touched"].items()},
     }
 
 
@@ -130,6 +134,7 @@ def advanced(state: t.Mapping[str, t.Any], *, now: str, share: float, finished: 
         "finding": finding or ("" if cleared else state["finding"]),
         "found_at": None if cleared else now if finding else state["found_at"],
         "clean": clean,
+        "touched": {} if cleared else state["touched"],
     }
 
 
@@ -210,10 +215,30 @@ def checked_points(points: t.Sequence[t.Mapping[str, t.Any]], evidence: t.Mappin
     return found
 
 
+def _unmarked(
+    points: t.Sequence[t.Mapping[str, t.Any]], evidence: t.Mapping[str, t.Any]
+) -> t.Iterator[tuple[str, Document]]:
+    """Points that a finding touches which stands, and that were never marked for it: the run that found it died before.
+
+    One that was proven or cleared since then is left so.
+    """
+    for dataset, kinds in sorted(evidence.get("datasets", {}).items()):
+        for kind, state in sorted(kinds.items()):
+            touched = {} if state["ok"] else state.get("touched", {})
+            for point in points:
+                since = touched.get(point["point"])
+                said = [one for one in point.get("marks", ()) if one["mark"] != _point.CHECKED]
+                if since is None or (said and said[-1]["mark"] == _point.SUSPECT):
+                    continue
+                # Compared as the identifier of a mark writes a time.
+                if not said or said[-1]["made"] < since.replace("-", "").replace(":", ""):
+                    yield str(point["point"]), {"dataset": dataset, "kind": kind, "finding": state.get("finding", "")}
+
+
 def verify_marks(
     points: t.Sequence[t.Mapping[str, t.Any]], read: t.Mapping[str, t.Any], pieces: t.Sequence[Document]
 ) -> list[Document]:
-    """Which points are to be marked after these pieces.
+    """Which points are to be marked after these pieces, and after earlier ones whose run died before it could mark.
 
     :param points: of the source.
     :param read: the result of C(slurp) of its evidence.
@@ -222,6 +247,8 @@ def verify_marks(
     """
     evidence = check_evidence_of(read)
     marks: Document = {point: {"mark": _point.CHECKED, "evidence": {}} for point in checked_points(points, evidence)}
+    for point, told in _unmarked(points, evidence):
+        marks[point] = {"mark": _point.SUSPECT, "evidence": told}
     for piece in pieces:
         for point in piece.get("touched", ()):
             told = {"dataset": piece["dataset"], "kind": piece["kind"], "finding": piece["finding"]}
@@ -255,6 +282,8 @@ def verify_verdict(hosts: t.Mapping[str, Host], plan: t.Sequence[Document], run_
             lines.append(f"{source['name']}:")
             for piece in sorted(own, key=lambda one: one["dataset"]):
                 lines.append("  " + _piece_line(piece))
+                if piece.get("finding") and piece.get("problem"):
+                    lines.append(f"    {_text.plain(str(piece['problem']))}")
             suspect = sorted({point for piece in own for point in piece.get("touched", ())})
             if suspect:
                 more = f" and {len(suspect) - _SHOWN} more" if len(suspect) > _SHOWN else ""

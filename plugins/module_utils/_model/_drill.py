@@ -484,7 +484,7 @@ def drill_verdict(hosts: t.Mapping[str, Host], plan: t.Sequence[Document], run_i
             if source["server"] != name:
                 continue
             result = results.get(source["name"]) or {"source": source["name"], "problem": "no drill was begun"}
-            message = str(result.get("problem") or result.get("finding") or "")
+            message = "; ".join(str(result[name]) for name in ("finding", "problem") if result.get(name))
             lines += drill_lines(result)
             failures += [source["name"]] if message else []
             outcomes.append(

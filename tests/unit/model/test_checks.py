@@ -161,6 +161,30 @@ def test_a_point_is_checked_when_all_its_archives_passed_and_suspect_when_one_is
     assert mark == {"point": "a", "mark": "suspect", "evidence": told}
 
 
+def test_what_a_run_that_died_could_not_mark_is_marked_by_the_next() -> None:
+    """Once: what was marked for it, or shown to be well since, is left so."""
+    touched = dict.fromkeys("abcdef", LATER) | {"gone": LATER}
+    bad = state(ok=False, finding="bad chunk", found_at=LATER, touched=touched)
+    mark = {"mark": "suspect", "made": RUN}
+    before, after = (
+        {"mark": name, "made": f"2026112{day}T100001Z-77b0aa"} for name, day in (("proven", 3), ("cleared", 4))
+    )
+    points = [
+        point("a"),
+        {**point("b", "partial"), "marks": [mark]},
+        {**point("c"), "marks": [{**mark, "made": before["made"]}, after]},
+        {**point("d", "proven"), "marks": [mark | {"made": "20261101T100000Z-77b0aa"}, before]},
+        {**point("e", "checked"), "marks": [{"mark": "checked", "made": RUN}]},
+        point("f", "suspect"),
+        point("z"),
+    ]
+    evidence: dict[str, t.Any] = {"datasets": {"blobs": {"data": bad, "archives": state(touched={"z": NOW})}}}
+    marks = _checks.verify_marks(points, read(evidence), [])
+    told = {"dataset": "blobs", "kind": "data", "finding": "bad chunk"}
+    assert marks == [{"point": name, "mark": "suspect", "evidence": told} for name in ("a", "d", "e")]
+    assert _checks.begun({**bad, "touched": {"a": AHEAD}}, LATER)["touched"] == {"a": LATER}
+
+
 def piece(**changes: t.Any) -> dict[str, t.Any]:
     good = {"source": "tatchu", "dataset": "blobs", "kind": "data", "ok": True, "share": 0.25, "seconds": 61.0}
     return {**good, "finding": "", "standing": "", "gave_way": "", "skipped": "", "touched": [], **changes}
@@ -174,6 +198,13 @@ def test_the_verdict_says_what_was_found_and_what_is_safe_to_do() -> None:
     assert "FOUND: a bad chunk" in text and "suspect from now on: p1, p2" in text
     assert "do not run borg check --repair" in text and "Nothing was repaired" in text
     assert verdict["outcomes"][0]["message"] == "a bad chunk" and not verdict["outcomes"][0]["ok"]
+
+
+def test_the_verdict_says_what_was_found_and_what_stood_in_the_way() -> None:
+    hosts = {"loki": {"verify_pieces_done": [piece(ok=False, finding="a bad chunk", problem="the disk is full")]}}
+    lines = _checks.verify_verdict(hosts, PLAN[:1], RUN)["lines"]
+    place = next(number for number, line in enumerate(lines) if "FOUND: a bad chunk" in line)
+    assert lines[place + 1] == "    the disk is full"
 
 
 def test_the_verdict_on_work_left_for_later() -> None:

@@ -273,6 +273,13 @@ def test_the_verdict_names_every_source() -> None:
     assert "  could not be held: no drill was begun" in verdict["lines"]
 
 
+def test_what_was_found_is_told_beside_what_stood_in_the_way() -> None:
+    plan = [{"name": "tatchu", "server": "loki"}]
+    result = {"source": "tatchu", "ok": False, "finding": "line 7 is damaged", "problem": "the disk is full"}
+    verdict = _drill.drill_verdict({"loki": {"drill_results": [result]}}, plan, "x")
+    assert [one["message"] for one in verdict["outcomes"]] == ["line 7 is damaged; the disk is full"]
+
+
 def test_each_server_is_judged_by_its_own_sources_and_may_have_failed_as_a_whole() -> None:
     plan = [{"name": "tatchu", "server": "loki"}, {"name": "meg", "server": "thor"}]
     good = [{"source": name, "ok": True, "drill": {"point": POINTS[0], "seed": "s"}} for name in ("tatchu", "meg")]

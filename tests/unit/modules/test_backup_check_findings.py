@@ -4,6 +4,7 @@
 
 from __future__ import annotations
 
+import errno
 import hashlib
 import itertools
 import os
@@ -309,6 +310,98 @@ def test_of_damage_nobody_knows_the_place_of_those_are_touched_that_cannot_be_re
     done = world(kind)
     assert done["finding"] == DAMAGE.message and done["touched"] == [OLD]
     assert not world.state(kind)["ok"]
+
+
+@pytest.fixture
+def full(monkeypatch: pytest.MonkeyPatch) -> None:
+    """The file system of the evidence has no room."""
+
+    def write(path: str, _document: t.Any) -> t.NoReturn:
+        raise OSError(errno.ENOSPC, os.strerror(errno.ENOSPC), path)
+
+    monkeypatch.setattr(_document, "write", write)
+
+
+@pytest.mark.usefixtures("full")
+@pytest.mark.parametrize(
+    ("errors", "kind", "touched"),
+    [
+        ({"repository": DAMAGE, "night-old": DAMAGE}, "repository", [OLD]),
+        ({"data": DAMAGE, "night-old": DAMAGE}, "data", [OLD]),
+    ],
+)
+def test_a_full_disk_hides_no_finding(
+    world: World, errors: dict[str, BackupError], kind: str, touched: list[str]
+) -> None:
+    world.errors = errors
+    done = world(kind)
+    assert (done["ok"], done["finding"], done["touched"]) == (False, DAMAGE.message, touched)
+    assert "could not be written down in" in done["problem"] and "No space left on device" in done["problem"]
+
+
+def test_a_disk_that_is_full_from_some_moment_on_hides_no_finding(
+    world: World, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """An archive that passes is noted, then one is damaged, and no further one can be noted."""
+    world.errors["night-old"] = DAMAGE
+    world.ids["night-older"] = "id-older"
+    really, written = _document.write, itertools.count()
+
+    def write(path: str, document: dict[str, t.Any]) -> None:
+        if next(written) > 2:
+            raise OSError(errno.ENOSPC, os.strerror(errno.ENOSPC), path)
+        really(path, document)
+
+    monkeypatch.setattr(_document, "write", write)
+    done = world("archives")
+    assert (done["ok"], done["finding"], done["touched"]) == (False, DAMAGE.message, [OLD])
+    assert "No space left on device" in done["problem"]
+
+
+@pytest.mark.usefixtures("full")
+def test_a_full_disk_fails_a_check_that_found_nothing(world: World) -> None:
+    with pytest.raises(OSError, match="No space left on device"):
+        world("repository")
+
+
+@pytest.mark.parametrize("kind", ["repository", "archives"])
+def test_what_was_found_is_told_though_nobody_can_say_which_points_it_touches(
+    world: World, monkeypatch: pytest.MonkeyPatch, kind: str
+) -> None:
+    def read(*_arguments: t.Any, **_keywords: t.Any) -> t.NoReturn:
+        raise BackupError("the seals cannot be read")
+
+    monkeypatch.setattr(_recovery_points, "read", read)
+    world.errors = {"repository": DAMAGE, "night-new": DAMAGE}
+    done = world(kind)
+    assert (done["ok"], done["finding"], done["touched"]) == (False, DAMAGE.message, [])
+    assert done["problem"] == "the seals cannot be read."
+
+
+def test_which_points_are_touched_is_kept_until_the_finding_is_cleared(world: World) -> None:
+    world.errors["night-old"] = DAMAGE
+    world("archives")
+    (since,) = world.state("archives")["touched"].items()
+    assert since[0] == OLD and since[1].startswith("2026-11-23T04")
+    world.errors = {"data": DAMAGE, "night-old": DAMAGE}
+    world("data")
+    assert list(world.state("data")["touched"]) == [OLD]
+    world.errors.clear()
+    assert world("archives")["ok"] and world.state("archives")["touched"] == {}
+
+
+def test_a_run_that_is_killed_while_it_looks_what_is_touched_leaves_all_that_may_be(
+    world: World, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    world.errors = {"repository": DAMAGE}
+
+    def read(_world: World, _name: str, **_keywords: t.Any) -> t.NoReturn:
+        raise KeyboardInterrupt
+
+    monkeypatch.setattr(World, "read", read)
+    with pytest.raises(KeyboardInterrupt):
+        world("repository")
+    assert not world.state("repository")["ok"] and set(world.state("repository")["touched"]) == {NEW, OLD}
 
 
 def test_what_there_is_no_time_to_read_counts_as_touched(world: World, monkeypatch: pytest.MonkeyPatch) -> None:
