@@ -81,8 +81,7 @@ def verify(request: Request) -> dict[str, t.Any]:
             purpose = f"the verification of {request.mirror}"
             held.enter_context(_lock.hold(request.lock, purpose, run_id=request.run_id, keep=request.lock_keep))
         generation = _complete(request)
-        warnings: list[str] = []
-        before = held.enter_context(_former(request.manifest_file, warnings))
+        before, lost = held.enter_context(_former(request.manifest_file, generation))
         with _content_manifest.replacing(request.manifest_file, generation["generation"], dry=request.dry) as writer:
             work = _Work(request, generation["generation"], before, writer)
             size, files = generation.get("bytes", 0), generation.get("files")
@@ -95,19 +94,23 @@ def verify(request: Request) -> dict[str, t.Any]:
             digest = writer.finish(
                 {"files": work.counts.files, "bytes": work.counts.bytes, "others": work.counts.others}
             )
+        if not request.dry:
+            _generation.verified(request.generation_file)
+    message = _content.verdict(
+        request.mirror, work.findings, work.counts.finding_count, by_layout=request.stores is None
+    )
     return {
         "changed": digest != before.sha256,
         **vars(work.counts),
         "unchanged": work.unchanged,
         "findings": [finding.as_result() for finding in work.findings],
         "ok": not work.counts.finding_count,
-        "message": _content.verdict(
-            request.mirror, work.findings, work.counts.finding_count, by_layout=request.stores is None
-        ),
+        "message": " ".join(filter(None, (message, lost))),
+        "lost": lost,
         "generation": generation["generation"],
         "manifest": {"sha256": digest, "files": work.counts.files, "bytes": work.counts.bytes},
         "seconds": round(time.monotonic() - started, 3),
-        "warnings": warnings,
+        "warnings": [lost] if lost else [],
     }
 
 
@@ -158,20 +161,24 @@ def _written_to(mirror: str, how: str) -> BackupError:
 
 
 @contextlib.contextmanager
-def _former(path: str, warnings: list[str]) -> t.Iterator[_content_manifest.Reader]:
-    """The manifest of an earlier generation; one that cannot be used is a warning, and everything is read again."""
+def _former(path: str, generation: t.Mapping[str, t.Any]) -> t.Iterator[tuple[_content_manifest.Reader, str]]:
+    """The manifest of an earlier generation, and what it means that there should be one and none can be used.
+
+    Then everything is read again. Of a mirror that was never verified there is none.
+    """
+    lost = ""
     with contextlib.ExitStack() as opened:
         try:
             reader = opened.enter_context(_content_manifest.opened(path))
         except FileNotFoundError:
+            # Documents of earlier releases do not tell; a mirror was verified then behind every pull.
+            if generation.get("verified", generation["generation"] > 1):
+                lost = _content.lost(f"the content manifest {path} is gone.")
             reader = opened.enter_context(_content_manifest.absent())
         except BackupError as error:
-            warnings.append(
-                f"{error.message} Every file was read again; what had changed under the same size and time cannot be "
-                "told this time."
-            )
+            lost = _content.lost(error.message)
             reader = opened.enter_context(_content_manifest.absent())
-        yield reader
+        yield reader, lost
 
 
 class _Work:

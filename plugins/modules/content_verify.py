@@ -25,7 +25,9 @@ description:
     it should or is accepted.
   - Named pipes, sockets and devices are listed in the manifest and never opened. Of a symbolic link the target's name
     is the content. A file with several names is read once.
-  - What is not whole of an earlier manifest is not used. Then every file is read, and there is a warning.
+  - An earlier manifest that is not whole is not used. Then, and where it is gone although the mirror was verified
+    before, every file is read, and RV(ignore:lost) and a warning say so, once. Remove no older archives behind such a
+    run.
 extends_documentation_fragment: [labops.backup._attributes, labops.backup._step]
 attributes:
   check_mode:
@@ -50,7 +52,7 @@ options:
   generation_file:
     description:
       - The document that tells the generation of the mirror. It must say V(complete) before, and be the same after
-        everything was read.
+        everything was read. The first verification of a mirror notes there that it was (C(verified)).
     type: path
     required: true
   generation:
@@ -109,7 +111,13 @@ ok:
   returned: success
   type: bool
 message:
-  description: What the findings mean, for people; empty when there are none.
+  description: What the findings mean, for people, and what RV(ignore:lost) says; empty when there is neither.
+  returned: success
+  type: str
+lost:
+  description:
+    - What it means that the manifest of an earlier generation could not be used, for people; empty when it could, and
+      for a mirror that was never verified. It is no finding, and the next call compares again.
   returned: success
   type: str
 findings:

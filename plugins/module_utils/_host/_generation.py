@@ -28,6 +28,7 @@ _FORM = {
     "run_id?": _TEXT,
     "marker?": _TEXT,
     "checksummed?": _TEXT,
+    "verified?": bool,
     "finished?": _TEXT,
     "files?": int,
     "bytes?": int,
@@ -72,11 +73,16 @@ def begin(
 
     :param marker: the identifier of the tree that the mirror follows; without one, the known one stays.
     :param checksummed: when the content of all files in the mirror was compared last; likewise.
+
+    Whether the mirror was ever verified stays known, too, see :func:`verified`.
     """
-    before = read(path) or {}
+    before = read(path) or {"verified": False}
     number = following(path)
-    document = {"generation": number, "state": WRITING, "started": started, "dump_set": dump_set, "run_id": run_id}
+    document: dict[str, t.Any] = {"generation": number, "state": WRITING}
+    document |= {"started": started, "dump_set": dump_set, "run_id": run_id}
     lasting = {"marker": marker or before.get("marker"), "checksummed": checksummed or before.get("checksummed")}
+    if "verified" in before:
+        document["verified"] = before["verified"]
     _document.write(path, document | {name: value for name, value in lasting.items() if value})
     return number
 
@@ -102,3 +108,13 @@ def complete(
     if checksummed:
         document["checksummed"] = checksummed
     _document.write(path, document)
+
+
+def verified(path: str) -> None:
+    """Note that the mirror has a content manifest from now on, so that one that is gone was not merely never written.
+
+    Of a mirror from before this was noted nothing is known until then.
+    """
+    document = read(path)
+    if document is not None and not document.get("verified"):
+        _document.write(path, document | {"verified": True})

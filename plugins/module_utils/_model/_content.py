@@ -422,6 +422,20 @@ def verdict(mirror: str, findings: t.Sequence[Finding], count: int, *, by_layout
     )
 
 
+def lost(how: str) -> str:
+    """What it means, for people, that a mirror's former manifest cannot be used.
+
+    :param how: a sentence about the manifest.
+    """
+    return (
+        f"{how} Every file was read again, and later nights compare with what was found now: what had changed at the "
+        "same size and time cannot be told this time, and findings of that which were still open are forgotten. "
+        "Nothing of this source is removed in this run. See whether the messages of the last nights name such a file, "
+        "and compare with a recovery point from before: restore.yml without restore_confirm tells by content what "
+        "differs on the source. Look at the disk where that manifest lies, too."
+    )
+
+
 def acceptance(text: str) -> tuple[str, str] | None:
     """sha256 and path (as it is shown) of a file that is taken as it is; None when the text says something else."""
     match = re.fullmatch(r"([0-9a-f]{64}) +(\S.*)", text)

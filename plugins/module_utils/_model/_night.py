@@ -221,6 +221,9 @@ def outcome(
         result["content"] = dict(content["manifest"])
         result["accepted_content"] = content["accepted"]
         result.update({key: content[key] for key in _CONTENT_FACTS})
+        # Archives from before may be the only ones of a file that changed meanwhile.
+        if content.get("lost"):
+            result.update(stop_retention=True, message=content["lost"])
     if not archive.get("skipped"):
         result.update({key: archive[key] for key in _ARCHIVE_FACTS})
         proven = [entry for entry in proof.get("archives", ()) if entry["id"] == archive["archive_id"]]
@@ -356,6 +359,8 @@ def verdict(hosts: t.Mapping[str, Host], this_run: Document, server: str = "") -
             lines.extend(f"    warning: {_text.plain(str(warning))}" for warning in entry.get("warnings", ()))
             if not entry["ok"]:
                 failures.append(f"{source['name']}/{entry['dataset']}" + (" is busy" if entry.get("busy") else ""))
+            elif entry.get("stop_retention"):
+                failures.append(f"{source['name']}/{entry['dataset']}: content not compared")
         pinned = hosts[source["night"]].get("backup_pin") if source["night"] in hosts else None
         skipped = (pinned or {}).get("skipped") or ()
         lines.extend(f"  newer, but not valid: dump set {_text.plain(str(one))}" for one in skipped)

@@ -25,6 +25,7 @@ def test_a_generation_is_writing_until_it_is_complete(tmp_path: pathlib.Path) ->
         "started": "2026-11-23T02:30:00Z",
         "dump_set": "set",
         "run_id": "run",
+        "verified": False,
     }
     _generation.complete(str(path), 1, finished="2026-11-23T02:31:00Z", files=3, total_bytes=12)
     assert json.loads(path.read_bytes()) == {
@@ -35,6 +36,7 @@ def test_a_generation_is_writing_until_it_is_complete(tmp_path: pathlib.Path) ->
         "finished": "2026-11-23T02:31:00Z",
         "dump_set": "set",
         "run_id": "run",
+        "verified": False,
         "files": 3,
         "bytes": 12,
     }
@@ -52,6 +54,18 @@ def test_the_next_generation_forgets_what_the_last_one_held(tmp_path: pathlib.Pa
     document = json.loads(path.read_bytes())
     assert (document["state"], document["dump_set"]) == ("writing", None)
     assert not {"files", "bytes", "finished"} & set(document)
+
+
+def test_that_a_mirror_was_verified_is_known_to_every_generation_after(tmp_path: pathlib.Path) -> None:
+    path = tmp_path / "g.json"
+    _generation.complete(str(path), begin(path), finished="f", files=3, total_bytes=12)
+    _generation.verified(str(path))
+    begin(path)
+    assert json.loads(path.read_bytes())["verified"] is True
+    # One that an earlier release wrote tells nothing, and neither does what follows it.
+    path.write_text('{"schema_version": 1, "generation": 7, "state": "complete"}')
+    begin(path)
+    assert "verified" not in json.loads(path.read_bytes())
 
 
 def test_a_pull_that_was_overtaken_cannot_complete(tmp_path: pathlib.Path) -> None:

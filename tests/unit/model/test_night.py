@@ -609,6 +609,18 @@ def test_a_dataset_can_stop_the_retention_of_its_source() -> None:
     assert _night.retention_stop(hosts, other, {}) == []
 
 
+def test_a_dataset_that_nobody_could_compare_is_archived_and_told_and_stops_the_retention() -> None:
+    hosts = good_hosts()
+    content = {**CONTENT, "lost": "the content manifest is gone", "warnings": ["the content manifest is gone"]}
+    hosts["tatchu.blobs"]["backup_outcome"] = _night.outcome(dataset(), PULL, SKIPPED, ARCHIVE, PROOF, content)
+    assert _night.retention_stop(hosts, make_plan()[0], {}) == ["blobs: the content manifest is gone"]
+    verdict = _night.verdict(hosts, settle())
+    assert verdict["title"] == f"backup FAILED: tatchu/blobs: content not compared (run {RUN})"
+    assert "    warning: the content manifest is gone" in verdict["lines"]
+    hosts["tatchu.blobs"]["backup_outcome"] = _night.outcome(dataset(), PULL, SKIPPED, ARCHIVE, PROOF, CONTENT)
+    assert _night.verdict(hosts, settle())["ok"]
+
+
 def test_what_a_check_found_stops_the_retention_until_it_is_cleared() -> None:
     hosts, source = good_hosts(), make_plan()[0]
     state = {"ok": False, "finding": "segment 4 is damaged", "found_at": "2026-11-23T10:00:00Z"}

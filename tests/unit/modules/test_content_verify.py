@@ -14,7 +14,7 @@ import socket
 import typing as t
 
 import pytest
-from ansible_collections.labops.backup.plugins.module_utils._host import _content_manifest
+from ansible_collections.labops.backup.plugins.module_utils._host import _content_manifest, _generation
 from ansible_collections.labops.backup.plugins.module_utils._model import _content
 from ansible_collections.labops.backup.plugins.modules import content_verify
 
@@ -25,22 +25,25 @@ class Mirror:
     """A mirror with its documents; ``verify`` begins another generation, as a pull would have."""
 
     def __init__(self, top: pathlib.Path, run: RunModule) -> None:
-        self.path, self.manifest, self._document = top / "blobs", top / "blobs.content", top / "blobs.generation.json"
+        self.path, self.manifest, self.document = top / "blobs", top / "blobs.content", top / "blobs.generation.json"
         self.path.mkdir()
         self.generation = 0
         self._run = run
 
-    def verify(self, *, check_mode: bool = False, again: bool = False, **options: t.Any) -> dict[str, t.Any]:
+    def verify(
+        self, *, check_mode: bool = False, again: bool = False, verified: bool | None = None, **options: t.Any
+    ) -> dict[str, t.Any]:
         if not again:
             self.generation += 1
-            self.say("complete")
-        given = {"mirror": self.path, "manifest_file": self.manifest, "generation_file": self._document, **options}
+            self.say("complete", verified)
+        given = {"mirror": self.path, "manifest_file": self.manifest, "generation_file": self.document, **options}
         given = {key: str(value) if isinstance(value, pathlib.Path) else value for key, value in given.items()}
         return self._run(content_verify, given, check_mode=check_mode)
 
-    def say(self, state: str) -> None:
+    def say(self, state: str, verified: bool | None = None) -> None:
         document = {"schema_version": 1, "generation": self.generation, "state": state}
-        self._document.write_text(json.dumps(document))
+        document |= {} if verified is None else {"verified": verified}
+        self.document.write_text(json.dumps(document))
 
     def write(self, name: str | bytes, content: bytes) -> pathlib.Path:
         path = self.path / os.fsdecode(name)
@@ -492,6 +495,58 @@ def test_a_damaged_manifest_is_made_anew(mirror: Mirror, module_warnings: list[s
     assert counts(result) == {"added": 1, "hashed_files": 1}
     assert "is cut off. Every file was read again" in module_warnings[0]
     assert counts(mirror.verify()) == {"unchanged": 1}
+
+
+def lose(mirror: Mirror, how: str) -> None:
+    if how == "gone":
+        mirror.manifest.unlink()
+    else:
+        mirror.manifest.write_bytes(mirror.manifest.read_bytes()[: 0 if how == "empty" else -50])
+
+
+@pytest.mark.parametrize("known", [True, False], ids=["noted", "written by an earlier release"])
+@pytest.mark.parametrize("how", ["gone", "empty", "cut off"])
+def test_without_its_manifest_nobody_can_compare_and_that_is_told_once(
+    mirror: Mirror, module_warnings: list[str], how: str, known: bool
+) -> None:
+    """An open finding stands in the manifest alone."""
+    recording = mirror.write("recording.bin", b"volts")
+    first = mirror.verify(verified=False if known else None)
+    assert (first["ok"], first["lost"], first["message"]) == (True, "", "")
+    overwrite(recording, b"wolts")
+    assert mirror.verify(verified=known or None, rehash_percent=100)["finding_count"] == 1
+    lose(mirror, how)
+    told = mirror.verify(check_mode=True, verified=known or None)
+    result = mirror.verify(again=True)
+    assert told["lost"] == result["lost"] == result["message"] == module_warnings[-1]
+    assert "Every file was read again" in result["lost"] and "Nothing of this source is removed" in result["lost"]
+    again = mirror.verify()
+    assert (again["ok"], again["lost"], again["message"]) == (True, "", "")
+
+
+def test_a_loss_is_told_beside_what_was_found(mirror: Mirror) -> None:
+    blob = mirror.blob(b"blob")
+    mirror.verify()
+    overwrite(blob, b"clob")
+    lose(mirror, "gone")
+    result = mirror.verify()
+    assert (result["ok"], result["finding_count"]) == (False, 1)
+    assert blob.name in result["message"] and result["lost"] and result["lost"] in result["message"]
+
+
+def test_a_first_pull_that_took_several_times_had_nothing_to_compare_with(mirror: Mirror) -> None:
+    """Only the last of them came to its end."""
+    mirror.write("a", b"x")
+    path = str(mirror.document)
+    for _try in range(3):
+        number = _generation.begin(path, started="2026-11-23T02:30:00Z", dump_set=None, run_id=None)
+    _generation.complete(path, number, finished="2026-11-23T02:31:00Z", files=1, total_bytes=1)
+    result = mirror.verify(again=True)
+    assert (result["generation"], result["ok"], result["lost"]) == (3, True, "")
+    number = _generation.begin(path, started="2026-11-24T02:30:00Z", dump_set=None, run_id=None)
+    _generation.complete(path, number, finished="2026-11-24T02:31:00Z", files=1, total_bytes=1)
+    lose(mirror, "gone")
+    assert "is gone" in mirror.verify(again=True)["lost"]
 
 
 @pytest.mark.parametrize(
