@@ -137,7 +137,7 @@ def _result(request: Request, state: Document, finding: str, started: float) -> 
         "source": request.source,
         "dataset": request.dataset,
         "kind": request.kind,
-        "ok": state["ok"],
+        "ok": state["ok"] and not finding,
         "finding": finding,
         "standing": "" if finding else state["finding"],
         "share": state["share"],

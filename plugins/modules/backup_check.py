@@ -143,7 +143,7 @@ kind:
   returned: success
   type: str
 ok:
-  description: Whether nothing stands against the dataset from checks of this kind.
+  description: Whether this piece found nothing, and nothing stands against the dataset from checks of this kind.
   returned: success
   type: bool
 finding:

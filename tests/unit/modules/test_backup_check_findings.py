@@ -757,7 +757,9 @@ def test_a_blob_that_was_archived_under_a_name_that_it_does_not_have_touches_tha
     (world.root / "mirror.content").unlink()
     world.verify()
     world.asked["stores"] = None
-    assert world("mirror")["touched"] == [NEW]
+    done = world("mirror")
+    assert done["touched"] == [NEW] and world.state("mirror")["ok"]
+    assert not done["ok"], "a run that found something is not called good"
 
 
 def test_content_that_was_accepted_under_its_name_is_no_finding(world: World) -> None:
