@@ -16,6 +16,7 @@ import hashlib
 import json
 import os
 import re
+import shlex
 import stat
 import time
 import typing as t
@@ -47,6 +48,8 @@ _MACHINE_ID = "/etc/machine-id"
 # Below BORG_BASE_DIR, a folder for each repository that was ever opened from here (docs/internals/security.rst); its
 # file "location" holds the path (seen with 1.2.4 and in the source of 1.4: borg/cache.py, SecurityManager).
 _MEMORY = ".config/borg/security"
+# Beside it, in a folder of the same name, what Borg builds anew when it is gone (borg/cache.py, LocalCache).
+_CACHE = ".cache/borg"
 SMALLEST_RESERVE = 10_000_000
 _SECRET_BYTES = 4096
 _LOCK = "lock."
@@ -57,6 +60,23 @@ _REACHES = {"repository.check": "segments", "check.verify_data": "chunks", "chec
 _MESSAGES_KEPT = 20
 # Borg 1.2.4 dies of a segment that is not there, and of a disk that gives an error.
 _UNREADABLE = re.compile(r"FileNotFoundError: \[Errno 2\].*/data/\d+/\d+'|OSError: \[Errno 5\]")
+# Where an error of Borg's happened, and which of its functions read what lies below BORG_BASE_DIR (borg/cache.py and
+# borg/crypto/nonces.py of 1.2.4).
+_TRACEBACK = "Traceback (most recent call last):"
+_FRAME = re.compile(r'File "[^"\n]*/borg/(cache|repository|crypto/nonces)\.py", line \d+, in (\w+)')
+_PLACES = {"cache": "cache", "repository": "repository", "crypto/nonces": "memory"}
+_READS = {
+    "load": "cache",
+    "_check_upgrade": "cache",
+    "_do_open": "cache",
+    "key_matches": "memory",
+    "assert_location_matches": "memory",
+    "assert_no_manifest_replay": "memory",
+    "get_local_free_nonce": "memory",
+}
+# Refusals that are no damage: of permission, of space, of a read-only file system; but a file that is not there, cannot
+# be read, or is of another kind, is.
+_REFUSED = re.compile(r"\[Errno (?!(2|5|17|20|21)\])|MemoryError")
 # 2038-01-17T03:14:07Z, two days before 32 bits end (borg/helpers/time.py, MAX_NS).
 _LATEST_TIME = (2**31 - 1 - 48 * 3600) * 10**9
 _NEVER_MATCHED = "never matched"
@@ -68,7 +88,11 @@ Kind = t.Literal["success", "warning", "error", "signal"]
 
 
 class Cause(t.NamedTuple):
-    """What an error of Borg means here."""
+    """What an error of Borg means here.
+
+    :param remedy: may name ``{repository}``, ``{base_dir}``, ``{borg}`` (the program), and ``{cache}`` and ``{memory}``
+        (the folders below ``base_dir`` that belong to this repository).
+    """
 
     name: str
     remedy: str
@@ -84,6 +108,10 @@ _SPOOFED = Cause(
     "the repository holds something that its key did not sign",
     "Stop its backups and find out who wrote to the repository; after a Borg upgrade read borg upgrade --help first",
 )
+_FREE_LOCK = (
+    "Wait for it to end; only if no Borg runs anywhere, let BORG_BASE_DIR={base_dir} {borg} break-lock {repository} "
+    "remove the lock"
+)
 _NO_SPACE = Cause(
     "the file system of the repository is full",
     "Free space or enlarge it; removing archives needs free space too, then run borg compact",
@@ -97,10 +125,7 @@ CAUSES: dict[str, Cause] = {
     "KeyfileNotFoundError": Cause(
         "the key file of the repository is missing", "Bring it back with borg key import from the escrow bundle"
     ),
-    "LockTimeout": Cause(
-        "another Borg holds the repository's lock",
-        "Wait for it to end; only if no Borg runs anywhere, remove the lock with borg break-lock",
-    ),
+    "LockTimeout": Cause("another Borg holds the repository's lock", _FREE_LOCK),
     "LockFailed": Cause(
         "the repository's lock could not be created",
         "See that root may write to the repository and its file system is not read-only",
@@ -135,7 +160,9 @@ CAUSES: dict[str, Cause] = {
         "See that nobody put another repository in its place",
     ),
     "Cache.EncryptionMethodMismatch": Cause(
-        "the repository's encryption is not what it was", "See that nobody put another repository in its place"
+        "the repository's encryption is not what Borg remembers",
+        "See that nobody put another repository in its place; if it is the one that was always there, remove {memory} "
+        "and {cache}, of which one is damaged then, and Borg makes them anew",
     ),
     "Cache.RepositoryAccessAborted": Cause(
         "the repository was known at another path",
@@ -151,6 +178,14 @@ CAUSES: dict[str, Cause] = {
     "MandatoryFeatureUnsupported": Cause(
         "a newer Borg wrote to the repository", "Use the newer version here (borg_version)"
     ),
+    # No words of Borg's, see _READS.
+    "CacheDamaged": Cause(
+        "Borg's cache is damaged, and that is no fault of the repository", "Remove {cache}; Borg builds it anew"
+    ),
+    "MemoryDamaged": Cause(
+        "what Borg remembers of the repository is damaged, and that is no fault of the repository",
+        "See that it is the one that was always there, then remove {memory}; Borg makes it anew",
+    ),
     # No word of Borg's, see _UNREADABLE.
     "UnreadableSegment": Cause("a segment of the repository is gone or cannot be read", _DAMAGED.remedy),
     "Repository.CheckNeeded": _DAMAGED,
@@ -164,6 +199,15 @@ CAUSES: dict[str, Cause] = {
     "TAMInvalid": _SPOOFED,
     "ArchiveTAMInvalid": _SPOOFED,
     "TAMUnsupportedSuiteError": _SPOOFED,
+}
+
+# What is meant when Borg speaks of its own files below BORG_BASE_DIR.
+_OF_ITS_OWN: dict[str, Cause] = {
+    "LockTimeout": Cause("another Borg holds the lock of Borg's cache", _FREE_LOCK),
+    "LockFailed": Cause(
+        "the lock of Borg's cache could not be created",
+        "See that root may write to {base_dir} and its file system is not read-only",
+    ),
 }
 
 # Errors that tell of the repository's content; the others tell that nobody could look at it.
@@ -410,6 +454,9 @@ class Log:
         self.progress: dict[str, t.Any] = {}
         self.reached: dict[str, dict[str, int]] = {}
         self.listed: list[str] = []
+        # Whose file it was when Borg failed with a traceback, cache, memory or repository, and whether it only read it.
+        self.place = ""
+        self.reading = False
         self._on_progress = on_progress
 
     def take(self, line: str) -> None:
@@ -448,23 +495,33 @@ class Log:
             self.warnings.append(text)
         elif record.get("levelname") in ("ERROR", "CRITICAL"):
             self.msgid = str(record.get("msgid") or self.msgid)
-            if text.startswith("Traceback"):
-                text = _last_line_of_traceback(text)
+            if _TRACEBACK in text:
+                text = self._take_traceback(text)
             self.errors.append(text)
+
+    def _take_traceback(self, text: str) -> str:
+        """The exception itself, the last one where several are told; note where it came from.
+
+        Borg appends a description of the system after an empty line.
+        """
+        text = text.rpartition(_TRACEBACK)[2].split("\n\nPlatform:")[0].strip("\n")
+        frames = _FRAME.findall(text)
+        if frames:
+            module, function = frames[-1]
+            self.reading = module != "repository" and function in _READS
+            self.place = _READS[function] if self.reading else _PLACES[module]
+        lines = text.split("\n")
+        # A parser names the file in the first line and its lines in the next ones.
+        said = [line.strip() for line in lines if line.strip() and not line.startswith("  ")]
+        return " ".join(said[:2] or lines[-1:])
 
     def cause(self, rc: int) -> str:
         """The key of :data:`CAUSES` for this end, or Borg's own word, or nothing."""
-        if self.msgid in CAUSES:
+        if self.msgid in CAUSES and self.msgid != "LockFailed":
             return self.msgid
         if any("[Errno 28]" in text for text in (*self.errors, *self.warnings)):
             return "NoSpace"
         return _CODES.get(rc, self.msgid)
-
-
-def _last_line_of_traceback(text: str) -> str:
-    """The exception itself; Borg appends a description of the system after an empty line."""
-    lines = text.split("\n\nPlatform:")[0].strip().split("\n")
-    return lines[-1].strip()
 
 
 @dataclass(frozen=True)
@@ -592,13 +649,15 @@ class Repository:
         self._executable = _program(executable)
         self._lock_wait = lock_wait
         self._give_way = give_way
+        self._base_dir = base_dir
+        self._own = {"cache": os.path.join(base_dir, _CACHE), "memory": os.path.join(base_dir, _MEMORY)}
         self._environment = _command.environment(
             BORG_BASE_DIR=base_dir,
             BORG_HOST_ID=host_id(),
             **_SETTINGS,
         )
         self.version = self._find_version()
-        self._expect_the_known_one(os.path.join(base_dir, _MEMORY))
+        self._expect_the_known_one(self._own["memory"])
         os.makedirs(base_dir, mode=0o700, exist_ok=True)
 
     @classmethod
@@ -1054,11 +1113,8 @@ class Repository:
 
         Borg itself only notices a known repository at a new path, and not an unknown one at a known path.
         """
-        config = configparser.ConfigParser(interpolation=None)
-        try:
-            config.read(os.path.join(self.path, "config"))
-            found = config["repository"]["id"]
-        except (configparser.Error, KeyError, UnicodeDecodeError, NotADirectoryError):
+        found = self._identifier()
+        if not found:
             return  # nothing is there, or Borg will say what is wrong with it
         known = {}
         with contextlib.suppress(FileNotFoundError):
@@ -1077,6 +1133,15 @@ class Repository:
                 f"remove {memories}",
                 msgid="AnotherRepository",
             )
+
+    def _identifier(self) -> str:
+        """The repository's id as its configuration has it; empty when that cannot be read."""
+        config = configparser.ConfigParser(interpolation=None)
+        try:
+            config.read(os.path.join(self.path, "config"))
+            return config["repository"]["id"]
+        except (configparser.Error, KeyError, UnicodeDecodeError, NotADirectoryError):
+            return ""
 
     def _find_version(self) -> str:
         outcome = _command.run([self._executable, "--version"], env=self._environment)
@@ -1109,10 +1174,12 @@ class Repository:
         return outcome.stdout
 
     def _error(self, outcome: _command.Outcome, log: Log, verb: str) -> BorgError:
-        msgid = log.cause(outcome.rc)
-        if msgid not in CAUSES and any(_UNREADABLE.search(text) for text in log.errors):
-            msgid = "UnreadableSegment"
+        msgid, place = self._find_cause(log, outcome.rc)
         cause = CAUSES.get(msgid, Cause("", "Mend what Borg names"))
+        if msgid == "NoSpace":
+            cause = self._no_space(place)
+        elif place in self._own:
+            cause = _OF_ITS_OWN.get(msgid, cause)
         said = list(log.errors)
         untouched = _UNTOUCHED.get(verb, "")
         facts: dict[str, t.Any] = {"progress": log.progress} if log.progress else {}
@@ -1138,9 +1205,56 @@ class Repository:
             rc=outcome.rc,
             stderr=" | ".join(said),
             untouched=untouched,
-            remedy=cause.remedy + where,
+            remedy=self._fill(cause.remedy) + where,
             **facts,
         )
+
+    def _find_cause(self, log: Log, rc: int) -> tuple[str, str]:
+        """A key of :data:`CAUSES`, or Borg's own word; and whose file it was, if that is known (see :class:`Log`)."""
+        msgid, said = log.cause(rc), " ".join(log.errors)
+        named = next((place for place, folder in self._own.items() if f"{folder}/" in said), "")
+        place = named or log.place
+        if msgid in CAUSES and not (msgid == "FileIntegrityError" and place in self._own):
+            return msgid, place
+        if (named or log.reading) and not _REFUSED.search(said):
+            return "CacheDamaged" if place == "cache" else "MemoryDamaged", place
+        if any(_UNREADABLE.search(text) for text in log.errors):
+            return "UnreadableSegment", place
+        return msgid, place
+
+    def _no_space(self, place: str) -> Cause:
+        """Whose file system was full: of what Borg was at, or if it did not tell that, of what has no room now."""
+        paths = {"the repository": self.path, "Borg's cache": self._base_dir}
+        if place:
+            one = paths["Borg's cache" if place in self._own else "the repository"]
+            full = [whose for whose, path in paths.items() if path == one or _share_a_file_system(path, one)]
+        else:
+            full = [whose for whose, path in paths.items() if _has_no_room(path)]
+        if not full:
+            return Cause("a file system is full", "See with df which one Borg wrote to, and free space there")
+        remedy = _NO_SPACE.remedy if "the repository" in full else "Free space where {base_dir} lies, or enlarge it"
+        return Cause(f"the file system of {' and of '.join(full)} is full", remedy)
+
+    def _fill(self, remedy: str) -> str:
+        folders = {place: os.path.join(folder, self._identifier()) for place, folder in self._own.items()}
+        names = {"repository": self.path, "base_dir": self._base_dir, "borg": self._executable, **folders}
+        return remedy.format(**{name: shlex.quote(path) for name, path in names.items()})
+
+
+def _share_a_file_system(path: str, other: str) -> bool:
+    try:
+        return os.stat(path).st_dev == os.stat(other).st_dev
+    except OSError:
+        return False
+
+
+def _has_no_room(path: str) -> bool:
+    try:
+        found = os.statvfs(path)
+    except OSError:
+        return False
+    # Some file systems (btrfs) do not count files and say 0 and 0.
+    return found.f_bavail == 0 or (found.f_files > 0 and found.f_favail == 0)
 
 
 def _document(text: bytes) -> dict[str, t.Any]:

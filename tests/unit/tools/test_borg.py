@@ -5,8 +5,10 @@
 from __future__ import annotations
 
 import hashlib
+import json
 import os
 import pathlib
+import types
 import typing as t
 
 import pytest
@@ -407,6 +409,109 @@ def test_causes_have_names_and_remedies(
     assert (error.msgid, error.rc) == (msgid, 2 if recorded_borg.version == "1.2.4" else rc)
     assert says in error.what and error.remedy
     assert "Traceback" not in error.message and "correct horse" not in error.message
+
+
+def failed(recorded_borg: t.Any, text: str, *, msgid: str, rc: int = 2) -> _borg.BorgError:
+    """What becomes of an error that Borg words so."""
+    record = {"type": "log_message", "levelname": "ERROR", "name": "borg.archiver", "msgid": msgid, "message": text}
+    recorded_borg.cases["made up"] = {"rc": rc, "stalled": False, "stderr": [json.dumps(record)], "stdout": ""}
+    recorded_borg.will("made up")
+    with pytest.raises(_borg.BorgError) as caught:
+        _borg.Repository(**recorded_borg.options).describe()
+    return caught.value
+
+
+def test_a_file_that_failed_its_integrity_check_is_the_repositorys_or_the_caches(recorded_borg: t.Any) -> None:
+    base = recorded_borg.options["base_dir"]
+    said = "File failed integrity check: {}"
+    error = failed(recorded_borg, said.format(f"{PATH}/index.9"), msgid="FileIntegrityError")
+    assert (error.msgid, error.found) == ("FileIntegrityError", True)
+    assert "the repository is damaged" in error.what and error.remedy.startswith("Stop its backups")
+
+    error = failed(recorded_borg, said.format(f"{base}/.cache/borg/ff/chunks"), msgid="FileIntegrityError")
+    assert (error.msgid, error.found) == ("CacheDamaged", False)
+    assert "Borg's cache is damaged, and that is no fault of the repository" in error.what
+
+
+@pytest.mark.parametrize(
+    ("error", "msgid"),
+    [
+        ("FileNotFoundError: [Errno 2] No such file or directory: '{}/txn.active/config'", "CacheDamaged"),
+        ("OSError: [Errno 5] Input/output error: '{}/chunks'", "CacheDamaged"),
+        ("PermissionError: [Errno 13] Permission denied: '{}/chunks'", "Exception"),
+        ("OSError: [Errno 30] Read-only file system: '{}/txn.tmp'", "Exception"),
+    ],
+)
+def test_a_refusal_is_no_damage_of_the_cache(recorded_borg: t.Any, error: str, msgid: str) -> None:
+    text = error.format(f"{recorded_borg.options['base_dir']}/.cache/borg/ff")
+    caught = failed(recorded_borg, text, msgid="Exception")
+    assert (caught.msgid, caught.found) == (msgid, False)
+
+
+def test_a_lock_that_cannot_be_made_is_the_repositorys_or_the_caches(recorded_borg: t.Any) -> None:
+    base = recorded_borg.options["base_dir"]
+    said = "Failed to create/acquire the lock {} ({})."
+    refused = "[Errno 30] Read-only file system"
+    error = failed(recorded_borg, said.format(f"{PATH}/lock", refused), msgid="LockFailed")
+    assert "the repository's lock could not be created" in error.what
+    error = failed(recorded_borg, said.format(f"{base}/.cache/borg/ff/lock", refused), msgid="LockFailed")
+    assert "the lock of Borg's cache could not be created" in error.what and f"write to {base} " in error.remedy
+    full = "[Errno 28] No space left on device"
+    error = failed(recorded_borg, said.format(f"{base}/.cache/borg/ff/lock", full), msgid="LockFailed")
+    assert (error.msgid, error.remedy) == ("NoSpace", f"Free space where {base} lies, or enlarge it")
+
+
+@pytest.mark.parametrize("recorded_borg", ["1.2.4"], indirect=True)
+def test_a_full_disk_of_the_cache_is_not_called_the_repositorys(
+    recorded_borg: t.Any, repository: _borg.Repository
+) -> None:
+    """Recorded with a small file system for BORG_BASE_DIR alone."""
+    recorded_borg.will("cache_full")
+    with pytest.raises(_borg.BorgError) as caught:
+        repository.create(FIRST, "/mirror", compression="zstd,22")
+    assert caught.value.message == (
+        f"borg create on {PATH} failed: the file system of Borg's cache is full (exit code 2): Local Exception |"
+        " OSError: [Errno 28] No space left on device. This run wrote no archive. Free space where"
+        f" {recorded_borg.options['base_dir']} lies, or enlarge it."
+    )
+
+
+def test_a_file_system_that_repository_and_cache_share_is_named_for_both(
+    recorded_borg: t.Any, tmp_path: pathlib.Path
+) -> None:
+    (tmp_path / "repository").mkdir()
+    repository = _borg.Repository(**{**recorded_borg.options, "repository": str(tmp_path / "repository")})
+    recorded_borg.will("disk_full")
+    with pytest.raises(
+        _borg.BorgError, match="the file system of the repository and of Borg's cache is full"
+    ) as caught:
+        repository.describe()
+    assert caught.value.remedy.endswith("then run borg compact")
+
+
+@pytest.mark.parametrize(
+    ("full", "says"),
+    [
+        (("repository",), "the file system of the repository is full"),
+        (("base",), "the file system of Borg's cache is full"),
+        (("repository", "base"), "the file system of the repository and of Borg's cache is full"),
+        ((), "a file system is full"),
+    ],
+)
+def test_where_borg_does_not_say_what_is_full_the_file_systems_are_asked(
+    recorded_borg: t.Any, monkeypatch: pytest.MonkeyPatch, full: tuple[str, ...], says: str
+) -> None:
+    paths = {"repository": PATH, "base": recorded_borg.options["base_dir"]}
+
+    def room(path: str) -> t.Any:
+        used_up = path in [paths[one] for one in full]
+        # As btrfs says it, which counts no files.
+        return types.SimpleNamespace(f_bavail=0 if used_up else 9, f_files=0, f_favail=0)
+
+    monkeypatch.setattr(os, "statvfs", room)
+    error = failed(recorded_borg, "OSError: [Errno 28] No space left on device", msgid="Exception")
+    assert error.msgid == "NoSpace" and f"failed: {says} (" in error.what
+    assert "Traceback" not in error.message
 
 
 @pytest.mark.parametrize(("rc", "msgid"), [(52, "PassphraseWrong"), (73, "LockTimeout"), (90, "IntegrityError")])
