@@ -1119,7 +1119,8 @@ class Repository:
         known = {}
         with contextlib.suppress(FileNotFoundError):
             for identifier in os.listdir(memory):
-                with contextlib.suppress(OSError), open(os.path.join(memory, identifier, "location")) as stream:
+                location = os.path.join(memory, identifier, "location")
+                with contextlib.suppress(OSError), open(location, encoding="utf-8", errors="surrogateescape") as stream:
                     known[identifier] = stream.read().strip()
         former = sorted(identifier for identifier, path in known.items() if path == self.path)
         if former and found not in former:

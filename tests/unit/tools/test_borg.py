@@ -815,6 +815,15 @@ def test_a_repository_that_is_known_or_new_is_not(
     _borg.Repository(**lies(recorded_borg.options, tmp_path, "[repository]\nid = ff\n", known))
 
 
+def test_what_borg_remembers_of_others_may_be_garbage(recorded_borg: t.Any, tmp_path: pathlib.Path) -> None:
+    options = lies(recorded_borg.options, tmp_path, "[repository]\nid = ff\n", {"aa": "", "bb": "{folder}/repository"})
+    (tmp_path / "base/.config/borg/security/aa/location").write_bytes(b"\xff\xfe\x00garbage")
+    with pytest.raises(BackupError, match="known there is bb"):
+        _borg.Repository(**options)
+    (tmp_path / "base/.config/borg/security/bb/location").write_bytes(b"\xff")
+    _borg.Repository(**options)
+
+
 @pytest.mark.parametrize("config", ["", "odd", "[repository]\n", "\xff"])
 def test_what_is_no_repository_is_for_borg_to_judge(recorded_borg: t.Any, tmp_path: pathlib.Path, config: str) -> None:
     _borg.Repository(**lies(recorded_borg.options, tmp_path, config, {"aa": "{folder}/repository"}))

@@ -157,6 +157,7 @@ def test_a_cache_that_hinders_a_mere_list_is_told_as_such(kept: Kept) -> None:
 @pytest.mark.parametrize(
     ("name", "content"),
     [
+        ("location", b"\xff\xfe\x00garbage"),
         ("key-type", b"\xff"),
         ("manifest-timestamp", b"\xff"),
         ("nonce", b""),
