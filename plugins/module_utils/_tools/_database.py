@@ -168,7 +168,22 @@ def query(connection: Connection, sql: str) -> list[list[t.Any]]:
             untouched="Nothing was changed",
             remedy=_remedy(outcome.stderr),
         )
-    return [json.loads(line.decode("utf-8", "surrogateescape")) for line in outcome.stdout.splitlines() if line]
+    return [_row(line, outcome.argv[0]) for line in outcome.stdout.splitlines() if line]
+
+
+def _row(line: bytes, client: str) -> list[t.Any]:
+    text = line.decode("utf-8", "surrogateescape")
+    try:
+        row = json.loads(text)
+    except (ValueError, RecursionError):
+        row = None
+    if not isinstance(row, list):
+        raise BackupError(
+            f"the database client printed something else than was asked for: {text[:80]!r}",
+            untouched="Nothing was changed",
+            remedy=f"Find what stands in the place of {client}, or in front of it, and prints that, and silence it",
+        )
+    return row
 
 
 def execute(connection: Connection, sql: str, *, what: str) -> None:

@@ -57,6 +57,17 @@ def test_a_question_goes_through_standard_input_and_comes_back_as_json(programs:
     ]
 
 
+@pytest.mark.parametrize("line", ["Welcome to the lab!", "[1, 2", "1", '{"a": 1}', "[" * 100_000])
+def test_a_client_that_prints_something_else_is_refused_in_words(programs: Programs, line: str) -> None:
+    programs.answers = [(0, f'{line}\n["10.11.19-MariaDB"]\n', "")]
+    with pytest.raises(BackupError) as caught:
+        _database.query(CONNECTION, "SELECT JSON_ARRAY(VERSION());")
+    assert caught.value.message == (
+        f"the database client printed something else than was asked for: {line[:80]!r}. Nothing was changed."
+        " Find what stands in the place of /usr/bin/mariadb, or in front of it, and prints that, and silence it."
+    )
+
+
 def test_without_an_options_file_none_is_read(programs: Programs) -> None:
     programs.answers = [(0, "", "")]
     _database.query(_database.Connection(None, "/run/x.sock"), "SELECT 1;")
