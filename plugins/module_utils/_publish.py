@@ -135,7 +135,9 @@ def _source(collector: _Collector, state_dir: str, source: t.Mapping[str, t.Any]
     if points.problem:
         collector.problems.append(f"recovery points of {name}: {points.problem}")
     collector.unreadable += [{"path": one["archive"], "reason": one["reason"]} for one in points.unreadable]
-    journals, unreadable = _journal.list_all(os.path.join(state_dir, "journal", name))
+    nothing: tuple[list[Document], list[dict[str, str]]] = ([], [])
+    folder = os.path.join(state_dir, "journal", name)
+    journals, unreadable = collector.tried(f"the journals of {name}", lambda: _journal.list_all(folder), nothing)
     collector.unreadable += unreadable
     return {
         "name": name,

@@ -182,6 +182,18 @@ def test_a_mark_in_the_cache_that_nobody_knows_says_nothing(
     assert metrics(server)["points"][("tatchu", "complete")] == 1
 
 
+def test_a_file_in_the_place_of_the_journals_stops_nothing(
+    run_module_main: RunModule, server: dict[str, t.Any]
+) -> None:
+    journals = pathlib.Path(server["state_dir"]) / "journal" / "tatchu"
+    journals.parent.mkdir()
+    journals.write_text("no folder")
+    done = run_module_main(monitoring_publish, server)
+    assert done["problems"] == [f"the journals of tatchu: the system refused '{journals}': Not a directory"]
+    assert metrics(server)["points"][("tatchu", "complete")] == 1
+    assert str(journals) in pathlib.Path(server["report_file"]).read_text()
+
+
 def test_a_passphrase_that_is_gone_stops_nothing(
     run_module_main: RunModule, server: dict[str, t.Any], monkeypatch: pytest.MonkeyPatch
 ) -> None:
