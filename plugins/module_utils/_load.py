@@ -127,12 +127,13 @@ def load_beside(request: Request, *, apply: bool) -> dict[str, t.Any]:
         _require_scratch_space(request, reader, schemas)
         copied: dict[str, dict[str, t.Any]] = {}
         keys: list[str] = []
+        defaults: list[str] = []
         if apply:
             assert request.scratch is not None
             scratch = _engine.Scratch(request.scratch)
             scratch.start()
             try:
-                keys = _fill_scratch(request, dump_set, schemas, tables, scratch, descriptor)
+                keys, defaults = _fill_scratch(request, dump_set, schemas, tables, scratch, descriptor)
                 for schema in schemas:
                     copied[schema] = _copy(request, dump_set, schema, tables[schema], scratch, descriptor)
             finally:
@@ -148,6 +149,7 @@ def load_beside(request: Request, *, apply: bool) -> dict[str, t.Any]:
         "load_seconds": round(sum(entry["seconds"] for entry in copied.values()), 3),
         "beside": copied,
         "foreign_keys_left_out": keys,
+        "defaults_left_out": defaults,
         "warnings": warnings,
     }
 
@@ -212,10 +214,11 @@ def _fill_scratch(
     tables: t.Mapping[str, t.Sequence[str]],
     scratch: _engine.Scratch,
     lock: int,
-) -> list[str]:
-    """Load the schemas into the scratch instance; returns the foreign keys that a copy cannot have.
+) -> tuple[list[str], list[str]]:
+    """Load the schemas into the scratch instance; returns the foreign keys and the defaults that a copy cannot have.
 
-    A foreign key that leads out of what is copied would tie the live tables to the copy.
+    A foreign key that leads out of what is copied would tie the live tables to the copy, and a default that draws from
+    a sequence names its schema: the copy would take numbers from the live sequence.
     """
     connection = _database.Connection(None, scratch.socket)
     path = os.path.join(dump_set.path, _dump_manifest.DATABASES)
@@ -234,7 +237,19 @@ def _fill_scratch(
                 what=f"dropping the foreign key {key.name} in the scratch instance",
             )
             left_out.append(f"{key.schema}.{key.table}.{key.name}")
-    return left_out
+    defaults: dict[tuple[str, str], list[str]] = {}
+    for schema, table, column in _database.sequence_defaults(connection, schemas):
+        if table in tables[schema]:
+            defaults.setdefault((schema, table), []).append(column)
+    for (schema, table), columns in defaults.items():
+        _database.execute(
+            connection,
+            f"ALTER TABLE {_database.quote_name(schema)}.{_database.quote_name(table)} "
+            + ", ".join(f"ALTER COLUMN {_database.quote_name(column)} DROP DEFAULT" for column in columns)
+            + ";",
+            what=f"dropping defaults of {schema}.{table} in the scratch instance",
+        )
+    return left_out, [f"{schema}.{table}.{column}" for (schema, table), names in defaults.items() for column in names]
 
 
 def _copy(

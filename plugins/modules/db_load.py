@@ -29,7 +29,8 @@ description:
   - With O(beside), nothing that people use is replaced. The schemas are loaded into a private instance
     (M(labops.backup.db_scratch)), and their tables are copied from there into new schemas of the server. Foreign keys
     that lead out of the copy are left out, because they would tie the live tables to it, and so are views, triggers,
-    routines and events, which name the live schemas. The rows of each copied table are counted.
+    routines and events, which name the live schemas, and defaults that draw from a sequence, which would take their
+    numbers from the live one. The rows of each copied table are counted.
 notes:
   - Only root of the server should run this, over the local socket. It needs all privileges, also those that pass
     C(read_only).
@@ -173,6 +174,11 @@ beside:
   type: dict
 foreign_keys_left_out:
   description: Foreign keys that the copies do not have, as C(schema.table.key).
+  returned: with O(beside)
+  type: list
+  elements: str
+defaults_left_out:
+  description: Columns of which the copies lack the default, which draws from a sequence, as C(schema.table.column).
   returned: with O(beside)
   type: list
   elements: str

@@ -6,6 +6,9 @@
 The text of C(--databases) is a head that sets the session up, sections that each begin with C(-- Current Database:)
 (all views come in a second section of their schema), and a tail that puts the session back. Marks count only where a
 statement may begin: rows hold no line feed and bodies of triggers, routines and events are skipped by their delimiter.
+
+Locks around the rows of a table, which dumps of earlier releases have, are left out: under them MariaDB takes no row
+into a table whose default draws from a sequence (error 1100).
 """
 
 from __future__ import annotations
@@ -18,11 +21,13 @@ from ansible_collections.labops.backup.plugins.module_utils._errors import Backu
 _SECTION = re.compile(rb"-- Current Database: `((?:[^`]|``)*)`\s*$")
 _TAIL = b"/*!40103 SET TIME_ZONE=@OLD_TIME_ZONE */;"
 _INSERT = b"INSERT INTO `"
+_LOCK = re.compile(rb"LOCK TABLES `(?:[^`]|``)*` WRITE;\s*$")
+_UNLOCK = b"UNLOCK TABLES;"
 _LINE_BYTES = 64 << 20
 
 
 class Splitter:
-    """Passes on the head, the sections of the chosen schemas, and the tail.
+    """Passes on the head, the sections of the chosen schemas, and the tail, without the locks of tables.
 
     :param chosen: names of the schemas.
     :param before: statements that come behind the head, once.
@@ -37,6 +42,7 @@ class Splitter:
         self._views = views
         self._wanted = True
         self._in_rows = False
+        self._locked = False
         self._delimiter = b";"
         self._body_line = b""
         self._rest = b""
@@ -94,6 +100,12 @@ class Splitter:
             before, self._before = self._before, b""
         elif line.rstrip() == _TAIL:
             self._wanted = True
+        elif _LOCK.match(line):
+            self._locked = True
+            return b""
+        elif self._locked and line.rstrip() == _UNLOCK:
+            self._locked = False
+            return b""
         return before + line if self._wanted else before
 
     def _set_delimiter(self, line: bytes) -> None:

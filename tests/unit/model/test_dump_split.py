@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import pathlib
+import re
 import typing as t
 
 import pytest
@@ -13,6 +14,7 @@ FIXTURES = pathlib.Path(__file__).parent.parent / "fixtures"
 RECORDED = (FIXTURES / "mariadb-10.11.19.databases.sql").read_bytes()
 RECORDED_MYSQL = (FIXTURES / "mysql-9.7.4.databases.sql").read_bytes()
 ALL = ("lab_core", "lab_imaging", "odd`name")
+LOCKS = re.compile(rb"^(?:LOCK TABLES `.*` WRITE|UNLOCK TABLES);\n", re.MULTILINE)
 
 
 def split(text: bytes, chosen: t.Collection[str], step: int = 1 << 16, before: bytes = b"") -> bytes:
@@ -31,7 +33,17 @@ def read(text: bytes) -> _dump_text.Reader:
 @pytest.mark.parametrize("step", [1, 7, 1000, 1 << 16])
 @pytest.mark.parametrize("recorded", [RECORDED, RECORDED_MYSQL])
 def test_all_schemas_together_are_the_whole_text(recorded: bytes, step: int) -> None:
-    assert split(recorded, ALL, step) == recorded
+    assert len(LOCKS.findall(recorded)) > 20
+    assert split(recorded, ALL, step) == LOCKS.sub(b"", recorded)
+
+
+def test_what_looks_like_a_lock_in_rows_and_bodies_stays() -> None:
+    body = b"DELIMITER ;;\nCREATE PROCEDURE p()\nBEGIN\nLOCK TABLES `t` WRITE;\nUNLOCK TABLES;\nEND ;;\nDELIMITER ;\n"
+    rows = b"INSERT INTO `t` VALUES\n(1,'\\nLOCK TABLES `t` WRITE;\\n'),\n(2,'UNLOCK TABLES;');\n"
+    head = b"-- Server version\t10.11\n-- Current Database: `s`\n--\n"
+    for step in (1, 4, 1 << 16):
+        locked = head + b"UNLOCK TABLES;\n" + b"LOCK TABLES `a``b` WRITE;\n" + rows + b"UNLOCK TABLES;\n" + body
+        assert split(locked, ["s"], step) == head + b"UNLOCK TABLES;\n" + rows + body
 
 
 @pytest.mark.parametrize("recorded", [RECORDED, RECORDED_MYSQL])

@@ -90,6 +90,7 @@ def test_the_dump_is_one_invocation_with_deterministic_options(programs: Program
         "--triggers",
         "--order-by-primary",
         "--skip-dump-date",
+        "--skip-add-locks",
         "--default-character-set=utf8mb4",
         "--max-allowed-packet=1G",
         "--net-buffer-length=1047551",
@@ -323,6 +324,18 @@ def test_a_foreign_key_of_several_columns_is_one_and_is_followed_as_a_whole(prog
         " ON p.`x` = c.`a` AND p.`y` = c.`b``` WHERE c.`a` IS NOT NULL AND c.`b``` IS NOT NULL AND p.`x` IS NULL;"
     )
     assert _database.dangling(CONNECTION, []) == []
+
+
+def test_defaults_that_draw_from_a_sequence_are_told_from_text_that_looks_like_one(programs: Programs) -> None:
+    rows = [
+        ["lab", "t", "a", "nextval(`lab`.`seq`)"],
+        ["lab", "t", "b", "(lastval(`o'dd`.`seq`) * 2)"],
+        ["lab", "t", "c", "'nextval('"],
+        ["lab", "t", "d", "concat('it''s \\' nextval(',`a`)"],
+        ["lab", "t", "e", "interval(`a`,1)"],
+    ]
+    programs.answers = [(0, "\n".join(json.dumps(row) for row in rows), "")]
+    assert _database.sequence_defaults(CONNECTION, ["lab"]) == [("lab", "t", "a"), ("lab", "t", "b")]
 
 
 def test_collations_come_from_wherever_the_server_has_them(programs: Programs) -> None:
