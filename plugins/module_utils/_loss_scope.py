@@ -362,7 +362,7 @@ def _look_into(
     there: t.Sequence[str],
     newer_damaged: t.Sequence[File],
 ) -> dict[str, t.Any]:
-    expected = sorted(manifest["schemas"])
+    expected = _dump_manifest.schemas(manifest)
     present = [name for name in expected if name in there]
     newer = sorted(set(there) - set(expected))
     referrers = _datajoint.Referrers(newer_damaged) if newer_damaged else None

@@ -121,14 +121,15 @@ def _expected(request: Request) -> tuple[dict[str, t.Any], dict[str, _accounts.A
 
 
 def _chosen(asked: t.Sequence[str], manifest: t.Mapping[str, t.Any]) -> list[str]:
-    unknown = sorted(set(asked) - set(manifest["schemas"]))
+    known = _dump_manifest.schemas(manifest)
+    unknown = sorted(set(asked) - set(known))
     if unknown:
         raise BackupError(
             f"the dump set {manifest['id']} has no schema {', '.join(unknown)}",
             untouched="Nothing was changed",
-            remedy=f"Choose from {', '.join(sorted(manifest['schemas']))}",
+            remedy=f"Choose from {', '.join(known)}",
         )
-    return sorted(set(asked)) or sorted(manifest["schemas"])
+    return sorted(set(asked)) or known
 
 
 def _key_tables(asked: t.Sequence[str] | None, manifest: t.Mapping[str, t.Any], schemas: t.Sequence[str]) -> list[str]:

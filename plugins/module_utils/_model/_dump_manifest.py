@@ -19,6 +19,7 @@ FACTS = "source_facts.json"
 FILES = (ACCOUNTS, DATABASES, REFERENCES, FACTS)
 
 _SHA256 = re.compile(r"[0-9a-f]{64}")
+_NO_SCHEMA = "#mysql50#"
 _TRANSACTIONAL = ("innodb", "rocksdb", "sequence")
 
 _NAMES = [str]
@@ -187,6 +188,15 @@ def _count_problems(manifest: t.Mapping[str, t.Any]) -> list[str]:
     if type(manifest.get("rows")) is not int or sum(counts) != manifest["rows"]:
         return [f"the row counts add up to {sum(counts)}, not to {manifest.get('rows')!r}"]
     return []
+
+
+def schemas(manifest: t.Mapping[str, t.Any]) -> list[str]:
+    """The schemas that a server can have, sorted.
+
+    Manifests of earlier releases also name folders that merely lay in MariaDB's data directory, such as lost+found; no
+    server makes a schema of such a name (error 1102).
+    """
+    return sorted(name for name in manifest["schemas"] if not name.startswith(_NO_SCHEMA))
 
 
 def dump_options(manifest: t.Mapping[str, t.Any]) -> list[str]:

@@ -8,7 +8,7 @@ from __future__ import annotations
 import stat
 import typing as t
 
-from ansible_collections.labops.backup.plugins.module_utils._model import _compatibility, _content
+from ansible_collections.labops.backup.plugins.module_utils._model import _compatibility, _content, _dump_manifest
 from ansible_collections.labops.backup.plugins.module_utils._model._dump_text import Schema, Sequence
 
 MISSING, DAMAGED, METADATA, NEWER = "missing", "damaged", "metadata", "newer"
@@ -196,5 +196,5 @@ def database(schemas: t.Mapping[str, Document], newer: t.Sequence[str], *, by_di
 
 def database_gone(manifest: t.Mapping[str, t.Any], reason: str) -> Document:
     """The verdict about a database whose server does not answer."""
-    schemas = {name: schema_gone(manifest, name, LOST) for name in sorted(manifest["schemas"])}
+    schemas = {name: schema_gone(manifest, name, LOST) for name in _dump_manifest.schemas(manifest)}
     return {**database(schemas, [], by_digest=False), "reason": reason, "server": "down", "compared": "nothing"}

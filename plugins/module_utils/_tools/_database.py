@@ -23,6 +23,8 @@ from ansible_collections.labops.backup.plugins.module_utils._tools import _comma
 
 UNITS = ("mariadb.service", "mysql.service", "mysqld.service")
 SYSTEM_SCHEMAS = ("information_schema", "mysql", "performance_schema", "sys")
+# How the server names a folder of its data directory that no schema of its own would have made, such as lost+found.
+_NO_SCHEMA = "#mysql50#"
 DUMP_PRIVILEGES = ("EVENT", "LOCK TABLES", "PROCESS", "RELOAD", "SELECT", "SHOW VIEW", "TRIGGER")
 # MariaDB asks for EXECUTE when SHOW FIELDS meets a view that calls a stored function, whatever the view's SQL
 # SECURITY is; without it the dump tool stops (error 1370, seen with 10.11.19). MySQL 9.7.4 does not.
@@ -291,13 +293,13 @@ def tool_version() -> str:
 
 
 def schemas(connection: Connection) -> list[str]:
-    """All schemas of users, sorted."""
+    """All schemas of users, sorted, without folders that merely lie in the data directory."""
     system = ",".join(quote_string(name) for name in SYSTEM_SCHEMAS)
     rows = query(
         connection,
         f"SELECT JSON_ARRAY(SCHEMA_NAME) FROM information_schema.SCHEMATA WHERE LOWER(SCHEMA_NAME) NOT IN ({system});",
     )
-    return sorted(str(name) for (name,) in rows)
+    return sorted(str(name) for (name,) in rows if not str(name).startswith(_NO_SCHEMA))
 
 
 def inventory(connection: Connection, names: t.Sequence[str]) -> dict[str, dict[str, list[str]]]:

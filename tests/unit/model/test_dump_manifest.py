@@ -144,6 +144,12 @@ def test_digests_that_are_not_whole_cannot_be_believed(change: dict[str, t.Any],
     assert any(problem in found for found in _dump_manifest.problems(MANIFEST | DIGESTS | change, ID))
 
 
+def test_a_folder_that_lay_in_the_data_directory_is_no_schema() -> None:
+    facts = MANIFEST["schemas"]["lab"]
+    manifest = {"schemas": {"lab": facts, "#mysql50#lost+found": facts, "#odd": facts}}
+    assert _dump_manifest.schemas(manifest) == ["#odd", "lab"]
+
+
 def test_objects_are_compared_by_name() -> None:
     manifest = {"tables": {"s": {"a": 1, "b": 2}}, "schemas": {"s": {"views": ["v"], "events": ["e"]}}}
     there = {"s": {"tables": ["a", "c"], "views": ["v"], "triggers": ["t"], "routines": [], "events": []}}

@@ -233,3 +233,23 @@ def recorded_dump_set(tmp_path: pathlib.Path) -> pathlib.Path:
     }
     _document.write(str(folder / "manifest.json"), manifest)
     return folder
+
+
+@pytest.fixture
+def lost_and_found(recorded_dump_set: pathlib.Path) -> pathlib.Path:
+    """The same as an earlier release made it of a server whose disk has a lost+found, which it took for a schema."""
+    path = recorded_dump_set / "databases.sql"
+    name = b"`#mysql50#lost+found`"
+    section = b"--\n-- Current Database: " + name + b"\n--\n\nCREATE DATABASE " + name + b";\n\n"
+    text = path.read_bytes().replace(b"--\n-- Current Database", section + b"--\n-- Current Database", 1)
+    path.write_bytes(text)
+    reader = Reader()
+    reader.feed(text)
+    manifest = _document.read(str(recorded_dump_set / "manifest.json"))
+    nothing: dict[str, list[str]] = {kind: [] for kind in ("views", "sequences", "triggers", "routines", "events")}
+    there = {schema: {**nothing, **manifest["schemas"].get(schema, {})} for schema in reader.schemas}
+    manifest |= _dump_manifest.describe(reader, there)
+    manifest["files"]["databases.sql"] = {"size": len(text), "sha256": hashlib.sha256(text).hexdigest()}
+    assert "#mysql50#lost+found" in manifest["schemas"]
+    _document.write(str(recorded_dump_set / "manifest.json"), manifest)
+    return recorded_dump_set

@@ -401,6 +401,17 @@ def test_a_copy_takes_no_number_from_a_live_sequence(
     ]
 
 
+@pytest.mark.usefixtures("lost_and_found")
+def test_a_folder_that_an_earlier_release_took_for_a_schema_is_not_loaded(
+    run_module_main: RunModule, server: Server, options: dict[str, t.Any]
+) -> None:
+    result = run_module_main(db_load, options)
+    assert (result["schemas"], result["rows"]) == (["lab_core", "lab_imaging", "odd`name"], 150)
+    assert "lost+found" not in server.loads[-1]  # DROP DATABASE would remove the folder, and CREATE DATABASE fail
+    refused = run_module_main(db_load, options | {"schemas": ["#mysql50#lost+found"]})
+    assert "Choose from lab_core, lab_imaging, odd`name." in refused["msg"]
+
+
 def test_rows_are_loaded_without_the_locks_that_a_dump_of_an_earlier_release_has(
     run_module_main: RunModule, server: Server, options: dict[str, t.Any]
 ) -> None:

@@ -216,6 +216,15 @@ def test_a_missing_schema_is_named(run_module_main: RunModule, server: Server, o
     assert server.dumps[0][-2:] == ["lab_core", "lab_imaging"]
 
 
+@pytest.mark.usefixtures("lost_and_found")
+def test_a_folder_that_an_earlier_release_took_for_a_schema_is_not_missing(
+    run_module_main: RunModule, server: Server, options: dict[str, t.Any]
+) -> None:
+    result = run_module_main(db_verify_info, options)
+    assert (result["ok"], result["schemas"]) == (True, ["lab_core", "lab_imaging", "odd`name"])
+    assert server.dumps[0][-3:] == result["schemas"]
+
+
 def test_rows_that_point_at_nothing_are_counted(
     run_module_main: RunModule, server: Server, options: dict[str, t.Any]
 ) -> None:

@@ -116,6 +116,17 @@ def test_a_server_that_holds_what_was_dumped_is_intact(
     assert found["dump_bytes"] == sum(one["size"] for one in manifest["files"].values())
 
 
+def test_a_folder_in_the_data_directory_is_neither_lost_nor_newer(
+    look: Look, server: Server, lost_and_found: pathlib.Path
+) -> None:
+    server.further = ["#mysql50#aquota.user"]
+    found = look()
+    assert (found["state"], found["newer_schemas"]) == ("intact", [])
+    assert "lost+found" in (lost_and_found / "manifest.json").read_text()
+    server.down = True
+    assert sorted(look()["schemas"]) == ["lab_core", "lab_imaging", "odd`name"]
+
+
 def test_missing_fewer_and_other_rows_are_told_apart(look: Look, server: Server) -> None:
     before = Reader()
     before.feed(server.text.encode())

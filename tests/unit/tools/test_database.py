@@ -217,6 +217,11 @@ def test_what_answers_decides_engine_and_privileges(programs: Programs) -> None:
     assert _database.dump_privileges(maria) == sorted([*_database.DUMP_PRIVILEGES, "EXECUTE"])
 
 
+def test_a_folder_in_the_data_directory_is_no_schema(programs: Programs) -> None:
+    programs.answers = [(0, '["lab"]\n["#mysql50#lost+found"]\n["#odd"]\n', "")]
+    assert _database.schemas(CONNECTION) == ["#odd", "lab"]
+
+
 def test_schemas_that_differ_only_in_case_are_kept_apart(programs: Programs) -> None:
     programs.answers = [(0, '["tables", "lab", "scan"]\n["tables", "Lab", "other"]\n["sequences", "LAB", "r"]\n', "")]
     nothing: dict[str, list[str]] = {"views": [], "sequences": [], "triggers": [], "routines": [], "events": []}
