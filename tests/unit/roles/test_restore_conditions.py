@@ -138,7 +138,9 @@ def test_what_was_brought_is_read_whatever_the_plan_has_trusted() -> None:
 def test_a_server_that_was_only_down_has_its_old_state_kept(
     loss: dict[str, t.Any], initialised: bool, done: bool
 ) -> None:
+    loss = {**loss, "schemas": {"lab": {"state": loss["state"]}}}
     variables = {"restore": {"safety_copy": True}, "restore_done": [], "restore_losses": {"database": loss}}
+    variables["_restore_replaced"] = ["lab"]
     server = {"initialised": initialised}
     task = "Keep a dump of what still answers"
     assert is_done("database.yml", task, _restore_server=server, **variables) is done

@@ -380,3 +380,38 @@ def test_accounts_that_were_kept_are_those_of_the_load() -> None:
     steps = {"checks": {"result": {"accounts": 7}}, "database.load": {"result": {"accounts": kept}}}
     variables = {"_restore_begun": {"journal": {"steps": steps}}}
     assert value(template(task["vars"]["_restore_accounts"]), variables) == kept
+
+
+@pytest.mark.parametrize(
+    ("server", "schemas", "excluded", "left_out", "done"),
+    [
+        ("up", [], [], ["cache"], True),
+        ("up", [], ["cache", "lab"], ["cache"], True),  # the point is older than the exclusion
+        ("up", ["lab"], [], ["cache", "gone"], True),
+        ("up", ["gone"], [], ["cache", "lab"], False),
+        ("down", [], ["cache"], ["cache"], True),
+        ("down", [], None, [], True),
+    ],
+)
+def test_the_copy_of_the_old_state_holds_what_is_replaced_and_nothing_that_stays(
+    server: str, schemas: list[str], excluded: list[str] | None, left_out: list[str], done: bool
+) -> None:
+    """What the nightly dump leaves out because nobody can dump it would end a restore that does not touch it."""
+    task = named("roles/_restore/tasks/database.yml", "Keep a dump of what still answers")
+    there = {"lab": {"state": "damaged"}, "gone": {"state": "lost"}}
+    gone = {name: {"state": "lost"} for name in there}
+    losses = (
+        {"server": "up", "state": "damaged", "schemas": there, "newer_schemas": ["cache"]}
+        if server == "up"
+        else {"server": "down", "state": "lost", "schemas": gone, "newer_schemas": []}
+    )
+    variables: dict[str, t.Any] = {
+        "restore": {"source": "tatchu", "schemas": schemas, "safety_copy": True},
+        "restore_losses": {"database": losses},
+        "restore_done": [],
+        "_restore_server": {"initialised": False},
+        "hostvars": {"tatchu": {} if excluded is None else {"database_dump_exclude_schemas": excluded}},
+    }
+    variables |= {name: value(template(text), variables) for name, text in task["vars"].items()}
+    assert value(template(task["labops.backup.db_dump"]["exclude_schemas"]), variables) == left_out
+    assert all(value(one, variables) for one in task["when"]) is done
