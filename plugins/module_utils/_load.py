@@ -516,7 +516,7 @@ def _make_accounts(request: Request, work: _Work) -> list[dict[str, str]]:
             failed.append({"account": account.name, "problem": error.what})
 
     for account in accounts:
-        if account.name not in there:
+        if account.name not in there and account.create_locked:
             run(account, account.create_locked, f"making {account.name}")
     for account in accounts:
         for grant in account.grants:

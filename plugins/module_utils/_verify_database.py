@@ -78,7 +78,11 @@ def verify(request: Request) -> dict[str, t.Any]:
     checked = {} if request.schemas else _accounts.chosen(accounts, request.exclude_accounts)
     if checked:
         live = _accounts_there(request.connection)
-        kept = {name: account for name, account in checked.items() if name in request.kept_accounts and name in live}
+        kept = {
+            name: account
+            for name, account in checked.items()
+            if name in request.kept_accounts and (name in live or account.is_everybody)
+        }
         made = {name: account for name, account in checked.items() if name not in kept}
         problems += _accounts.differences(made, live)
         remarks += _accounts.differences(kept, live)

@@ -25,7 +25,8 @@ description:
     is refused. The server's binary log takes the load like any other work.
   - Accounts and roles that the server lacks are made from C(accounts.sql), each by itself and locked, with their grants
     and default roles. Accounts that are there are left as they are, and so are those of the server itself, C(root) of
-    this host and anonymous ones. One that fails is named and stops none of the others.
+    this host and anonymous ones. One that fails is named and stops none of the others. What MariaDB grants to everybody
+    (C(PUBLIC)) is treated like an account, which is there where something was ever granted to it.
   - With O(beside), nothing that people use is replaced. The schemas are loaded into a private instance
     (M(labops.backup.db_scratch)), and their tables are copied from there into new schemas of the server. Foreign keys
     that lead out of the copy are left out, because they would tie the live tables to it, and so are views, triggers,

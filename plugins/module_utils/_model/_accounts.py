@@ -20,7 +20,10 @@ _OUR_ROLE = "mariadb_dump_import_role"  # the dump tool's own, which it drops ag
 
 _QUOTED = r"(?:`(?:[^`]|``)*`|'(?:[^'\\]|\\.|'')*'|\"(?:[^\"\\]|\\.|\"\")*\")"
 _ANY_QUOTED = re.compile(_QUOTED, re.DOTALL)
-_ACCOUNT = re.compile(rf"({_QUOTED})(?:@({_QUOTED}))?")
+_EVERYBODY = "PUBLIC"  # of MariaDB since 10.11: no account, but it can be granted to; only this one is without quotes
+_ACCOUNT = re.compile(rf"({_QUOTED}|{_EVERYBODY}\b)(?:@({_QUOTED}))?")
+# What MariaDB itself grants to everybody where it makes a schema for tests.
+_OWN_GRANT = re.compile(r"GRANT .* ON `test(?:\\_%)?`\.\* TO PUBLIC\Z")
 _CONDITIONAL = re.compile(r"/\*M?!\d+ (.*?) ?\*/\Z", re.DOTALL)
 _CREATE = re.compile(r"CREATE (USER|ROLE) (?:IF NOT EXISTS )?")
 _GRANT = re.compile(r"(GRANT|REVOKE) ")
@@ -37,7 +40,7 @@ _LOCK = re.compile(r" ACCOUNT (?:UN)?LOCK")
 
 @dataclass
 class Account:
-    """A user or role with everything that the text says about it.
+    """A user or role, or everybody, with everything that the text says about it.
 
     :param create: the statement that makes it, without its lock.
     :param create_locked: the same so that nobody can log in with it.
@@ -62,6 +65,11 @@ class Account:
         return f"{self.user}@{self.host}" if self.host else self.user
 
     @property
+    def is_everybody(self) -> bool:
+        """Whether it stands for all accounts; it is neither made nor locked."""
+        return self.user == _EVERYBODY and not self.host and not self.create
+
+    @property
     def is_system(self) -> bool:
         """Whether it belongs to the server itself, or is the administrator that restores."""
         if self.user == _ROOT:
@@ -71,6 +79,8 @@ class Account:
     @property
     def quoted(self) -> str:
         """As SQL names it."""
+        if self.is_everybody:
+            return _EVERYBODY
         user = "'" + self.user.replace("\\", "\\\\").replace("'", "''") + "'"
         host = "'" + self.host.replace("\\", "\\\\").replace("'", "''") + "'"
         return user if self.is_role and not self.host else f"{user}@{host}"
@@ -92,7 +102,7 @@ def parse(text: str) -> dict[str, Account]:
         _take(found, statement)
     for account in found.values():
         account.grants = sorted(set(account.grants))
-    return {name: account for name, account in found.items() if account.create}
+    return {name: account for name, account in found.items() if account.create or account.is_everybody}
 
 
 def _take(found: dict[str, Account], statement: str) -> None:
@@ -133,12 +143,13 @@ def _in_order(grant: str) -> str:
 def _account(found: dict[str, Account], named: re.Match[str]) -> Account:
     user, host = _unquote(named[1]), _unquote(named[2] or "")
     account = Account(user, host)
+    account.is_role = account.is_everybody
     return found.setdefault(account.name, account)
 
 
 def _unquote(quoted: str) -> str:
-    if not quoted:
-        return ""
+    if not quoted or quoted == _EVERYBODY:
+        return quoted
     mark, inner = quoted[0], quoted[1:-1].replace(quoted[0] * 2, quoted[0])
     return inner if mark == "`" else re.sub(r"\\(.)", r"\1", inner)
 
@@ -162,6 +173,8 @@ def differences(expected: t.Mapping[str, Account], there: t.Mapping[str, Account
     found = []
     for name, account in expected.items():
         other = there.get(name)
+        if other is None and account.is_everybody:
+            other = Account(account.user, account.host)  # to which nothing is granted
         if other is None:
             found.append(f"{'role' if account.is_role else 'account'} {name} is missing")
             continue
@@ -170,5 +183,6 @@ def differences(expected: t.Mapping[str, Account], there: t.Mapping[str, Account
         if account.default_role != other.default_role:
             found.append(f"account {name} has another default role than in the dump")
         found += [f"account {name} lacks: {grant}" for grant in account.grants if grant not in other.grants]
-        found += [f"account {name} has more: {grant}" for grant in other.grants if grant not in account.grants]
+        more = [grant for grant in other.grants if grant not in account.grants and not _OWN_GRANT.match(grant)]
+        found += [f"account {name} has more: {grant}" for grant in more]
     return found

@@ -60,6 +60,9 @@ _VERSIONED_SINCE = (10, 3)
 # The option, and the session variable without which its text cannot be loaded (MDEV-16029).
 _HISTORY_SINCE = (10, 11)
 _ACCOUNT_OPTIONS = ("--system=users", "--skip-dump-date", "--default-character-set=utf8mb4")
+_TRAILER = b"-- Dump completed"
+# The dump tool leaves them out (seen with MariaDB 10.11.19). Nobody is asked where the server does not know them.
+_GRANTS_TO_EVERYBODY = "/*M!101100 SHOW GRANTS FOR PUBLIC */;"
 _BROKEN_VIEW = 1356  # it refers to something that is gone
 _RETRIED = (1146, 1412, _BROKEN_VIEW)  # a table or view went away or changed while it was dumped
 
@@ -530,12 +533,19 @@ def dump_accounts(
 ) -> None:
     """Dump users, roles and grants as statements into ``take``."""
     if engine == "mariadb":
-        _run_dump([_dump_tool(), *connection.options(), *_ACCOUNT_OPTIONS], take, pass_fds, "the dump of the accounts")
+        pieces: list[bytes] = []
+        argv = [_dump_tool(), *connection.options(), *_ACCOUNT_OPTIONS]
+        _run_dump(argv, pieces.append, pass_fds, "the dump of the accounts")
+        text, trailer, rest = b"".join(pieces).rpartition(_TRAILER)
+        take(text)
+        for grant in _answers(connection, [_GRANTS_TO_EVERYBODY]):
+            take(grant.encode("utf-8", "surrogateescape") + b";\n")
+        take(trailer + rest)
         return
     take(b"-- Accounts of a MySQL server\n")
     for statement in _mysql_accounts(connection):
         take(statement.encode("utf-8", "surrogateescape") + b";\n")
-    take(b"\n-- Dump completed\n")
+    take(b"\n" + _TRAILER + b"\n")
 
 
 def _mysql_accounts(connection: Connection) -> list[str]:
@@ -543,6 +553,11 @@ def _mysql_accounts(connection: Connection) -> list[str]:
     questions = ["SET SESSION print_identified_with_as_hex=ON;"]  # hashes of caching_sha2_password hold any byte
     for kind in ("CREATE USER", "GRANTS FOR"):
         questions += [f"SHOW {kind} {account};" for account in who]
+    return _answers(connection, questions)
+
+
+def _answers(connection: Connection, questions: t.Sequence[str]) -> list[str]:
+    """What the server says about accounts, a statement a line."""
     outcome = _client(connection, "\n".join(questions))
     if outcome.rc != 0:
         raise BackupError(f"the accounts could not be read: {_why(outcome.stderr)}", remedy=_remedy(outcome.stderr))

@@ -80,6 +80,37 @@ def test_root_of_other_hosts_is_an_account_of_the_lab(host: str, chosen: bool) -
     assert bool(_accounts.chosen(accounts, [])) is chosen
 
 
+PUBLIC = """GRANT SELECT ON `lab`.`t TO PUBLIC` TO PUBLIC;
+GRANT `lab_reader` TO PUBLIC;
+GRANT USAGE ON *.* TO `lab_reader`;
+"""
+
+
+def test_what_is_granted_to_everybody_is_kept_and_nobody_is_made_for_it() -> None:
+    accounts = _accounts.parse(RECORDED + PUBLIC)
+    everybody = accounts["PUBLIC"]
+    assert everybody.grants == ["GRANT SELECT ON `lab`.`t TO PUBLIC` TO PUBLIC", "GRANT `lab_reader` TO PUBLIC"]
+    assert (everybody.is_everybody, everybody.is_role, everybody.create_locked) == (True, True, "")
+    assert (everybody.name, everybody.quoted, everybody.locked) == ("PUBLIC", "PUBLIC", False)
+    assert "PUBLIC" in _accounts.chosen(accounts, []) and "PUBLIC" not in _accounts.chosen(accounts, ["PUBLIC"])
+    assert "PUBLIC" not in _accounts.parse(RECORDED)
+    named = _accounts.parse("CREATE USER `PUBLIC`@`%`;\nGRANT USAGE ON *.* TO `PUBLIC`@`%`;\n")
+    assert [(name, account.is_everybody) for name, account in named.items()] == [("PUBLIC@%", False)]
+
+
+def test_what_is_granted_to_everybody_is_compared_but_for_what_a_server_begins_with() -> None:
+    expected = _accounts.parse(RECORDED + PUBLIC)
+    lacking = [
+        "account PUBLIC lacks: GRANT SELECT ON `lab`.`t TO PUBLIC` TO PUBLIC",
+        "account PUBLIC lacks: GRANT `lab_reader` TO PUBLIC",
+    ]
+    assert _accounts.differences(expected, _accounts.parse(RECORDED)) == lacking
+    own = "GRANT SELECT, INSERT ON `test`.* TO PUBLIC;\nGRANT SELECT, INSERT ON `test\\_%`.* TO PUBLIC;\n"
+    more = "GRANT SELECT ON `tests`.* TO PUBLIC;\n"
+    there = _accounts.parse(RECORDED + PUBLIC + own + more)
+    assert _accounts.differences(expected, there) == ["account PUBLIC has more: GRANT SELECT ON `tests`.* TO PUBLIC"]
+
+
 def test_a_line_ends_where_the_dump_tool_ends_it() -> None:
     accounts = _accounts.parse("CREATE USER `a\u2028b\x85`@`%` IDENTIFIED VIA ed25519 USING 'x';\n")
     assert [account.user for account in accounts.values()] == ["a\u2028b\x85"]

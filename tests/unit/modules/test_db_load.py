@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import functools
+import hashlib
 import json
 import os
 import pathlib
@@ -195,6 +196,34 @@ def test_accounts_that_a_killed_load_began_are_finished_and_released(
     ]
     assert server.statements == ["ALTER USER 'anna'@'%' ACCOUNT UNLOCK;"]  # the others were made by nobody here
     assert run_module_main(db_load, {"state": "released", "record": options["record"]})["changed"] is False
+
+
+def grant_to_everybody(directory: str) -> None:
+    path, manifest = pathlib.Path(directory) / "accounts.sql", pathlib.Path(directory) / "manifest.json"
+    text = path.read_text().replace("-- Dump completed", "GRANT SELECT ON `lab`.* TO PUBLIC;\n-- Dump completed")
+    path.write_text(text)
+    told = json.loads(manifest.read_text())
+    told["files"]["accounts.sql"] = {
+        "size": len(text.encode()),
+        "sha256": hashlib.sha256(text.encode()).hexdigest(),
+    }
+    manifest.write_text(json.dumps(told))
+
+
+def test_what_is_granted_to_everybody_is_granted_where_nothing_is_yet(
+    run_module_main: RunModule, server: Server, options: dict[str, t.Any]
+) -> None:
+    grant_to_everybody(options["directory"])
+    assert "PUBLIC" in run_module_main(db_load, options)["accounts"]["created"]
+    assert [text for text in server.statements if "PUBLIC" in text] == ["GRANT SELECT ON `lab`.* TO PUBLIC;"]
+    assert "" not in [text.strip(" ;") for text in server.statements]
+    server.statements.clear()
+    run_module_main(db_load, {"state": "released", "record": options["record"]})
+    assert not [text for text in server.statements if "PUBLIC" in text]
+    server.statements.clear()
+    server.accounts.append(["PUBLIC", ""])
+    assert "PUBLIC" in run_module_main(db_load, options)["accounts"]["skipped"]
+    assert not [text for text in server.statements if "PUBLIC" in text]
 
 
 def test_a_load_that_stops_shows_number_and_line_and_no_data(

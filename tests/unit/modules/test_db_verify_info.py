@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import functools
+import hashlib
 import json
 import pathlib
 import typing as t
@@ -275,6 +276,23 @@ def test_what_was_changed_on_an_account_that_a_load_left_alone_is_a_remark(
     server.accounts = server.accounts.replace("CREATE USER `anna`@", "CREATE USER `nina`@")
     gone = run_module_main(db_verify_info, options | {"kept_accounts": ["former@localhost", "anna@%"]})
     assert gone["problems"] == ["account anna@% is missing"]
+
+
+def test_what_is_granted_to_everybody_is_compared_as_what_is_granted_to_an_account(
+    run_module_main: RunModule, server: Server, options: dict[str, t.Any]
+) -> None:
+    path, manifest = (pathlib.Path(options["directory"]) / name for name in ("accounts.sql", "manifest.json"))
+    text = path.read_text().replace("-- Dump completed", "GRANT SELECT ON `lab`.* TO PUBLIC;\n-- Dump completed")
+    path.write_text(text)
+    told = json.loads(manifest.read_text())
+    told["files"]["accounts.sql"] = {"size": len(text.encode()), "sha256": hashlib.sha256(text.encode()).hexdigest()}
+    manifest.write_text(json.dumps(told))
+    lacks = "account PUBLIC lacks: GRANT SELECT ON `lab`.* TO PUBLIC"
+    assert run_module_main(db_verify_info, options)["problems"] == [lacks]
+    kept = run_module_main(db_verify_info, options | {"kept_accounts": ["PUBLIC"]})
+    assert (kept["problems"], kept["remarks"]) == ([], [lacks])
+    server.accounts = text
+    assert run_module_main(db_verify_info, options)["ok"] is True
 
 
 def test_accounts_belong_to_no_schema(run_module_main: RunModule, server: Server, options: dict[str, t.Any]) -> None:

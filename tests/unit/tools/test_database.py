@@ -281,6 +281,19 @@ def test_accounts_of_mysql_may_hold_any_byte(monkeypatch: pytest.MonkeyPatch) ->
     assert b"SHOW CREATE USER 'n\xff'@'localhost';" in asked[1]
 
 
+def test_what_is_granted_to_everybody_stands_before_the_end_of_the_accounts(programs: Programs) -> None:
+    granted = (0, "GRANT SELECT ON `l`.* TO PUBLIC\n", "")
+    programs.answers = [(0, "CREATE USER `a`@`%`;\n-- Dump completed\n", ""), granted]
+    taken: list[bytes] = []
+    _database.dump_accounts(CONNECTION, "mariadb", taken.append)
+    assert b"".join(taken) == b"CREATE USER `a`@`%`;\nGRANT SELECT ON `l`.* TO PUBLIC;\n-- Dump completed\n"
+    assert "SHOW GRANTS FOR PUBLIC" in programs.calls[1][1]
+    programs.answers = [(0, "CREATE USER `a`@`%`;\n-- Dump", ""), granted]
+    taken.clear()
+    _database.dump_accounts(CONNECTION, "mariadb", taken.append)
+    assert b"".join(taken).endswith(b"\n-- Dump")  # which is no whole dump
+
+
 def test_a_load_reads_no_options_file_and_shows_no_data(programs: Programs) -> None:
     programs.answers = [
         (1, "", "--------------\nINSERT 'secret'\n--------------\nERROR 1062 (23000) at line 7: 'secret'")
