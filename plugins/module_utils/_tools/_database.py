@@ -550,7 +550,8 @@ def dump_accounts(
 
 def _mysql_accounts(connection: Connection) -> list[str]:
     who = [f"{quote_string(user)}@{quote_string(host)}" for user, host in account_names(connection)]
-    questions = ["SET SESSION print_identified_with_as_hex=ON;"]  # hashes of caching_sha2_password hold any byte
+    # Hashes of caching_sha2_password hold any byte. Servers before 8.0.17 do not know the variable, and skip it.
+    questions = ["/*!80017 SET SESSION print_identified_with_as_hex=ON */;"]
     for kind in ("CREATE USER", "GRANTS FOR"):
         questions += [f"SHOW {kind} {account};" for account in who]
     return _answers(connection, questions)
