@@ -6,6 +6,7 @@
 from __future__ import annotations
 
 import re
+import shlex
 import time
 import typing as t
 from dataclasses import dataclass
@@ -26,7 +27,7 @@ class Unit:
     :param found: systemd knows it; one that nobody installed is not found.
     :param running: it runs, begins or ends.
     :param loaded: systemd has read its files; one that is masked, or not found, has none that count.
-    :param drop_ins: the files that systemd read beside the unit's own, blanks in a name aside.
+    :param drop_ins: the files that systemd read beside the unit's own.
     :param once: it does a piece of work and ends by itself; then C(activating) means that it is at it.
     """
 
@@ -76,12 +77,20 @@ def look(name: str) -> Unit:
         name,
         values.get("LoadState") != "not-found",
         values.get("LoadState") == "loaded",
-        tuple(values.get("DropInPaths", "").split()),
+        _words(values.get("DropInPaths", "")),
         active,
         values.get("UnitFileState", ""),
         active in _RUNNING,
         values.get("Type") == "oneshot",
     )
+
+
+def _words(text: str) -> tuple[str, ...]:
+    """A list as C(show) prints it: a word with a backslash, a blank or a quote is quoted as for a shell."""
+    try:
+        return tuple(shlex.split(text))
+    except ValueError:  # no quoting that we know
+        return tuple(text.split())
 
 
 def reload() -> None:

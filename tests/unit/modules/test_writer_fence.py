@@ -19,6 +19,11 @@ RunModule = t.Callable[..., dict[str, t.Any]]
 CRONTAB = b"# anna\xff\n5 5 * * * true\n"
 
 
+def quoted(word: str) -> str:
+    """As systemd prints a word of a list (shell_maybe_quote in its src/basic/escape.c)."""
+    return '"' + word.replace("\\", "\\\\") + '"' if "\\" in word or " " in word else word
+
+
 class Host:
     """Stands for systemd and Podman: units with their state, and what systemd has read of their drop-ins."""
 
@@ -61,7 +66,7 @@ class Host:
         if verb == "show":
             load = "loaded" if name in self.units else "not-found"
             kind = "oneshot" if name == "once.service" else "simple"
-            drop_ins = " ".join(self.read.get(name, []))
+            drop_ins = " ".join(map(quoted, self.read.get(name, [])))
             state = self.units.get(name, "inactive")
             return 0, f"LoadState={load}\nActiveState={state}\nType={kind}\nDropInPaths={drop_ins}\n", ""
         if verb == "daemon-reload":
@@ -150,6 +155,16 @@ def test_the_second_time_nothing_changes(run_module_main: RunModule, host: Host,
     run_module_main(writer_fence, options)
     again = run_module_main(writer_fence, options)
     assert (again["changed"], again["holds"], again["stopped"]) == (False, True, [])
+
+
+def test_a_unit_with_a_backslash_in_its_name_is_fenced(
+    run_module_main: RunModule, host: Host, options: dict[str, t.Any]
+) -> None:
+    name = r"datajoint@lab\x2dephys.service"
+    host.units[name] = "active"
+    fenced = run_module_main(writer_fence, options | {"units": [name]})
+    assert (fenced["holds"], fenced["problems"], host.units[name]) == (True, [], "inactive")
+    assert run_module_main(writer_fence, options | {"units": [name]})["changed"] is False
 
 
 def test_check_mode_tells_whether_it_holds_and_changes_nothing(

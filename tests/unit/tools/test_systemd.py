@@ -16,6 +16,11 @@ ActiveState=activating
 DropInPaths=/etc/systemd/system/datajoint-worker.service.d/zz-labops-fence.conf
 UnitFileState=enabled
 """
+# the same of datajoint@lab\x2dephys.service, which systemd quotes (shell_maybe_quote in its src/basic/escape.c)
+ESCAPED = r"""LoadState=loaded
+ActiveState=inactive
+DropInPaths="/etc/systemd/system/datajoint@lab\\x2dephys.service.d/zz-labops-fence.conf" /run/a.conf "/run/b c.conf"
+"""
 NOBODY = "LoadState=not-found\nActiveState=inactive\n"
 
 
@@ -59,6 +64,21 @@ def test_a_unit_is_what_systemd_says(systemctl: Systemctl) -> None:
         "--",
         "nosuch.service",
     ]
+
+
+def test_a_unit_with_a_backslash_in_its_name_has_its_drop_ins(systemctl: Systemctl) -> None:
+    systemctl.answers = [(0, ESCAPED)]
+    assert _systemd.look(r"datajoint@lab\x2dephys.service").drop_ins == (
+        r"/etc/systemd/system/datajoint@lab\x2dephys.service.d/zz-labops-fence.conf",
+        "/run/a.conf",
+        "/run/b c.conf",
+    )
+
+
+@pytest.mark.parametrize("odd", ['"/etc/a.conf', "/etc/a.conf'", "/etc/a.conf\\"])
+def test_a_quoting_that_nobody_knows_is_no_error(systemctl: Systemctl, odd: str) -> None:
+    systemctl.answers = [(0, f"LoadState=loaded\nDropInPaths=/etc/b.conf {odd}\n")]
+    assert _systemd.look("a.service").drop_ins == ("/etc/b.conf", odd)
 
 
 def test_units_are_stopped_side_by_side_and_what_stays_is_killed(systemctl: Systemctl) -> None:
