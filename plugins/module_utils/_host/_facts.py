@@ -21,7 +21,7 @@ import tempfile
 import time
 import typing as t
 
-from ansible_collections.labops.backup.plugins.module_utils._host import _legacy
+from ansible_collections.labops.backup.plugins.module_utils._host import _legacy, _tree
 from ansible_collections.labops.backup.plugins.module_utils._model import _legacy as _past
 
 _UNIT_FOLDERS = ("/etc/systemd/system", "/lib/systemd/system", "/usr/lib/systemd/system")
@@ -160,13 +160,11 @@ def mount_of(path: str) -> str:
 
 def _mounts() -> list[dict[str, str]]:
     found = []
-    with open("/proc/self/mounts", encoding="utf-8", errors="surrogateescape") as stream:
-        for line in stream:
-            device, point, kind, options = line.split(" ")[:4]
-            if kind not in _PSEUDO:
-                # What network file systems put into their options can hold credentials.
-                flags = ",".join(option for option in options.split(",") if option in ("ro", "rw"))
-                found.append({"device": device, "point": point, "type": kind, "access": flags})
+    for device, point, kind, options in _tree.mounts():
+        if kind not in _PSEUDO:
+            # What network file systems put into their options can hold credentials.
+            flags = ",".join(option for option in options.split(",") if option in ("ro", "rw"))
+            found.append({"device": device, "point": point, "type": kind, "access": flags})
     return found
 
 

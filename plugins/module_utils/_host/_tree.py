@@ -6,12 +6,12 @@
 from __future__ import annotations
 
 import os
-import re
 import stat
 import typing as t
 
+from ansible_collections.labops.backup.plugins.module_utils._model import _text
+
 _MOUNTS = "/proc/self/mounts"
-_ESCAPED = re.compile(rb"\\([0-7]{3})")
 
 
 def count(directory: str) -> int:
@@ -63,9 +63,15 @@ def file_system(path: str) -> dict[str, t.Any]:
     return {"mount_point": place, "free_bytes": space.f_bavail * space.f_frsize, "free_files": space.f_favail}
 
 
+def mounts() -> list[tuple[str, str, str, str]]:
+    """What is mounted, in the kernel's order: device, place, kind and options, names as they are."""
+    with open(_MOUNTS, "rb") as stream:
+        rows = [os.fsdecode(line).split(" ")[:4] for line in stream]
+    return [(_text.unescaped(device), _text.unescaped(place), kind, options) for device, place, kind, options in rows]
+
+
 def mounts_below(directory: str) -> list[bytes]:
     """Where other file systems are mounted below a folder, relative to it; also parts of the same one (bind mounts)."""
     above = os.fsencode(os.path.realpath(directory)).rstrip(b"/") + b"/"
-    with open(_MOUNTS, "rb") as stream:
-        points = {_ESCAPED.sub(lambda found: bytes([int(found[1], 8)]), line.split(b" ")[1]) for line in stream}
+    points = {os.fsencode(place) for _device, place, _kind, _options in mounts()}
     return sorted(point.removeprefix(above) for point in points if point.startswith(above) and point != above)

@@ -8,6 +8,8 @@ from __future__ import annotations
 import posixpath
 import typing as t
 
+from ansible_collections.labops.backup.plugins.module_utils._model import _text
+
 # Whom Debian numbers as a person (adduser.conf); packages make the others.
 _PEOPLE = range(1000, 60000)
 _NOBODY = 65534
@@ -31,7 +33,7 @@ def replacement(
     :param owners: C(uids) and C(gids) that own files of the datasets.
     :param passwd: the users of the new host.
     :param group: its groups.
-    :param present: C(mounts), C(units) and C(crontabs) of the new host.
+    :param present: C(mounts), as they stand in its C(/proc/self/mounts), C(units) and C(crontabs) of the new host.
     """
     users = {str(name): (int(uid), int(gid)) for name, (uid, gid) in facts["users"].items()}
     groups = {str(name): int(gid) for name, gid in facts["groups"].items()}
@@ -107,10 +109,11 @@ def _checklist(
     if database.get("engine"):
         lines.append(f"Its database server was {database['engine']} {database.get('version', '')}".rstrip() + ".")
     datasets = [str(one["path"]) for one in facts["datasets"].values()]
+    mounted = {_text.unescaped(point) for point in present["mounts"]}
     lost = sorted(
         str(one["point"])
         for one in facts.get("mounts", ())
-        if one["point"] not in present["mounts"] and _matters(str(one["point"]), datasets)
+        if one["point"] not in mounted and _matters(str(one["point"]), datasets)
     )
     if lost:
         lines.append(f"Datasets lay on file systems of their own, mounted at {', '.join(lost)}; that is not so here.")

@@ -1,13 +1,15 @@
 # Copyright: (c) 2026, the labops.backup contributors
 # SPDX-License-Identifier: GPL-3.0-or-later
 # PRIVATE to labops.backup: no stable interface.
-"""Sizes, durations and names as people read them."""
+"""Sizes, durations and names as people read them, and names out of the kernel's tables."""
 
 from __future__ import annotations
 
+import re
 import typing as t
 import unicodedata
 
+_OCTAL = re.compile(r"\\([0-7]{3})")
 # Control, format, surrogate, private, unassigned; line and paragraph separator.
 _OBEYED = ("Cc", "Cf", "Cs", "Co", "Cn", "Zl", "Zp")
 
@@ -75,6 +77,11 @@ def bar(told: t.Mapping[str, t.Any], columns: int) -> str:
 
 def _number(value: object) -> float | None:
     return value if isinstance(value, (int, float)) and not isinstance(value, bool) else None
+
+
+def unescaped(field: str) -> str:
+    """A field of C(/proc/self/mounts) as it is; a blank, tab, newline, # and backslash stand there as octal digits."""
+    return _OCTAL.sub(lambda found: chr(int(found[1], 8)), field)
 
 
 def plain(text: str) -> str:

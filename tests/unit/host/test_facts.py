@@ -8,7 +8,7 @@ import os
 import pathlib
 
 import pytest
-from ansible_collections.labops.backup.plugins.module_utils._host import _facts, _legacy
+from ansible_collections.labops.backup.plugins.module_utils._host import _facts, _legacy, _tree
 from ansible_collections.labops.backup.plugins.module_utils._model import _legacy as _past
 
 
@@ -93,3 +93,17 @@ def test_the_innermost_mount_counts_and_links_are_followed(
     assert _facts.mount_of(str(tmp_path / "data" / "inner" / "x")) == inner
     assert _facts.mount_of(str(tmp_path / "data" / "inner-beside")) == disk
     assert _facts.mount_of(str(tmp_path)) == "/"
+
+
+@pytest.mark.parametrize(("name", "told"), [("lab data", "lab\\040data"), ("a\tb\\c", "a\\011b\\134c")])
+def test_a_mount_with_an_odd_name_is_known_by_that_name(
+    tmp_path: pathlib.Path, monkeypatch: pytest.MonkeyPatch, name: str, told: str
+) -> None:
+    disk = tmp_path / name
+    (disk / "blobs").mkdir(parents=True)
+    table = tmp_path / "mounts"
+    table.write_text(f"/dev/a / ext4 rw 0 0\n//nas/my\\040share {tmp_path}/{told} cifs rw,user=anna 0 0\n")
+    monkeypatch.setattr(_tree, "_MOUNTS", str(table))
+    facts = _facts.gather({"blobs": str(disk / "blobs")}, "2026-11-23T02:15:00Z")
+    assert facts["datasets"]["blobs"]["mount"] == str(disk)
+    assert facts["mounts"][1] == {"device": "//nas/my share", "point": str(disk), "type": "cifs", "access": "rw"}

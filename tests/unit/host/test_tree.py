@@ -33,8 +33,8 @@ def test_what_is_mounted_below_a_folder_is_read_whatever_it_is_called(
     data.mkdir()
     (tmp_path / "link").symlink_to(data)
     table = tmp_path / "mounts"
-    points = (data, data / "old\\040disk", data / "b/c", f"{data}2/d", "/", "/proc")
+    points = (data, data / "old\\040disk", data / "x\\134055y\\011", data / "b/c", f"{data}2/d", "/", "/proc")
     table.write_text("".join(f"/dev/x {point} ext4 rw 0 0\n" for point in points))
     monkeypatch.setattr(_tree, "_MOUNTS", str(table))
-    assert _tree.mounts_below(str(tmp_path / "link")) == [b"b/c", b"old disk"]
+    assert _tree.mounts_below(str(tmp_path / "link")) == [b"b/c", b"old disk", b"x\\055y\t"]
     assert b"proc" in _tree.mounts_below("/")

@@ -102,6 +102,14 @@ def test_a_number_that_means_somebody_else_here_stands_against_it() -> None:
     ]
 
 
+def test_a_mount_with_a_blank_in_its_name_is_known_again() -> None:
+    datasets = {"data": {"path": "/lab data/raw", "present": True, "uid": 0, "gid": 0, "mode": "0755"}}
+    facts = {**FACTS, "datasets": datasets, "mounts": [{"point": "/"}, {"point": "/lab data"}]}
+    assert "mounted at /lab data;" in "\n".join(new(facts=facts)["checklist"])
+    there = new(facts=facts, present={**PRESENT, "mounts": ["/", "/lab\\040data"]})
+    assert "file systems of their own" not in "\n".join(there["checklist"])
+
+
 def test_what_a_person_has_to_see_to_is_told() -> None:
     said = "\n".join(new()["checklist"])
     assert "It ran debian 12." in said and "Its database server was mariadb 10.11.6-MariaDB." in said
