@@ -65,6 +65,8 @@ options:
       - If it is not given, the layout has to tell. Files of DataJoint 0.x are recognised by its default layout
         C(SCHEMA/ab/cd/abcd...), with two folders that repeat the first four digits of a name of 32, those of 2.x by a
         folder C(_hash).
+      - Below a schema's folder with other characters in its name than lower case letters, digits and C(_), only blobs
+        are recognised so, and not attachments.
       - Files of DataJoint 0.x in a store without subfolders cannot be told from others and are not compared; those in
         other subfolders only where the store is named.
     type: list

@@ -41,6 +41,8 @@ _FOLDER_2 = re.compile(rb"[a-z2-7]{1,26}")
 _HASHED_2 = b"_hash"
 # What stands for a store when the inventory names none: raw data and caches, too, have folders and names of digits.
 _SCHEMA = re.compile(rb"[a-z][a-z0-9_]*")
+# Who names a schema otherwise does it with a letter that is no digit of a number, date or digest, and hides it not.
+_NO_SCHEMA = re.compile(rb"[0-9A-Fa-f_.-]*|\..*", re.DOTALL)
 _PREFIX_0 = re.compile(rb"[0-9a-f]{2}")
 _DIGEST_0 = re.compile(rb"[0-9a-f]{32}")
 
@@ -262,10 +264,14 @@ class Claim:
 
 @dataclass(frozen=True)
 class Folder:
-    """A folder of a content-addressed store: what the names of its files may begin with."""
+    """A folder of a content-addressed store: what the names of its files may begin with.
+
+    :param attachments_0: names with something behind the digits may be those of attachments.
+    """
 
     digits_0: tuple[bytes, ...]
     digits_2: tuple[bytes, ...]
+    attachments_0: bool = True
 
     def claim(self, name: bytes) -> Claim | None:
         """What a name in this folder says; None for temporaries and names that say nothing."""
@@ -273,6 +279,8 @@ class Folder:
             return None
         match = _NAME_0.fullmatch(name)
         if match is not None and name.startswith(self.digits_0 or (b"/",)):
+            if match[2] is not None and not self.attachments_0:
+                return None
             salt = b"" if match[2] is None else match[2] + b"\0"
             return Claim(match[1].decode(), salt)
         if _NAME_2.fullmatch(name) and name.startswith(self.digits_2 or (b"/",)):
@@ -285,7 +293,8 @@ class Stores:
 
     * 0.x: ``<schema>/<2 digits>/<2 digits>/<32 digits>`` for blobs, and the same with ``.<name>`` for attachments,
       whose digest is over name, NUL and content; the folders are whatever the subfolding says, at least one. By
-      the layout only the default of two folders with two digits each is recognised.
+      the layout only the default of two folders with two digits each is recognised, and below a folder that is not
+      called like most schemas, with capitals, blanks or dashes, only blobs: caches have images named like that.
     * 2.x: ``_hash/<schema>/<26 base32 digits>``, with or without such folders.
 
     :param roots: the stores' folders, relative to the dataset; None when nobody knows and the layout has to tell.
@@ -299,6 +308,7 @@ class Stores:
         if self._roots is None:
             parts = path.split(b"/")
             old = _default_0(parts)
+            attachments = bool(old) and _SCHEMA.fullmatch(parts[-3]) is not None
             new = _after_hashed(parts[parts.index(_HASHED_2) :]) if _HASHED_2 in parts else None
         else:
             found_0, found_2 = [], []
@@ -312,14 +322,16 @@ class Stores:
                 if hashed is not None:
                     found_2.append(hashed)
             return Folder(tuple(found_0), tuple(found_2)) if found_0 or found_2 else None
-        return Folder(old, () if new is None else (new,)) if old or new is not None else None
+        return Folder(old, () if new is None else (new,), attachments) if old or new is not None else None
 
 
 def _default_0(parts: t.Sequence[bytes]) -> tuple[bytes, ...]:
     """The digits in the last two folders when they can be those of DataJoint's default layout, below a schema's."""
     if len(parts) < 3 or not all(_PREFIX_0.fullmatch(part) for part in parts[-2:]):
         return ()
-    if not _SCHEMA.fullmatch(parts[-3]) or any(_DIGEST_0.fullmatch(part) for part in parts[:-2]):
+    if not _SCHEMA.fullmatch(parts[-3]) and _NO_SCHEMA.fullmatch(parts[-3]):
+        return ()
+    if any(_DIGEST_0.fullmatch(part) for part in parts[:-2]):
         return ()
     return (b"".join(parts[-2:]),)
 

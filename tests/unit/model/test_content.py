@@ -121,7 +121,19 @@ def test_blobs_and_attachments_of_0_x(path: str, salt: bytes) -> None:
         assert claimed(path, stores) == _content.Claim(MD5, salt)
 
 
-@pytest.mark.parametrize("path", [f"lab/ab/{MD5}", f"lab/abcd/01/2/{MD5}", f"Lab-2/ab/cd/{MD5}"])
+@pytest.mark.parametrize(
+    "schema", ["lab-mice", "Lab_mice", "2024_ephys", "u.lab", "_lab", "lab mice", "ümlab", "Lab-2", "x" * 64, "lab\n"]
+)
+def test_blobs_of_a_schema_with_any_name(schema: str) -> None:
+    for at in ("", "deep/down/"):
+        assert claimed(f"{at}{schema}/ab/cd/{MD5}", None) == _content.Claim(MD5, b"")
+    assert claimed(f"_hash/{schema}/{BASE32}", None) == _content.Claim(BASE32, b"", base32=True)
+    attachment = f"{schema}/ab/cd/{MD5}.notes.txt"
+    assert claimed(attachment, ["."]) == _content.Claim(MD5, b"notes.txt\0")
+    assert (claimed(attachment, None) is None) == (schema != "x" * 64)
+
+
+@pytest.mark.parametrize("path", [f"lab/ab/{MD5}", f"lab/abcd/01/2/{MD5}"])
 def test_other_subfoldings_are_known_only_where_a_store_is_named(path: str) -> None:
     assert claimed(path, ["."]) == _content.Claim(MD5, b"")
     assert claimed(path, None) is None
@@ -135,7 +147,13 @@ def test_other_subfoldings_are_known_only_where_a_store_is_named(path: str) -> N
         f"raw/s1/{MD5}/{MD5}.tif",
         f"2023/ab/{MD5}",
         f"2023/ab/cd/{MD5}",
+        f"2023-11-05/ab/cd/{MD5}",
+        f"2a/ab/cd/{MD5}",
+        f"550e8400-e29b-41d4-a716-446655440000/ab/cd/{MD5}",
         f"Cache/ab/cd/{MD5}.tif",
+        f"Lab-2/ab/cd/{MD5}.tif",
+        f"Lab-2/ef/cd/{MD5}",
+        f".cache/ab/cd/{MD5}",
         f"{'a' * 32}/ab/cd/{MD5}",
         f"raw/{MD5}/lab/ab/cd/{MD5}",
         f"ab/cd/{MD5}".replace("ab/", "", 1),
