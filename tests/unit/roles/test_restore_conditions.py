@@ -4,8 +4,12 @@
 
 from __future__ import annotations
 
+import json
+import os
 import pathlib
 import re
+import subprocess
+import sys
 import typing as t
 
 import pytest
@@ -114,6 +118,45 @@ def test_what_would_be_moved_aside_is_looked_at_before_the_confirmation(
     found = {"damaged": nothing, "newer_damaged": nothing, "newer": nothing} | counts
     name = "See whether what is replaced could be moved aside"
     assert is_done("scope.yml", name, item=found, restore={"exact": exact}) is done
+
+
+@pytest.mark.long
+def test_hosts_that_are_reached_as_root_need_no_sudo(tmp_path: pathlib.Path) -> None:
+    """Ansible does not know which account ssh_config names, so that it would call sudo, which no role installs."""
+    found = yaml.safe_load((TASKS / "point.yml").read_text())
+    first = next(number for number, task in enumerate(found) if "ansible.builtin.tempfile" in task)
+    last = next(number for number, task in enumerate(found) if task["name"] == "Keep where they are")
+    told = {"content": "{{ restore_folder | to_json }}", "dest": f"{tmp_path}/told.json", "mode": "0600"}
+    remove = {"name": "R", "ansible.builtin.file": {"path": "{{ item }}", "state": "absent"}}
+    play = {
+        "hosts": "localhost",
+        "connection": "local",
+        "gather_facts": False,
+        "vars": {"restore": {"server": "loki", "place": {"host": "tatchu"}}},
+        "tasks": [
+            *found[first : last + 1],
+            {"name": "T", "ansible.builtin.copy": told},
+            {**remove, "loop": "{{ restore_folder.values() | list }}"},
+        ],
+    }
+    (tmp_path / "play.yml").write_text(yaml.safe_dump([play]))
+    (tmp_path / "hosts.yml").write_text("all: {vars: {ansible_connection: local}, hosts: {loki: , tatchu: }}")
+    done = subprocess.run(
+        [sys.executable, "-m", "ansible", "playbook", "-i", "hosts.yml", "play.yml"],
+        cwd=tmp_path,
+        env={
+            **os.environ,
+            "ANSIBLE_BECOME_EXE": "/nonexistent/sudo",
+            "ANSIBLE_PYTHON_INTERPRETER": sys.executable,
+            "ANSIBLE_LOCAL_TEMP": str(tmp_path / "local"),
+            "ANSIBLE_REMOTE_TEMP": str(tmp_path / "remote"),
+        },
+        capture_output=True,
+        text=True,
+    )
+    assert done.returncode == 0, done.stdout + done.stderr
+    folders = json.loads((tmp_path / "told.json").read_text())
+    assert set(folders) == {"loki", "tatchu", "localhost"} and len(set(folders.values())) == 3
 
 
 def test_what_was_brought_is_read_whatever_the_plan_has_trusted() -> None:
