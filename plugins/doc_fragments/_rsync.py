@@ -95,7 +95,7 @@ options:
     type: int
     default: 3600
 notes:
-  - Needs rsync 3.2.3 or later and root on both sides; seen to work with 3.5.0.
+  - Needs rsync 3.2.7 or later and root on both sides; seen to work with 3.5.0.
   - Hard links, ACLs, extended attributes, holes, numeric owners, modes and times to the nanosecond are mirrored, and so
     are FIFOs, devices and sockets. Borg skips sockets without a word, so an archive may lack sockets of its mirror.
   - Without O(filters) no name is left out, but for what a restore has put aside, C(.labops-aside-*) at the root, or was

@@ -111,7 +111,7 @@ options:
       - A JSON document that tells once a second how far it has come, with C(bytes), C(total_bytes) and C(seconds_left).
     type: path
 notes:
-  - Needs rsync 3.2.3 or later and root on both sides; seen to work with 3.2.7 of Debian 12 and with 3.5.0.
+  - Needs rsync 3.2.7 or later and root on both sides; seen to work with 3.2.7 of Debian 12 and with 3.5.0.
   - rsync leaves out without a word what begins with C(#) or C(;) in a list. This module sends it.
 seealso:
   - module: labops.backup.borg_extract

@@ -17,8 +17,9 @@ from ansible_collections.labops.backup.plugins.module_utils._errors import Backu
 from ansible_collections.labops.backup.plugins.module_utils._model import _content, _datajoint, _retention, _text
 
 NAME = re.compile(r"[a-z][a-z0-9_-]{0,62}\Z")
-# A source's name becomes part of paths, of names of archives and of words in rsync's --rsh.
-_HOST_NAME = re.compile(r"[A-Za-z0-9][A-Za-z0-9._-]*\Z")
+# A source's name becomes part of paths, of names of archives and of words in rsync's --rsh. The name of an archive,
+# SOURCE-DATASET-RUN, has 200 characters at most; a run takes 23, a dataset up to 63.
+_HOST_NAME = re.compile(r"[A-Za-z0-9][A-Za-z0-9._-]{0,111}\Z")
 # Characters that would need quoting in rsync's --rsh, in a host:path word or in sshd's from= list.
 _ADDRESS = re.compile(r"[A-Za-z0-9_.:%-]+\Z")
 _ACCOUNT = re.compile(r"[a-z_][a-z0-9_-]{0,31}\Z")
@@ -155,7 +156,8 @@ def _source(
 
     if not _HOST_NAME.match(name):
         raise _bad(
-            f"{name!r} cannot name a source (letters, digits, dots, - and _, beginning with a letter or a digit)"
+            f"{name!r} cannot name a source (letters, digits, dots, - and _, beginning with a letter or a digit, at most "
+            "112 characters)"
         )
     if name in _RESERVED_SOURCES or name.endswith(".pub"):
         raise _bad(f"{name!r} cannot name a source: its identity or its keys would lie where other files lie")

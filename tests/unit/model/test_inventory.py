@@ -10,6 +10,7 @@ import pytest
 import yaml
 from ansible_collections.labops.backup.plugins.module_utils._errors import BackupError
 from ansible_collections.labops.backup.plugins.module_utils._model import _inventory
+from ansible_collections.labops.backup.plugins.module_utils._tools import _borg
 
 ROOT = pathlib.Path(__file__).resolve().parents[3]
 DEFAULTS = yaml.safe_load((ROOT / "roles" / "_common" / "defaults" / "main.yml").read_text())
@@ -339,10 +340,19 @@ def test_sources_whose_scripts_would_share_a_name_are_refused() -> None:
     )
 
 
-@pytest.mark.parametrize("name", ["..", "a/b", "a b", "-rf", "a\nb", ".hidden", "tätchu"])
+def test_the_longest_names_still_make_the_name_of_an_archive() -> None:
+    name, dataset = "t" * 112, "d" * 63
+    hosts: dict[str, Variables] = {"loki": {}, name: {"backup_server": "loki", "backup_datasets": [{"name": dataset, "path": "/d"}]}}
+    (source,) = _inventory.plan(hosts, {"backup_servers": ["loki"], "backup_sources": [name]}, DEFAULTS)
+    archive = f"{source['name']}-{source['datasets'][0]['name']}-20261123T023000Z-77b0aa"
+    assert _borg.ARCHIVE_NAME.match(archive) and len(archive) == 200
+
+
+@pytest.mark.parametrize("name", ["..", "a/b", "a b", "-rf", "a\nb", ".hidden", "tätchu", "t" * 113])
 def test_a_name_that_cannot_be_part_of_a_path_is_refused(name: str) -> None:
     assert refusal(name=name) == (
-        f"{name!r} cannot name a source (letters, digits, dots, - and _, beginning with a letter or a digit)"
+        f"{name!r} cannot name a source (letters, digits, dots, - and _, beginning with a letter or a digit, at most "
+        "112 characters)"
     )
 
 
