@@ -65,6 +65,7 @@ _UNIT = re.compile(r"[A-Za-z0-9:_.\\@-]+\.(service|timer|socket|path|target|moun
 _CRON_USER = re.compile(r"[A-Za-z0-9_][A-Za-z0-9_.@-]*\$?\Z")
 _ATTRIBUTE = re.compile(r"[a-z0-9]+\.[A-Za-z0-9_.*-]+\Z")
 _CONTAINER = re.compile(r"[A-Za-z0-9][A-Za-z0-9_.-]*\Z")
+_SSH_PORT = 22
 _CONFIGURATION = "/etc/labops-backup"
 _STATE = "/var/lib/labops-backup"
 _LOCKS = "/run/labops-backup"
@@ -156,8 +157,8 @@ def _source(
 
     if not _HOST_NAME.match(name):
         raise _bad(
-            f"{name!r} cannot name a source (letters, digits, dots, - and _, beginning with a letter or a digit, at most "
-            "112 characters)"
+            f"{name!r} cannot name a source (letters, digits, dots, - and _, beginning with a letter or a digit, "
+            "at most 112 characters)"
         )
     if name in _RESERVED_SOURCES or name.endswith(".pub"):
         raise _bad(f"{name!r} cannot name a source: its identity or its keys would lie where other files lie")
@@ -209,7 +210,7 @@ def _source(
         "night": f"{name}.points",
         "server": server,
         "address": address,
-        "port": _port(name, of(name, "backup_source_port")),
+        "port": _port(name, of(name, "backup_source_port"), hosts[name].get("ansible_port")),
         "account": account,
         "pull_addresses": listed("backup_pull_addresses") or [str(hosts[server].get("ansible_host") or server)],
         "host_keys": listed("backup_source_host_keys"),
@@ -414,13 +415,16 @@ def _rules(source: str, values: t.Mapping[str, t.Any]) -> dict[str, int]:
         raise _bad(f"{source}: {error.what}") from None
 
 
-def _port(source: str, value: t.Any) -> int:
+def _port(source: str, said: t.Any, of_ansible: t.Any) -> int:
+    """Where the server finds the source's sshd: as is said, and otherwise where Ansible finds it, too."""
+    variable, value = ("ansible_port", of_ansible) if said is None else ("backup_source_port", said)
+    value = _SSH_PORT if value is None else value
     try:
         port = 0 if isinstance(value, (bool, float)) else int(value)
     except (TypeError, ValueError, OverflowError):
         port = 0
     if not 0 < port < 65536:
-        raise _bad(f"{source}: backup_source_port {value!r} is not a port")
+        raise _bad(f"{source}: {variable} {value!r} is not a port")
     return port
 
 

@@ -85,6 +85,10 @@ def job_inventory(
         children[group] = {"hosts": {member: _variables(member, hosts[member], allowed, secrets) for member in members}}
         if host in members:
             children[group]["hosts"][host].update(ansible_connection="local", ansible_python_interpreter=_INTERPRETER)
+    # The jobs do not know the ansible_port from which it may have come.
+    for source in sources:
+        if "backup_source_port" in allowed:
+            children["backup_sources"]["hosts"][source["name"]]["backup_source_port"] = source["port"]
     # Of these the play asks that settles what a run does, and that has no host of the inventory.
     said = {name: hosts[host].get(name) for name in _OF_ALL if name in allowed}
     common = {name: _plain(value, f"{host}: {name}", secrets) for name, value in said.items() if value is not None}

@@ -342,8 +342,7 @@ def test_sources_whose_scripts_would_share_a_name_are_refused() -> None:
 
 def test_the_longest_names_still_make_the_name_of_an_archive() -> None:
     name, dataset = "t" * 112, "d" * 63
-    hosts: dict[str, Variables] = {"loki": {}, name: {"backup_server": "loki", "backup_datasets": [{"name": dataset, "path": "/d"}]}}
-    (source,) = _inventory.plan(hosts, {"backup_servers": ["loki"], "backup_sources": [name]}, DEFAULTS)
+    (source,) = plan({"backup_datasets": [{"name": dataset, "path": "/d"}]}, name=name)
     archive = f"{source['name']}-{source['datasets'][0]['name']}-20261123T023000Z-77b0aa"
     assert _borg.ARCHIVE_NAME.match(archive) and len(archive) == 200
 
@@ -351,8 +350,8 @@ def test_the_longest_names_still_make_the_name_of_an_archive() -> None:
 @pytest.mark.parametrize("name", ["..", "a/b", "a b", "-rf", "a\nb", ".hidden", "tätchu", "t" * 113])
 def test_a_name_that_cannot_be_part_of_a_path_is_refused(name: str) -> None:
     assert refusal(name=name) == (
-        f"{name!r} cannot name a source (letters, digits, dots, - and _, beginning with a letter or a digit, at most "
-        "112 characters)"
+        f"{name!r} cannot name a source (letters, digits, dots, - and _, beginning with a letter or a digit, "
+        "at most 112 characters)"
     )
 
 
@@ -384,7 +383,24 @@ def test_what_is_no_account_is_refused(account: str) -> None:
 
 @pytest.mark.parametrize("port", ["ssh", "", 0, -1, 65536, [22], float("inf"), 22.7, True])
 def test_what_is_no_port_is_refused(port: t.Any) -> None:
-    assert refusal({"backup_source_port": port}) == f"tatchu: backup_source_port {port!r} is not a port"
+    for variable in ("backup_source_port", "ansible_port"):
+        assert refusal({variable: port}) == f"tatchu: {variable} {port!r} is not a port"
+
+
+@pytest.mark.parametrize(
+    ("said", "port"),
+    [
+        ({"ansible_port": 2222}, 2222),
+        ({"ansible_port": "2222"}, 2222),
+        ({"ansible_port": 2222, "backup_source_port": None}, 2222),
+        ({"ansible_port": 2222, "backup_source_port": 22}, 22),
+        ({"ansible_port": None}, 22),
+        ({}, 22),
+    ],
+)
+def test_the_server_finds_the_source_where_ansible_does(said: Variables, port: int) -> None:
+    assert plan(said)[0]["port"] == port
+    assert plan(server={"ansible_port": 2022})[0]["port"] == 22
 
 
 @pytest.mark.parametrize("variable", ["backup_pull_addresses", "backup_source_host_keys"])

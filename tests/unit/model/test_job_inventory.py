@@ -9,13 +9,15 @@ import pathlib
 import typing as t
 
 import pytest
+import yaml
 from ansible.inventory.manager import InventoryManager
 from ansible.parsing.dataloader import DataLoader
 from ansible.template import Templar
 from ansible.vars.manager import VariableManager
 from ansible_collections.labops.backup.plugins.module_utils._errors import BackupError
-from ansible_collections.labops.backup.plugins.module_utils._model import _job_inventory
+from ansible_collections.labops.backup.plugins.module_utils._model import _inventory, _job_inventory
 
+ROOT = pathlib.Path(__file__).resolve().parents[3]
 NAMES = ["backup_root", "backup_server", "backup_datasets", "database_dump_keep", "database_dump_password"]
 
 
@@ -66,6 +68,21 @@ def test_a_server_gets_itself_locally_and_its_own_sources_as_data() -> None:
             "hosts": {"tatchu": {"ansible_host": "192.0.2.7", "backup_server": "loki", "database_dump_keep": 3}}
         },
     }
+
+
+def test_the_jobs_know_the_port_that_came_from_ansible() -> None:
+    """They have no C(ansible_port), and make the same plan."""
+    groups = {"backup_servers": ["loki"], "backup_sources": ["tatchu"]}
+    hosts = {**HOSTS, "tatchu": {**HOSTS["tatchu"], "ansible_port": "2222"}}
+    defaults = yaml.safe_load((ROOT / "roles/_common/defaults/main.yml").read_text())
+    plan = _inventory.plan(hosts, groups, defaults)
+    for host in ("loki", "tatchu"):
+        children = _job_inventory.job_inventory(hosts, plan, host, defaults, {}, "it")["all"]["children"]
+        members = {name: dict(children[name]["hosts"]) for name in groups}
+        assert members["backup_sources"]["tatchu"]["backup_source_port"] == 2222
+        assert "ansible_port" not in members["backup_sources"]["tatchu"]
+        jobs = {name: variables for group in members.values() for name, variables in group.items()}
+        assert _inventory.plan(jobs, groups, defaults) == plan
 
 
 def test_a_source_gets_itself_locally_and_its_server_as_data() -> None:
