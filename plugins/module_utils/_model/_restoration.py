@@ -141,7 +141,7 @@ def restoration(
         "tables": tables,
         "without_key_tables": without,
         "target": target,
-        "place": {key: place[key] for key in ("host", "url", "port", "pull_addresses")},
+        "place": {key: place[key] for key in ("host", "url", "address", "port", "pull_addresses")},
         "exact": _flag("restore_exact", options.get("exact")),
         **{name: _flag(f"restore_{name}", options.get(name)) for name in OTHERS},
         "safety_copy": _flag("restore_safety_copy", options.get("safety_copy", True)),
@@ -965,7 +965,8 @@ def _place(plan: t.Sequence[t.Mapping[str, t.Any]], source: t.Mapping[str, t.Any
     if host and not target:
         raise _refused("restore_host was given without restore_target: on another host nothing is replaced")
     if host == source["server"]:
-        return {"host": host, "url": "", "port": 0, "pull_addresses": [], "taken": [("backup_root", source["root"])]}
+        nowhere = {"url": "", "address": "", "port": 0, "pull_addresses": []}
+        return {"host": host, **nowhere, "taken": [("backup_root", source["root"])]}
     if host and host not in here:
         raise _refused(
             f"restore_host is {host!r}; what {source['server']} reaches is {', '.join([source['server'], *here])}",
@@ -975,6 +976,7 @@ def _place(plan: t.Sequence[t.Mapping[str, t.Any]], source: t.Mapping[str, t.Any
     return {
         "host": str(entry["name"]),
         "url": str(entry["datasets"][0]["url"]).rpartition("::")[0],
+        "address": entry["address"],
         "port": entry["port"],
         "pull_addresses": entry["pull_addresses"],
         "taken": [(f"the dataset {dataset['name']}", dataset["path"]) for dataset in entry["datasets"]],

@@ -197,7 +197,8 @@ def test_what_goes_elsewhere_may_go_to_the_server_or_another_of_its_sources() ->
     plan = planned(loki, loss("data", "lost", missing=1), space=[{**SPACES[0], "path": "/srv/looked-at/data"}])
     assert _restoration.restore_plan_lines(plan)[0].endswith(" onto loki")
     meg = _restoration.restoration(TWO, {"source": "tatchu", "target": "/srv/x", "host": "meg"}, ["all"])
-    assert meg["place"] == {"host": "meg", "url": "labops-pull@meg", "port": 22, "pull_addresses": ["loki"]}
+    where = {"host": "meg", "url": "labops-pull@meg", "address": "meg", "port": 22, "pull_addresses": ["loki"]}
+    assert meg["place"] == where
     held = [{"item": {"host": host}, "holds": []} for host in ("tatchu", "loki")]
     parts = _restoration.restore_datasets(_restoration.incident(meg, held, INCIDENT), sealed())
     assert [part["url"] for part in parts] == [f"labops-pull@meg::{name}/" for name in ("database", "blobs", "data")]
