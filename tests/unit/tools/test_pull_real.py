@@ -8,6 +8,7 @@ import dataclasses
 import json
 import os
 import pathlib
+import secrets
 import shutil
 import signal
 import subprocess
@@ -260,7 +261,7 @@ def test_a_quarantine_elsewhere_is_refused(lab: Lab, directory: str, reason: str
 
 def test_a_quarantine_on_another_file_system_is_refused(lab: Lab) -> None:
     lab.write(a="1")
-    other = pathlib.Path("/dev/shm/labops-backup-test-quarantine")
+    other = pathlib.Path(f"/dev/shm/labops-backup-test-{secrets.token_hex(8)}")
     result = lab.pull(0, quarantine={"directory": str(other)})
     assert "is not on the file system of the mirror" in result["msg"]
     assert (other.exists(), lab.mirror.exists()) == (False, False)
