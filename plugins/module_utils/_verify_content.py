@@ -171,8 +171,7 @@ def _former(path: str, generation: t.Mapping[str, t.Any]) -> t.Iterator[tuple[_c
         try:
             reader = opened.enter_context(_content_manifest.opened(path))
         except FileNotFoundError:
-            # Documents of earlier releases do not tell; a mirror was verified then behind every pull.
-            if generation.get("verified", generation["generation"] > 1):
+            if generation.get("verified"):
                 lost = _content.lost(f"the content manifest {path} is gone.")
             reader = opened.enter_context(_content_manifest.absent())
         except BackupError as error:

@@ -76,13 +76,11 @@ def begin(
 
     Whether the mirror was ever verified stays known, too, see :func:`verified`.
     """
-    before = read(path) or {"verified": False}
+    before = read(path) or {}
     number = following(path)
-    document: dict[str, t.Any] = {"generation": number, "state": WRITING}
+    document: dict[str, t.Any] = {"generation": number, "state": WRITING, "verified": before.get("verified", False)}
     document |= {"started": started, "dump_set": dump_set, "run_id": run_id}
     lasting = {"marker": marker or before.get("marker"), "checksummed": checksummed or before.get("checksummed")}
-    if "verified" in before:
-        document["verified"] = before["verified"]
     _document.write(path, document | {name: value for name, value in lasting.items() if value})
     return number
 
@@ -111,10 +109,7 @@ def complete(
 
 
 def verified(path: str) -> None:
-    """Note that the mirror has a content manifest from now on, so that one that is gone was not merely never written.
-
-    Of a mirror from before this was noted nothing is known until then.
-    """
+    """Note that the mirror has a content manifest from now on: one that is gone was not merely never written."""
     document = read(path)
     if document is not None and not document.get("verified"):
         _document.write(path, document | {"verified": True})

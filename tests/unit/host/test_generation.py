@@ -62,10 +62,6 @@ def test_that_a_mirror_was_verified_is_known_to_every_generation_after(tmp_path:
     _generation.verified(str(path))
     begin(path)
     assert json.loads(path.read_bytes())["verified"] is True
-    # One that an earlier release wrote tells nothing, and neither does what follows it.
-    path.write_text('{"schema_version": 1, "generation": 7, "state": "complete"}')
-    begin(path)
-    assert "verified" not in json.loads(path.read_bytes())
 
 
 def test_a_pull_that_was_overtaken_cannot_complete(tmp_path: pathlib.Path) -> None:
