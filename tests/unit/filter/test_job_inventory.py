@@ -71,3 +71,14 @@ def test_a_vaulted_value_does_not_get_in_under_another_name(tmp_path: pathlib.Pa
     with pytest.raises(AnsibleFilterError, match=r"backup_root.*contains the value of site_letters of loki") as caught:
         loki(hostvars(tmp_path, backup_root=value), "backup_root")
     assert "hunter2" not in str(caught.value)
+
+
+@pytest.mark.parametrize(("place", "key"), [("borg:", ".borg"), ("-", "[0]")])
+def test_a_value_that_is_vaulted_within_another_one_does_not_get_in_either(
+    tmp_path: pathlib.Path, place: str, key: str
+) -> None:
+    encrypted = VaultLib(SECRET).encrypt("swordfish swordfish").decode().splitlines()
+    nested = "\n".join(["", f"      {place} !vault |", *(f"        {line}" for line in encrypted)])
+    hosts = hostvars(tmp_path, site_nested=nested, backup_root=f'"{{{{ site_nested{key} }}}}"')
+    with pytest.raises(AnsibleFilterError, match=r"backup_root.*contains the value of site_nested of loki"):
+        loki(hosts, "backup_root")

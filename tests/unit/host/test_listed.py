@@ -117,3 +117,8 @@ def test_content_alone(tree: pathlib.Path, manifest: str) -> None:
     os.utime(tree / "a!", ns=(1, 1))
     (tree / "a!").chmod(0o600)
     assert _listed.compare(str(tree), manifest, None, metadata=False).problem_count == 0
+
+
+def test_a_path_that_the_manifest_does_not_know_is_a_difference(tree: pathlib.Path, manifest: str) -> None:
+    found = compared(tree, manifest, [b"a!", b"unknown"])
+    assert (found.problem_count, found.problems) == (1, ["unknown is not known to the manifest"])

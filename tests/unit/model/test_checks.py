@@ -248,3 +248,13 @@ def test_a_server_that_did_nothing_fails() -> None:
     assert not verdict["ok"] and "thor: no check was begun" in verdict["lines"]
     problem = {"loki": {"verify_problem": "the releases differ"}}
     assert "loki: the releases differ" in _checks.verify_verdict(problem, PLAN[:1], RUN)["lines"]
+
+
+def test_the_ledger_learns_how_far_each_check_came() -> None:
+    done = [piece(gave_way="the backup run x is at work")]
+    (outcome,) = _checks.verify_verdict({"loki": {"verify_pieces_done": done}}, PLAN[:1], RUN)["outcomes"]
+    assert {name: outcome[name] for name in ("share", "seconds", "gave_way")} == {
+        "share": 0.25,
+        "seconds": 61.0,
+        "gave_way": "the backup run x is at work",
+    }

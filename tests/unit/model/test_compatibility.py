@@ -172,3 +172,24 @@ def test_engines_alone_are_compared_by_kind_and_series() -> None:
     rules = [finding.rule for finding in _compatibility.engines("mariadb", "10.11.19-MariaDB", "mysql", "9.7.4")]
     assert rules == ["engine"]
     assert list(_compatibility.engines("mariadb", "10.11.19-MariaDB", "mariadb", "10.11.2-MariaDB")) == []
+
+
+def test_events_of_the_dump_count_where_the_server_described_itself() -> None:
+    variables = {**TARGET.variables, "event_scheduler": "DISABLED"}
+    schemas = {"lab_core": {}, "lab_imaging": {}, "odd`name": {"events": ["e"]}}
+    assert afar(variables=variables) == {}
+    assert afar(variables=variables, manifest={"schemas": schemas}) == {"events": True}
+
+
+def test_a_schema_with_capital_letters_counts_where_names_are_taken_otherwise() -> None:
+    variables = {**TARGET.variables, "lower_case_table_names": "1"}
+    target = dataclasses.replace(TARGET, variables=variables)
+    assert list(_compatibility._names(["lab_core"], [], SOURCE, target)) == []
+    (found,) = _compatibility._names(["Lab_core"], [], SOURCE, target)
+    assert (found.rule, found.refuses) == ("names", True)
+
+
+@pytest.mark.parametrize(("dumped", "there"), [("unknown", "10.11.2-MariaDB"), ("10.11.2-MariaDB", "unknown")])
+def test_a_version_that_nobody_can_read_is_refused_on_either_side(dumped: str, there: str) -> None:
+    (found,) = _compatibility.engines("mariadb", dumped, "mariadb", there)
+    assert (found.rule, found.refuses) == ("version", True)

@@ -261,3 +261,29 @@ def test_every_file_comes_round(percent: float, rounds: int) -> None:
     seen = {_content.due(generation, percent) for generation in range(7, 7 + rounds)}
     assert seen == {(rounds, turn) for turn in range(rounds)}
     assert _content.due(7, 0) == (0, 0)
+
+
+@pytest.mark.parametrize(
+    "path",
+    [
+        "_hash/lab/README",
+        f"_hash/lab/{BASE32}x",
+        f"_hash/lab/no/no!/{BASE32}",
+        f"lab/ab/xy/{MD5}",
+        f"lab/ab/not hex/{MD5}",
+    ],
+)
+def test_what_a_named_store_holds_beside_its_own_says_nothing(path: str) -> None:
+    assert claimed(path, ["."]) is None
+
+
+def test_a_folder_beside_a_named_store_is_none_of_it() -> None:
+    path = f"external/lab/ab/cd/{MD5}"
+    assert claimed(path, ["external"]) is not None
+    assert claimed(path, ["other"]) is None and claimed(path, ["externa"]) is None
+    assert claimed(f"s/lab/ab/cd/{MD5}", ["t"]) is None
+
+
+@pytest.mark.parametrize("text", ["blobs", "blobs/", "/lab/x", "blobs//x", "blobs/../x", ""])
+def test_what_names_no_file_of_a_dataset_accepts_none(text: str) -> None:
+    assert not _content.is_missing_acceptance(text) and _content.is_missing_acceptance("blobs/lab/x")

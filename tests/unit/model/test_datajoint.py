@@ -6,6 +6,7 @@ import json
 import typing as t
 
 import pytest
+from ansible_collections.labops.backup.plugins.module_utils._errors import BackupError
 from ansible_collections.labops.backup.plugins.module_utils._model import _datajoint
 from ansible_collections.labops.backup.plugins.module_utils._model._dump_text import Column, ForeignKey, Table
 
@@ -181,3 +182,21 @@ def test_what_tells_the_content_of_a_file(
     reference: dict[str, str], path: str, expected: tuple[bytes, bytes] | None
 ) -> None:
     assert _datajoint.expected_content(reference, path.encode()) == expected
+
+
+def test_a_table_that_only_looks_like_tracking_is_none() -> None:
+    columns = [Column(name, "binary(16)", "") for name in _datajoint.TRACKING_COLUMNS]
+    assert _datajoint.tracking_store(table("~external_raw", *columns)) == "raw"
+    assert _datajoint.tracking_store(table("~external_raw", *columns[1:])) is None
+    assert _datajoint.tracking_store(table("external_raw", *columns)) is None
+
+
+@pytest.mark.parametrize(
+    "changed",
+    [{"used": "yes"}, {"size": "7"}, {"path": 7}, {"dataset": []}, {"is_folder": 1}, {"kind": {}}, {"path_b64": 7}],
+)
+def test_a_reference_with_a_field_of_another_kind_is_refused(changed: dict[str, t.Any]) -> None:
+    good = {"used": True, "dataset": "blobs", "path": "lab/x", "size": 7, "is_folder": False, "kind": "blob"}
+    assert _datajoint.decode_reference(json.dumps(good).encode(), "line 2") == good
+    with pytest.raises(BackupError, match="line 2 is no reference"):
+        _datajoint.decode_reference(json.dumps({**good, **changed}).encode(), "line 2")

@@ -299,3 +299,32 @@ def test_a_dataset_without_a_content_manifest_has_no_sample() -> None:
     assert manifests == {"blobs": "/seal/blobs.content"}
     samples = _drill.drill_samples(manifests, {"datasets": {"blobs": {"paths_file": "/blobs.paths"}}})
     assert samples == {"blobs": {"manifest": "/seal/blobs.content", "paths_file": "/blobs.paths"}}
+
+
+def test_the_verdict_says_what_a_drill_has_found() -> None:
+    failed = {
+        "source": "tatchu",
+        "ok": False,
+        "drill": {"point": POINTS[0], "seed": "s"},
+        "finding": "a row is missing",
+    }
+    verdict = _drill.drill_verdict({"loki": {"drill_results": [failed]}}, [{"name": "tatchu", "server": "loki"}], "x")
+    assert not verdict["ok"] and "  FAILED: a row is missing" in verdict["lines"]
+
+
+def test_the_verdict_says_what_a_drill_has_looked_at() -> None:
+    drill = {
+        **{"point": POINTS[0], "seed": "s", "tables": 7, "rows": 90, "engine": "mariadb 10.11"},
+        **{"seconds": 2.0, "bytes": 4000, "rate_bytes_per_second": 2000},
+        "datasets": {"blobs": {"files_sampled": 3, "files_total": 9, "share_proven": 0.5}},
+    }
+    text = "\n".join(_drill.drill_lines({"source": "tatchu", "drill": drill}))
+    assert "database: 7 tables with 90 rows loaded into mariadb 10.11 and compared" in text
+    assert "blobs: 3 of 9 files taken out and compared; 50.0 % of its files were proven" in text
+    assert " in 2.0 s (" in text
+
+
+def test_a_turn_that_did_not_reach_its_host_has_found_nothing() -> None:
+    away = looped({"msg": "well"}, {"unreachable": True, "msg": "no route"})
+    stood = _drill.drill_result({"source": "tatchu"}, "Take the sample out of its archive", away)
+    assert (stood["finding"], stood["problem"]) == ("", "Take the sample out of its archive: no route")

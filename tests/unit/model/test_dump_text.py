@@ -377,3 +377,19 @@ def test_rows_in_an_unknown_layout_are_never_passed_over() -> None:
     text = HISTORY.read_bytes().replace(b"row_start, row_end)", b"since, until)")
     with pytest.raises(BackupError, match=r"rows in an unknown layout.*INSERT INTO `hidden`"):
         _dump_text.Reader().feed(text)
+
+
+def test_a_dump_that_does_not_say_of_which_server_it_is_proves_nothing() -> None:
+    text = RECORDED.read_bytes()
+    assert read(text.replace(b"-- Server version", b"-- Server"))[0].problems() == [
+        "the text has no '-- Server version' line"
+    ]
+
+
+def test_what_comes_behind_the_trailer_is_no_whole_statement() -> None:
+    assert read(RECORDED.read_bytes() + b"DROP TABLE `t`")[0].problems() == ["the text ends inside a statement"]
+
+
+def test_a_string_that_does_not_end_hides_no_row() -> None:
+    with pytest.raises(BackupError, match=r"s\.t in the dump are not laid out as expected"):
+        read(HEAD + b"INSERT INTO `t` VALUES (1,NULL,'),(2,NULL,);\n" + TAIL)

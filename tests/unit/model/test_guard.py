@@ -173,3 +173,10 @@ def test_it_is_said_how_to_accept() -> None:
         'with -e \'{"backup_accept": {"tatchu/blobs": {"deleted_files": 7, "empty": true, "reason": "..."}}}\''
     )
     assert _guard.how_to_accept(found[:1], None).endswith('option accept={"deleted_files": 7, "reason": "..."}')
+
+
+def test_who_accepted_more_has_accepted_less_too() -> None:
+    accepted = Acceptance("r", deleted_files=10, marker="b")
+    assert [accepted.covers(Breach("", "deleted_files", number)) for number in (9, 10, 11)] == [True, True, False]
+    assert [accepted.covers(Breach("", "marker", name)) for name in ("a", "b", "c")] == [False, True, False]
+    assert not accepted.covers(Breach("", "changed_files", 1))

@@ -355,7 +355,7 @@ def test_a_name_that_cannot_be_part_of_a_path_is_refused(name: str) -> None:
     )
 
 
-@pytest.mark.parametrize("address", ["a b", "-oProxyCommand=x", "host;id", "host/module", "192.0.2.9\n", "[::1]"])
+@pytest.mark.parametrize("address", ["a b", "-oProxyCommand=x", "-x", "host;id", "host/module", "192.0.2.9\n", "[::1]"])
 def test_what_is_no_address_is_refused(address: str) -> None:
     assert refusal({"ansible_host": address}) == f"tatchu: ansible_host {address!r} is not an address"
 
@@ -832,7 +832,7 @@ def test_a_writer_that_cannot_be_one_is_refused(writers: t.Any, why: str) -> Non
     assert why in refusal({"backup_writers": writers})
 
 
-@pytest.mark.parametrize("wrong", [[], "lab.session", ["session"], ["lab."]])
+@pytest.mark.parametrize("wrong", [[], "lab.session", ["session"], ["lab."], [".session"]])
 def test_key_tables_that_cannot_be_meant_are_refused(wrong: t.Any) -> None:
     with pytest.raises(BackupError, match="backup_key_tables"):
         plan({"backup_key_tables": wrong})

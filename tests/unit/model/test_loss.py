@@ -104,3 +104,18 @@ def test_a_sequence_that_would_give_out_a_number_again_is_damage(
     inventory = {kind: [] for kind in _loss.OBJECTS} | {"sequences": list(there.sequences)}
     found = _loss.schema(manifest, there, inventory, by_digest=True)
     assert (found["sequences"], found["reason"], found["state"]) == (hurt, reason, "damaged" if reason else "intact")
+
+
+@pytest.mark.parametrize(
+    ("engine", "version", "same"),
+    [
+        ("mariadb", "10.11.2-MariaDB", True),
+        ("mysql", "10.11.2", False),
+        ("mariadb", "10.12.0-MariaDB", False),
+    ],
+)
+def test_digests_of_another_engine_or_series_mean_something_else(engine: str, version: str, same: bool) -> None:
+    manifest = {"digests": {}, "engine": "mariadb", "version": "10.11.19-MariaDB"}
+    assert _loss.comparable(manifest, engine, version) is same
+    del manifest["digests"]
+    assert not _loss.comparable(manifest, engine, version)

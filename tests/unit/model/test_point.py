@@ -332,3 +332,25 @@ def test_marks_give_a_point_its_state(sealed: str, marks: list[str], state: str)
 )
 def test_other_archives_are_no_marks(name: str) -> None:
     assert _point.mark_of(name) is None
+
+
+def test_every_kind_of_reference_that_did_not_pass_is_counted_in_words() -> None:
+    kinds = {"missing": 1, "wrong_size": 2, "unresolved": 3, "in_quarantine": 4, "changed_mirrors": 5}
+    (problem,) = build(references={"checked": 9, "ok": False, **kinds})["problems"]
+    assert problem == (
+        "the references of the dump did not pass: 1 missing, 2 of a wrong size, 3 unresolved, 4 only in the quarantine;"
+        " bring them back with quarantine_restore, 5 of the mirrors no longer as it was archived"
+    )
+
+
+def test_a_dataset_with_content_needs_its_manifest_in_the_seal() -> None:
+    datasets = [archived("database"), archived("blobs", content={"sha256": "ab"}), archived("data")]
+    assert build(datasets=datasets, files={"blobs.content": {"sha256": "ab" * 32}})["state"] == "complete"
+    seal = build(datasets=datasets, files={})
+    assert seal["state"] == "partial" and "the content manifest of blobs is gone" in seal["problems"][0]
+
+
+def test_a_mark_is_one_of_those_that_there_are() -> None:
+    assert _point.mark_name("checked", POINT, DUMP) == f"mark-checked-{POINT}-{DUMP}"
+    with pytest.raises(BackupError, match="'perfect' is no mark of a recovery point"):
+        _point.mark_name("perfect", POINT, DUMP)

@@ -501,3 +501,51 @@ def test_random_years(rounds: int) -> None:
         last_good = [moment for moment in good if moment <= clock(419)][-3:]
         assert {name_at(moment) for moment in last_good if moment == clock(419)} <= set(store.points)
         assert len(store.states("complete")) >= 3
+
+
+def test_a_suspect_point_stays_for_people_however_old_it_is() -> None:
+    store = Store()
+    names = [store.night(FIRST, state="suspect"), *store.nights(FIRST + DAY, 400)]
+    decision = store.decide(names[-1], FIRST + DAY * 401)
+    assert decision.kept[names[0]] == "for people to judge: it is suspect"
+    assert all(f"tatchu-{dataset}-{names[0]}" not in gone for dataset, gone in decision.archives.items())
+
+
+def test_a_partial_point_of_the_future_says_so() -> None:
+    store = Store()
+    store.nights(FIRST, 3)
+    future = store.night(FIRST + DAY * 50, without=["blobs"])
+    current = store.night(FIRST + DAY * 3)
+    assert store.decide(current, FIRST + DAY * 3).kept[future] == "dated in the future"
+
+
+def test_an_archive_that_is_not_named_as_a_night_names_it_stays() -> None:
+    store = Store()
+    names = store.nights(FIRST, 400)
+    by_hand = "tatchu-blobs-before-migration"
+    store.archives["blobs"][by_hand] = {"name": by_hand, "id": "y", "start": text(FIRST + timedelta(days=3))}
+    foreign = name_at(FIRST + timedelta(days=3, hours=5))
+    store.archives["blobs"][foreign] = {"name": foreign, "id": "x", "start": text(FIRST + timedelta(days=3))}
+    decision = store.decide(names[-1], FIRST + DAY * 400)
+    assert sorted(decision.unknown["/borg/blobs"]) == [foreign, by_hand]
+    assert not {foreign, by_hand} & set(decision.archives["/borg/blobs"])
+
+
+def test_a_repository_that_was_made_anew_keeps_no_promise_of_the_old_one() -> None:
+    store = Store()
+    names = store.nights(FIRST, 400)
+    for entry in store.points[names[1]]["datasets"]:
+        entry |= {"repository_id": "id of the former repository", "archive_id": "its id there"}
+    decision = store.decide(names[-1], FIRST + DAY * 400)
+    assert f"promises the archive tatchu-{DATASETS[0]}-{names[1]}" in decision.kept[names[1]]
+    # Nor does what lies there under that name go: nobody knows yet what it is.
+    for dataset in DATASETS:
+        assert f"tatchu-{dataset}-{names[1]}" not in decision.archives[f"/borg/{dataset}"]
+
+
+def test_a_repository_at_another_path_is_known_by_its_id() -> None:
+    store = Store()
+    names = store.nights(FIRST, 5)
+    for entry in store.points[names[1]]["datasets"]:
+        entry |= {"repository": "/elsewhere", "archive_id": "another id"}
+    assert "promises the archive" in store.decide(names[-1], FIRST + DAY * 5).kept[names[1]]

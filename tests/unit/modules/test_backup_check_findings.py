@@ -21,6 +21,7 @@ from ansible_collections.labops.backup.plugins.module_utils import (
 )
 from ansible_collections.labops.backup.plugins.module_utils._errors import BackupError
 from ansible_collections.labops.backup.plugins.module_utils._host import (
+    _content_manifest,
     _document,
     _file_content,
     _generation,
@@ -818,3 +819,26 @@ def test_a_pull_that_begins_meanwhile_makes_what_was_seen_tell_nothing(
     monkeypatch.setattr(_check._Mirror, "close_folder", close_folder)
     done = world("mirror")
     assert (done["gave_way"], done["ok"], done["finding"]) == ("a pull began", True, "")
+
+
+def test_of_an_archive_all_is_read_back_that_the_one_next_to_it_does_not_hold(
+    world: World, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    world.fill()
+    manifests = {NEW: world.asked["content_manifest"], OLD: str(world.root / "old.content")}
+    shutil.copyfile(manifests[NEW], manifests[OLD])
+    (world.mirror / "raw" / "a.npy").write_bytes(b"another night")
+    (world.mirror / "raw" / "b.npy").unlink()
+    world.pull()
+    world.verify()
+    monkeypatch.setattr(
+        _recovery_points,
+        "unpack",
+        lambda _points, point, *_, **__: ({"blobs.content": manifests[point["point"]]}, True),
+    )
+    world.points[1]["files"] = world.points[0]["files"]
+    assert world("manifest")["ok"] and world.taken == ["night-new", "night-old"]
+    of_new = [path for path, _entry in _content_manifest.entries(manifests[NEW])]
+    assert world.listed[: len(of_new)] == of_new
+    of_old = set(world.listed[len(of_new) :])
+    assert {b"raw/a.npy", b"raw/b.npy"} <= of_old and BLOB.encode() not in of_old

@@ -9,6 +9,8 @@ import pathlib
 import typing as t
 
 import pytest
+from ansible_collections.labops.backup.plugins.module_utils._host import _ledger
+from ansible_collections.labops.backup.plugins.module_utils._tools import _borg
 from ansible_collections.labops.backup.plugins.modules import borg_extract
 
 RunModule = t.Callable[..., dict[str, t.Any]]
@@ -73,3 +75,15 @@ def test_a_failure_of_borg(
     result = run_module_main(borg_extract, options)
     assert (result["failed"], result["msgid"]) == (True, "LockTimeout")
     assert not (tmp_path / "out").exists()
+
+
+def test_a_drill_extracts_nothing_beside_a_night(
+    run_module_main: RunModule, recorded_borg: t.Any, options: dict[str, t.Any], tmp_path: pathlib.Path
+) -> None:
+    run, ledger = "20261124T023000Z-77b0aa", str(tmp_path / "ledger")
+    os.mkdir(ledger)
+    _ledger.write(ledger, _ledger.begin(ledger, run, job="backup", sources=["tatchu"], release="0"))
+    result = run_module_main(borg_extract, {**options, "ledger_dir": ledger})
+    assert (result["failed"], result["kind"]) == (True, _borg.GAVE_WAY)
+    assert f"the backup run {run} is at work. Nothing was extracted" in result["msg"]
+    assert recorded_borg.calls == [] and not (tmp_path / "out").exists()

@@ -120,3 +120,16 @@ def test_something_else_at_the_path_is_left_alone(
     result = run_module_main(borg_repository, existing)
     assert result["failed"] and result["msgid"] == "Repository.InvalidRepository"
     assert [words[0] for words in recorded_borg.verbs] == ["list"]
+
+
+def test_a_key_that_is_not_the_repositorys_is_replaced(
+    recorded_borg: t.Any, run_module_main: RunModule, existing: dict[str, t.Any], tmp_path: pathlib.Path
+) -> None:
+    key = tmp_path / "key"
+    key.write_text("BORG_KEY of another repository\n")
+    key.chmod(0o600)
+    recorded_borg.cases["key"] = {**recorded_borg.cases["init"], "stdout": "BORG_KEY 4579\nhqlh\n"}
+    recorded_borg.will("list_empty", "config_get", "key", "list_empty")
+    asked = {**existing, "free_space_reserve": "0.02G", "key_export_file": str(key)}
+    assert run_module_main(borg_repository, asked)["changed"] is True
+    assert key.read_text() == "BORG_KEY 4579\nhqlh\n"

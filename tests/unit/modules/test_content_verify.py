@@ -571,3 +571,19 @@ def test_the_lock_is_kept_for_the_next_step_of_the_run(mirror: Mirror, tmp_path:
     assert mirror.verify(**mine)["ok"]
     assert mirror.verify(**{**mine, "run_id": "20261123T023001Z-000000"})["kind"] == "busy"
     assert mirror.verify(**mine)["ok"]
+
+
+def test_what_was_accepted_holds_for_that_content_only(mirror: Mirror) -> None:
+    path = mirror.write("recording.bin", b"good")
+    mirror.verify()
+    os.utime(path)
+    mirror.verify()
+    assert mirror.entries()[b"recording.bin"].flag == _content.GOOD
+    overwrite(path, b"evil")
+    (found,) = mirror.verify()["findings"]
+    assert mirror.verify(accept=[f"{found['sha256']} recording.bin"])["ok"]
+    assert mirror.entries()[b"recording.bin"].flag == _content.ACCEPTED
+    os.utime(path)
+    assert mirror.verify()["ok"] and mirror.entries()[b"recording.bin"].flag == _content.ACCEPTED
+    path.write_bytes(b"of the next session")
+    assert mirror.verify()["ok"] and mirror.entries()[b"recording.bin"].flag == _content.GOOD

@@ -9,6 +9,7 @@ import typing as t
 
 import pytest
 from ansible_collections.labops.backup.plugins.module_utils import _dump
+from ansible_collections.labops.backup.plugins.module_utils._errors import BackupError
 from ansible_collections.labops.backup.plugins.module_utils._model._dump_text import Reader
 from ansible_collections.labops.backup.plugins.module_utils._tools import _command, _database
 from ansible_collections.labops.backup.plugins.modules import db_dump, db_dump_info
@@ -262,3 +263,32 @@ def test_a_name_with_a_line_feed_is_refused_before_anything_is_dumped(
     message = run_module_main(db_dump, options)["msg"]
     assert said in message and "holds a line feed" in message and "Rename it" in message
     assert (os.listdir(options["directory"]), server.dumps) == ([], [])
+
+
+def test_the_name_of_a_schema_with_a_line_feed_is_refused_too() -> None:
+    with pytest.raises(BackupError, match=r"the name of the schema 'lab\\ncore' .* holds a line feed"):
+        _dump._refuse_line_feeds({"lab\ncore": {"tables": [], "views": [], "sequences": []}})
+
+
+def test_values_that_could_not_be_read_are_told() -> None:
+    told = _dump._warnings(
+        {"non_transactional": ["s.t"]},
+        {
+            "stores": {
+                "raw": {"location": None, "dataset": None},
+                "out": {"location": "/elsewhere", "dataset": None},
+                "in": {"location": "/datajoint-data", "dataset": "data"},
+            },
+            "unreadable": 3,
+        },
+        [("s", "v")],
+        _database.History(tables=(("s", "h"),), problem="the client is too old"),
+    )
+    assert [one.partition(":")[0] for one in told] == [
+        "s.t is not transactional",
+        "view s.v refers to something that is gone and is not in the dump",
+        "the former rows of the system-versioned table s.h are not in the dump",
+        "the location of DataJoint store raw is not known",
+        "DataJoint store out at /elsewhere is outside of every dataset",
+        "3 values of DataJoint columns could not be read",
+    ]

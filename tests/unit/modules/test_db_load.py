@@ -525,3 +525,13 @@ def test_a_copy_needs_room_for_the_private_instance(
     result = run_module_main(db_load, beside)
     assert (result["free_bytes"], result["needed_bytes"] > 16384) == (16384, True)
     assert (two.loads[1:], two.in_scratch) == ([], [])
+
+
+@pytest.mark.parametrize(("state", "option"), [("loaded", "directory"), ("released", "record")])
+def test_what_a_state_needs_has_to_be_named(
+    run_module_main: RunModule, server: Server, options: dict[str, t.Any], state: str, option: str
+) -> None:
+    given = {name: value for name, value in options.items() if name != option}
+    result = run_module_main(db_load, {**given, "state": state})
+    assert result["failed"] and f"state is {state} but all of the following are missing: {option}" in result["msg"]
+    assert server.loads == [] and server.statements == []

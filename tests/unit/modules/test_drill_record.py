@@ -46,3 +46,13 @@ def test_evidence_that_cannot_be_understood_is_left_as_it_is(
     assert failed["failed"] and "does not hold the evidence of drills" in failed["msg"]
     assert json.loads(path.read_text())["drills"] == 7
     assert run_module_main(drill_record, {**options, "drill": {"ok": True}})["failed"]
+
+
+@pytest.mark.parametrize("lacks", ["point", "ok"])
+def test_a_drill_that_says_not_enough_is_not_written_down(
+    run_module_main: RunModule, options: dict[str, t.Any], lacks: str
+) -> None:
+    drill = {name: value for name, value in options["drill"].items() if name != lacks}
+    failed = run_module_main(drill_record, {**options, "drill": drill})
+    assert failed["failed"] and f"the drill lacks {lacks}. Nothing was written down" in failed["msg"]
+    assert not pathlib.Path(options["evidence_file"]).exists()

@@ -11,7 +11,7 @@ import typing as t
 from datetime import UTC, datetime, timedelta
 
 import pytest
-from ansible_collections.labops.backup.plugins.module_utils._host import _lock
+from ansible_collections.labops.backup.plugins.module_utils._host import _lock, _quarantine
 from ansible_collections.labops.backup.plugins.modules import quarantine_expire
 
 RunModule = t.Callable[..., dict[str, t.Any]]
@@ -111,3 +111,32 @@ def test_a_pull_that_works_keeps_it_out(run_module_main: RunModule, quarantine: 
     with _lock.hold(options["lock"], "rsync_pull of run other"):
         assert "is held by rsync_pull of run other" in run_module_main(quarantine_expire, options)["msg"]
     assert (quarantine / OLD).exists()
+
+
+def test_a_pull_that_died_in_its_second_try_is_in_no_archive_for_sure(
+    run_module_main: RunModule, quarantine: pathlib.Path
+) -> None:
+    """The second try may have taken away what the first one had just brought."""
+    document = json.loads((quarantine / OLD / "quarantine.json").read_text())
+    (quarantine / OLD / "quarantine.json").write_text(json.dumps({**document, "state": "writing"}))
+    options = {"directory": str(quarantine), "days": 30, "archives": ["one"]}
+    assert OLD in run_module_main(quarantine_expire, options, check_mode=True)["removed"]
+    (quarantine / OLD / "2").mkdir()
+    result = run_module_main(quarantine_expire, options)
+    assert (result["removed"], result["overdue"]) == ([EMPTY], [OLD, UNPROVEN])
+    reasons = {entry["run_id"]: entry["reason"] for entry in result["kept"]}
+    assert reasons[OLD] == "no verified archive is known to hold what waits there"
+
+
+def test_a_folder_that_no_removal_has_left_stays(run_module_main: RunModule, quarantine: pathlib.Path) -> None:
+    (quarantine / ".of anna.removed").mkdir()
+    run_module_main(quarantine_expire, {"directory": str(quarantine), "days": 30, "archives": ["one"]})
+    assert (quarantine / ".of anna.removed").exists() and not (quarantine / f".{OLD}.removed").exists()
+
+
+def test_an_archive_covers_only_a_mirror_that_was_whole(quarantine: pathlib.Path) -> None:
+    assert _quarantine.prove(str(quarantine), 3, "one")
+    whole = {"state": "complete", "generation": 3}
+    assert _quarantine._covering(str(quarantine), whole) == "one"
+    for replaces in (None, {**whole, "state": "writing"}, {**whole, "generation": 2}):
+        assert _quarantine._covering(str(quarantine), replaces) is None

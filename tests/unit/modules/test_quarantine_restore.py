@@ -9,6 +9,7 @@ import pathlib
 import typing as t
 
 import pytest
+from ansible_collections.labops.backup.plugins.module_utils._host import _generation
 from ansible_collections.labops.backup.plugins.modules import quarantine_info, quarantine_restore
 
 RunModule = t.Callable[..., dict[str, t.Any]]
@@ -69,3 +70,13 @@ def test_what_cannot_be_is_refused(
     assert reason in result["msg"]
     assert "Nothing was changed" in result["msg"]
     assert os.listdir(tmp_path) == ["q"]
+
+
+def test_nothing_comes_back_into_a_mirror_that_is_being_written(
+    run_module_main: RunModule, options: dict[str, t.Any], tmp_path: pathlib.Path
+) -> None:
+    path = str(tmp_path / "generation.json")
+    _generation.begin(path, started="2026-11-23T02:30:00Z", dump_set=None, run_id=None)
+    result = run_module_main(quarantine_restore, {**options, "generation_file": path})
+    assert result["failed"] and f"the mirror of {path} is not complete" in result["msg"]
+    assert not (tmp_path / "out").exists()

@@ -2,6 +2,7 @@
 # SPDX-License-Identifier: GPL-3.0-or-later
 from __future__ import annotations
 
+import dataclasses
 import errno
 import hashlib
 import json
@@ -234,3 +235,28 @@ def test_a_missing_repository_is_an_error(
     for module, given in ((recovery_point, point_options), (recovery_point_info, point_connection)):
         result = run_module_main(module, given)
         assert result["failed"] and "there is no repository /borg/points" in result["msg"]
+
+
+def test_a_further_file_that_comes_back_otherwise_is_no_seal(
+    run_module_main: RunModule,
+    borg_in_memory: t.Any,
+    point_options: dict[str, t.Any],
+    content_manifest: pathlib.Path,
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    repository = type(borg_in_memory.of({"repository": "/borg/points"}))
+    monkeypatch.setattr(repository, "file_digest", lambda *_: hashlib.sha256(b"rotten").hexdigest())
+    result = run_module_main(recovery_point, point_options)
+    assert result["failed"] and "came back as" in result["msg"] and "blobs.content" in result["msg"]
+
+
+def test_a_seal_that_is_listed_under_another_id_is_none(
+    run_module_main: RunModule, borg_in_memory: t.Any, point_options: dict[str, t.Any], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    repository = type(borg_in_memory.of({"repository": "/borg/points"}))
+    really = repository.create
+    monkeypatch.setattr(
+        repository, "create", lambda *words, **more: dataclasses.replace(really(*words, **more), archive_id="another")
+    )
+    result = run_module_main(recovery_point, point_options)
+    assert result["failed"] and "was written as another and came back as" in result["msg"]

@@ -91,3 +91,13 @@ def test_owners_are_counted_from_the_manifests(
         recovery_point_facts_info, {**options, "content_manifests": [str(tmp_path / "blobs.content")]}
     )
     assert result["owners"] == {"uids": [owner.st_uid], "gids": [owner.st_gid]}
+
+
+def test_a_manifest_whose_identifier_leads_elsewhere_is_refused(
+    run_module_main: RunModule, recorded_borg: t.Any, options: dict[str, t.Any]
+) -> None:
+    path = pathlib.Path(options["manifest"])
+    path.write_text(path.read_text().replace(SET, "../etc"))
+    result = run_module_main(recovery_point_facts_info, options)
+    assert result["failed"] and "is a false manifest: id is no identifier" in result["msg"]
+    assert recorded_borg.calls == []

@@ -120,3 +120,12 @@ def test_what_is_no_point_cannot_be_marked(run_module_main: RunModule, asked: di
     refused = run_module_main(recovery_point_mark, {**asked, "point": "20200101T000000Z-000000"})
     assert refused["failed"] and "there is no recovery point 20200101T000000Z-000000" in refused["msg"]
     assert run_module_main(recovery_point_mark, {**asked, "made": "today"})["failed"]
+
+
+def test_another_evidence_is_another_mark(
+    run_module_main: RunModule, borg_in_memory: t.Any, asked: dict[str, t.Any]
+) -> None:
+    run_module_main(recovery_point_mark, asked)
+    again = {**asked, "made": "20261124T140000Z-3fa9c1", "evidence": {"why": "another damage"}}
+    assert run_module_main(recovery_point_mark, again)["changed"]
+    assert f"mark-suspect-{POINT}-{again['made']}" in borg_in_memory.archives["/borg/points"]

@@ -287,3 +287,41 @@ def test_what_is_kept_is_what_can_be_chosen(
     result = run_module_main(recovery_point_prune, options)
     listed = run_module_main(recovery_point_info, point_connection)
     assert [one["point"] for one in listed["points"]] == [one["point"] for one in result["kept"]]
+
+
+@pytest.mark.parametrize("ids", [[1], "x", [None, "id"]])
+def test_a_journal_with_what_is_no_archive_is_refused(
+    run_module_main: RunModule, borg_in_memory: t.Any, options: dict[str, t.Any], nights: list[str], ids: t.Any
+) -> None:
+    path = pathlib.Path(options["journal"])
+    path.parent.mkdir()
+    path.write_text(json.dumps({"schema_version": 1, "archive_ids": ids}))
+    result = run_module_main(recovery_point_prune, options)
+    assert result["failed"] and "does not say which archives" in result["msg"]
+    assert sealed(borg_in_memory) == set(nights)
+
+
+def test_a_repository_that_the_inventory_forgot_is_told_and_left(
+    run_module_main: RunModule, borg_in_memory: t.Any, options: dict[str, t.Any], module_warnings: list[str]
+) -> None:
+    run_module_main(recovery_point_prune, {**options, "datasets": options["datasets"][:1]})
+    assert len(borg_in_memory.archives["/borg/blobs"]) == NIGHTS
+    assert [one for one in module_warnings if one.startswith("/borg/blobs holds archives that no recovery point needs")]
+
+
+def test_the_difference_shows_the_points_that_go(
+    run_module_main: RunModule, borg_in_memory: t.Any, options: dict[str, t.Any], nights: list[str]
+) -> None:
+    result = run_module_main(recovery_point_prune, options)
+    assert result["diff"]["before"]["points"] == nights
+    assert set(result["diff"]["after"]["points"]) == sealed(borg_in_memory)
+
+
+def test_the_marks_of_a_point_go_with_it(
+    run_module_main: RunModule, borg_in_memory: t.Any, options: dict[str, t.Any], nights: list[str]
+) -> None:
+    marks = [f"mark-checked-{name}-{nights[-1]}" for name in (nights[1], nights[-2])]
+    for mark in marks:
+        borg_in_memory.archives["/borg/points"][mark] = {"mark.json": b"{}"}
+    run_module_main(recovery_point_prune, options)
+    assert [mark for mark in marks if mark in borg_in_memory.archives["/borg/points"]] == marks[1:]

@@ -50,3 +50,16 @@ def test_a_ledger_that_does_not_exist_is_an_error(run_module_main: RunModule, tm
     ):
         result = run_module_main(module, given)
         assert result["failed"] and str(tmp_path / "absent") in result["msg"]
+
+
+def test_an_identifier_that_was_given_away_is_refused_and_the_dead_run_before_is_told(
+    run_module_main: RunModule, tmp_path: pathlib.Path
+) -> None:
+    run_module_main(run_record, options(tmp_path, "running"))
+    again = run_module_main(run_record, options(tmp_path, "running"))
+    assert again["failed"] and f"has run {RUN} already, as running. The ledger was not changed" in again["msg"]
+    document = json.loads((tmp_path / f"{RUN}.json").read_bytes())
+    (tmp_path / f"{RUN}.json").write_text(json.dumps({**document, "boot_id": "another boot"}))
+    following = run_module_main(run_record, {**options(tmp_path, "running"), "run_id": "20261124T023000Z-77b0ab"})
+    assert following["died"] == [RUN]
+    assert json.loads((tmp_path / f"{RUN}.json").read_bytes())["state"] == "died"

@@ -90,3 +90,11 @@ def test_check_mode_says_the_same_and_changes_nothing(run_module_main: RunModule
     assert left(tmp_path) == before
     done = run_module_main(run_record_prune, options)
     assert (told["removed"], told["aside"], told["changed"]) == (done["removed"], done["aside"], True)
+
+
+def test_what_is_set_aside_is_a_change_and_nothing_is_none(run_module_main: RunModule, tmp_path: pathlib.Path) -> None:
+    options = {"ledger_dir": str(tmp_path), "keep_runs": 100}
+    record(run_module_main, tmp_path)
+    assert not run_module_main(run_record_prune, options)["changed"]
+    (tmp_path / "20261121T023000Z-000000.json").write_text("{")
+    assert run_module_main(run_record_prune, options)["changed"]

@@ -305,3 +305,22 @@ def test_bad_names_are_refused(
 ) -> None:
     assert why in run_module_main(writer_fence, options | change)["msg"]
     assert host.calls == []
+
+
+def test_what_went_away_meanwhile_is_told_and_the_record_stays(
+    run_module_main: RunModule, host: Host, options: dict[str, t.Any], tmp_path: pathlib.Path
+) -> None:
+    host.containers["gc"] = (True, "always")
+    given = {**options, "containers": ["gc"]}
+    run_module_main(writer_fence, {**given, "state": "fenced"})
+    del host.units["worker.service"], host.containers["gc"]
+    (tmp_path / "crontabs").rename(tmp_path / "away")
+    result = run_module_main(writer_fence, {"record": options["record"], "state": "released"})
+    assert result["failed"]
+    for what in (
+        "worker.service does not exist any more",
+        "the container gc does not exist any more",
+        f"the folder of {tmp_path}/crontabs/anna does not exist any more",
+    ):
+        assert what in result["msg"]
+    assert pathlib.Path(options["record"]).exists()

@@ -4,6 +4,7 @@
 
 from __future__ import annotations
 
+import dataclasses
 import hashlib
 import json
 import os
@@ -13,7 +14,7 @@ import typing as t
 
 import pytest
 from ansible_collections.labops.backup.plugins.module_utils._errors import BackupError
-from ansible_collections.labops.backup.plugins.module_utils._tools import _borg
+from ansible_collections.labops.backup.plugins.module_utils._tools import _borg, _command
 
 PATH = "/srv/backup/borg/tatchu/blobs"
 FIRST = "tatchu-blobs-20261123T023000Z-77b0aa"
@@ -827,3 +828,101 @@ def test_what_borg_remembers_of_others_may_be_garbage(recorded_borg: t.Any, tmp_
 @pytest.mark.parametrize("config", ["", "odd", "[repository]\n", "\xff"])
 def test_what_is_no_repository_is_for_borg_to_judge(recorded_borg: t.Any, tmp_path: pathlib.Path, config: str) -> None:
     _borg.Repository(**lies(recorded_borg.options, tmp_path, config, {"aa": "{folder}/repository"}))
+
+
+# ---------------------------------------------------------------------------------------------------------- findings
+
+
+def fails_with(recorded_borg: t.Any, **record: t.Any) -> None:
+    """Let Borg end with an error of its own."""
+    told = json.dumps({"type": "log_message", "levelname": "ERROR", "name": "borg.archiver", "message": "x", **record})
+    recorded_borg.cases["error"] = {"rc": 2, "stdout": "", "stderr": [told], "stalled": False}
+    recorded_borg.will("error")
+
+
+def found(repository: _borg.Repository) -> _borg.BorgError:
+    with pytest.raises(_borg.BorgError) as caught:
+        repository.describe()
+    return caught.value
+
+
+@pytest.mark.parametrize(
+    "msgid",
+    [
+        *("Archive.DoesNotExist", "UnreadableSegment", "Repository.CheckNeeded", "Repository.ObjectNotFound"),
+        *("IntegrityError", "FileIntegrityError", "DecompressionError", "NoManifestError", "TAMInvalid"),
+        *("TAMRequiredError", "ArchiveTAMRequiredError", "ArchiveTAMInvalid", "TAMUnsupportedSuiteError"),
+    ],
+)
+def test_what_tells_of_the_content_is_a_finding(recorded_borg: t.Any, repository: _borg.Repository, msgid: str) -> None:
+    fails_with(recorded_borg, msgid=msgid)
+    error = found(repository)
+    assert (error.msgid, error.found) == (msgid, True)
+    assert msgid in _borg.DAMAGE
+
+
+@pytest.mark.parametrize("msgid", ["LockTimeout", "PassphraseWrong", "Repository.DoesNotExist", "NoSpace", "Unheard"])
+def test_what_keeps_anybody_from_looking_is_no_finding(
+    recorded_borg: t.Any, repository: _borg.Repository, msgid: str
+) -> None:
+    fails_with(recorded_borg, msgid=msgid)
+    assert not found(repository).found
+
+
+@pytest.mark.parametrize(
+    ("text", "is_found"),
+    [
+        (f"FileNotFoundError: [Errno 2] No such file or directory: '{PATH}/data/0/12'", True),
+        ("OSError: [Errno 5] Input/output error", True),
+        (f"FileNotFoundError: [Errno 2] No such file or directory: '{PATH}/config'", False),
+        ("OSError: [Errno 13] Permission denied", False),
+    ],
+)
+def test_a_segment_that_cannot_be_read_is_a_finding_although_borg_has_no_word_for_it(
+    recorded_borg: t.Any, repository: _borg.Repository, text: str, is_found: bool
+) -> None:
+    fails_with(recorded_borg, message=text)
+    error = found(repository)
+    assert (error.found, error.msgid) == (is_found, "UnreadableSegment" if is_found else "")
+
+
+def test_who_gave_way_has_found_nothing_and_says_to_whom(
+    recorded_borg: t.Any, repository: _borg.Repository, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    fails_with(recorded_borg, message="Got Ctrl-C / SIGINT.")
+    why = "the backup run x is at work"
+    monkeypatch.setattr(
+        _command, "run", lambda *words, **more: dataclasses.replace(recorded_borg.run(*words, **more), gave_way=why)
+    )
+    error = found(repository)
+    assert (error.facts["kind"], error.found, error.stderr) == (_borg.GAVE_WAY, False, why)
+
+
+def test_a_disk_that_is_full_is_named_by_a_warning_too() -> None:
+    log = _borg.Log()
+    log.take(json.dumps({"type": "log_message", "levelname": "WARNING", "message": "/x: write: [Errno 28] No space"}))
+    assert log.cause(1) == "NoSpace"
+
+
+def test_archives_that_open_one_by_one_hide_no_failure_of_all(
+    recorded_borg: t.Any, repository: _borg.Repository
+) -> None:
+    recorded_borg.will("locked", "list", *["list_opened"] * 2)
+    with pytest.raises(_borg.BorgError) as caught:
+        repository.open_archives()
+    assert caught.value.msgid == "LockTimeout"
+
+
+def test_a_program_that_fails_at_its_version_is_not_used(recorded_borg: t.Any, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(
+        _command, "run", lambda *words, **more: dataclasses.replace(recorded_borg.run(*words, **more), rc=1)
+    )
+    with pytest.raises(BackupError, match=r"--version failed.*Nothing was changed"):
+        _borg.Repository(**recorded_borg.options)
+
+
+@pytest.mark.parametrize("option", ["repository", "base_dir", "passphrase_file"])
+def test_a_path_that_depends_on_where_one_stands_is_refused(recorded_borg: t.Any, option: str) -> None:
+    path = recorded_borg.options[option].lstrip("/")
+    with pytest.raises(BackupError, match=f"{option} is .*; an absolute path is needed"):
+        _borg.Repository(**{**recorded_borg.options, option: path})

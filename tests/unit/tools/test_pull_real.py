@@ -742,3 +742,64 @@ def test_a_pull_tells_how_far_it_is_while_it_works(lab: Lab, monkeypatch: pytest
     assert (told[-1]["bytes"], told[-1]["total_bytes"]) == (3000 + marker, 3000 + marker)
     assert (told[-1]["files"], told[-1]["total_files"]) == (3, 3)
     assert not path.exists()
+
+
+def cut_looks(monkeypatch: pytest.MonkeyPatch, *looks: int) -> None:
+    """Of the looks at the marker those of these numbers lose the connection."""
+    real, made = _rsync.fetch, []
+
+    def fetch(*words: t.Any) -> tuple[_rsync.Run, bool]:
+        run, absent = real(*words)
+        made.append(run)
+        return (dataclasses.replace(run, rc=255, kind="connection"), False) if len(made) in looks else (run, absent)
+
+    monkeypatch.setattr(_rsync, "fetch", fetch)
+
+
+def test_a_look_at_the_marker_that_was_cut_is_repeated_before_anything_is_counted(
+    lab: Lab, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    lab.write(a="1")
+    cut_looks(monkeypatch, 1)
+    result = lab.pull(0)
+    assert (result["retries"], lab.generation()["marker"], lab.same()) == (1, "a" * 32, True)
+
+
+def test_a_pull_after_which_nobody_could_look_at_the_marker_is_not_complete(
+    lab: Lab, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    lab.write(a="1")
+    cut_looks(monkeypatch, 2)
+    result = lab.pull(0, retries=0)
+    assert (result["failed"], result["kind"], lab.generation()["state"]) == (True, "connection", "writing")
+
+
+def test_a_census_without_a_look_at_the_marker_tells_nothing(
+    lab: Lab, monkeypatch: pytest.MonkeyPatch, run_module_main: RunModule
+) -> None:
+    cut_looks(monkeypatch, 1)
+    result = run_module_main(
+        rsync_census_info, {name: lab.options[name] for name in ("source", "destination", "marker")}
+    )
+    assert (result["failed"], result["kind"]) == (True, "connection")
+    assert f"the marker of {lab.source} could not be read" in result["msg"]
+
+
+def test_a_refusal_names_what_would_be_overwritten(lab: Lab) -> None:
+    lab.write(a="1", b="1")
+    lab.pull(0)
+    lab.write(a="encrypted", b="encrypted")
+    result = lab.pull(1, limits={"changed_files": 1})
+    assert (result["kind"], "; to be overwritten, for example: a, b" in result["msg"]) == ("limits", True)
+
+
+def test_what_could_not_be_copied_out_of_the_quarantine_is_not_there(lab: Lab, monkeypatch: pytest.MonkeyPatch) -> None:
+    lab.write(a="old")
+    lab.pull(0)
+    lab.write(a="new")
+    lab.pull(1)
+    real = _rsync.copy
+    monkeypatch.setattr(_rsync, "copy", lambda *words: dataclasses.replace(real(*words), rc=23, kind="partial"))
+    result = lab.restore(1, "a", lab.root / "out")
+    assert (result["failed"], result["kind"], (lab.root / "out").exists()) == (True, "partial", False)
+    assert "The quarantine is untouched and nothing is at that place" in result["msg"]

@@ -5,6 +5,7 @@
 from __future__ import annotations
 
 import dataclasses
+import re
 import typing as t
 
 import pytest
@@ -674,3 +675,37 @@ def test_a_source_whose_rsync_cannot_keep_everything_is_told() -> None:
     messages.take("rsync: ACLs are not supported on this server")
     assert _rsync.classify(4, messages) == "failed"
     assert "of the source was built without" in _rsync.remedy("failed", messages.text)
+
+
+@pytest.mark.parametrize(
+    ("text", "pulled", "pushed"),
+    [
+        ("Host key verification failed.", "host key is not the pinned one", "host key is not the pinned one"),
+        ("Permission denied (publickey).", "does not accept the pull identity", "it has expired, or was closed"),
+        ("sudo: a password is required", "does not allow the endpoint's command", ""),
+        ("@ERROR: Unknown module 'blobs'", "does not offer this dataset", ""),
+        ("@ERROR: chroot failed", "does not exist, or its file system is not mounted", "is not mounted"),
+        ("ERROR: module is read only", "read-only by design", ""),
+        ("protocol version mismatch -- is your shell clean?", "Something else than the endpoint answered", ""),
+        ("write failed: No space left on device (28)", "the mirror's file system", "Free space on the source's"),
+        ("mkstemp: Read-only file system (30)", "look at the kernel log before", "look at the kernel log there"),
+    ],
+)
+def test_what_rsync_says_has_a_remedy_on_the_side_that_speaks(text: str, pulled: str, pushed: str) -> None:
+    assert pulled in _rsync.remedy("failed", text)
+    said = next(advice for pattern, advice in _rsync._PUSH_REMEDIES if re.search(pattern, text)) if pushed else ""
+    assert pushed in said
+
+
+@pytest.mark.parametrize(
+    ("kind", "advice"),
+    [
+        ("delete_limit", "look at what deletes there"),
+        ("partial", "Mend what the messages name on the source or the mirror"),
+        ("stalled", "a hanging mount, a dying disk"),
+        ("connection", "this server reaches its ssh port"),
+        ("failed", "Mend what the messages name, then run again"),
+    ],
+)
+def test_every_kind_of_failure_has_a_remedy(kind: t.Any, advice: str) -> None:
+    assert advice in _rsync.remedy(kind, "nothing that is known")

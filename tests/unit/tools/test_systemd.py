@@ -111,3 +111,10 @@ def test_start_restart_and_reload(systemctl: Systemctl) -> None:
 def test_what_is_no_unit_is_refused(name: str) -> None:
     with pytest.raises(BackupError, match="is no name of a systemd unit"):
         _systemd.check_name(name)
+
+
+def test_units_that_cannot_be_listed_are_not_taken_for_none(systemctl: Systemctl) -> None:
+    systemctl.answers = [(0, "a-1.service loaded active running A\n\n"), (1, "")]
+    assert _systemd.matching("a-*.service") == ["a-1.service"]
+    with pytest.raises(BackupError, match=r"could not list a-\*\.service"):
+        _systemd.matching("a-*.service")
