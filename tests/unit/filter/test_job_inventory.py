@@ -82,3 +82,10 @@ def test_a_value_that_is_vaulted_within_another_one_does_not_get_in_either(
     hosts = hostvars(tmp_path, site_nested=nested, backup_root=f'"{{{{ site_nested{key} }}}}"')
     with pytest.raises(AnsibleFilterError, match=r"backup_root.*contains the value of site_nested of loki"):
         loki(hosts, "backup_root")
+
+
+def test_a_secret_in_plain_text_does_not_get_in_under_another_name_either(tmp_path: pathlib.Path) -> None:
+    hosts = hostvars(tmp_path, site_password="swordfish swordfish", backup_root='"/srv/{{ site_password }}"')
+    with pytest.raises(AnsibleFilterError, match=r"backup_root.*contains the value of site_password of loki") as caught:
+        loki(hosts, "backup_root")
+    assert "swordfish" not in str(caught.value)

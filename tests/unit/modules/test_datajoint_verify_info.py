@@ -435,6 +435,9 @@ def test_an_accepted_content_is_looked_up_in_the_archive_when_the_mirror_has_mov
     options = {"roots": {"blobs": root}, "depth": "size", "accept": accept}
     result = deep(run_module_main, tmp_path, reference("short", 2), **options)
     assert (result["ok"], result["accepted"], result["changed_mirrors"]) == (True, 1, 0)
+    another = {**options, "accept": [f"{hashlib.sha256(b'y').hexdigest()} short"]}
+    result = deep(run_module_main, tmp_path, reference("short", 2), **another)
+    assert (result["ok"], result["accepted"]) == (False, 0)
 
 
 def test_what_the_point_itself_does_not_have_is_told_apart(run_module_main: RunModule, tmp_path: pathlib.Path) -> None:
