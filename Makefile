@@ -60,8 +60,9 @@ lint: venv ## every linter
 	$(BIN)/antsibull-changelog lint
 	git -c safe.directory=$(CURDIR) ls-files -z '*.sh' .ci/run | xargs -0 -r shellcheck
 
+# Three for two cores: some of the tests wait for the clock.
 unit: venv ## unit tests, under a minute
-	PYTHONPATH=$(CURDIR)/.venv/collections $(BIN)/pytest -n 2 --dist loadfile -m "not long" tests/unit
+	PYTHONPATH=$(CURDIR)/.venv/collections $(BIN)/pytest -n 3 --dist loadfile -m "not long" tests/unit
 
 monitoring: venv browser ## the report in a real browser, the alert rules by promtool
 	PYTHONPATH=$(CURDIR)/.venv/collections $(BIN)/pytest -n 2 tests/monitoring
