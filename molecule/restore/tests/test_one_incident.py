@@ -21,8 +21,8 @@ def point(tatchu, playbook, newest):
 
 
 @pytest.fixture(scope="module")
-def damaged(point, tatchu, strike_files, restore, tree):
-    """What is left when the incident is noticed, and a file that somebody made meanwhile."""
+def struck(point, tatchu, strike_files):
+    """The damage, and a file that somebody makes before it is noticed."""
     tatchu.check_output("mysql -e 'SET foreign_key_checks=0; DROP DATABASE lab_imaging'")
     strike_files("/datajoint-db/blobs", "half")
     strike_files("/datajoint-data", "garbage")
@@ -30,13 +30,32 @@ def damaged(point, tatchu, strike_files, restore, tree):
         "install -d -o labworker /datajoint-data/new && echo new > '/datajoint-data/new/after the point'"
     )
     tatchu.check_output("systemctl start datajoint-worker")
-    restore(stage="fence")
+
+
+@pytest.fixture(scope="module")
+def fenced(struck, tatchu, restore):
+    """What the fence said, of a server with somebody who gets around read_only by a role."""
+    with_role = "CREATE ROLE lab_admins; GRANT SUPER ON *.* TO lab_admins; CREATE USER lab_admin@localhost"
+    tatchu.check_output("mysql -e %s", f"{with_role} ACCOUNT LOCK; GRANT lab_admins TO lab_admin@localhost")
+    said = restore(stage="fence")
+    tatchu.check_output("mysql -e 'DROP USER lab_admin@localhost; DROP ROLE lab_admins'")
+    return said
+
+
+@pytest.fixture(scope="module")
+def damaged(fenced, tatchu, tree):
+    """What is left when the incident is noticed."""
     return {name: tree(tatchu, root) for name, root in DATASETS.items()}
 
 
 @pytest.fixture(scope="module")
 def recovered(damaged, recover, point):
     return recover(point, case="representative part", fence=False, scope="auto,database", release=False)
+
+
+def test_who_would_have_got_around_read_only_is_named(fenced):
+    line = next(line for line in fenced.splitlines() if "would have passed read_only" in line)
+    assert "lab_admins" in line and "lab_admin@localhost" in line and "root@localhost" in line
 
 
 def test_the_plan_says_what_is_lost(recovered):

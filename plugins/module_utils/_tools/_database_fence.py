@@ -23,6 +23,11 @@ _PROCESSLIST_SINCE = (8, 0, 22)  # MySQL 8.0 reference manual, "The processlist 
 # 10.5 ("READ ONLY ADMIN" in information_schema of some releases); CONNECTION ADMIN is named because it gets in beyond
 # max_connections.
 _BYPASSING = ("SUPER", "READ_ONLY ADMIN", "READ ONLY ADMIN", "CONNECTION ADMIN", "CONNECTION_ADMIN")
+# The same as bits of a role's access in mysql.global_priv (MariaDB's sql/privilege.h; looked up with 10.11.19):
+# information_schema.USER_PRIVILEGES has the privileges of MariaDB's accounts, and none of its roles.
+_BYPASSING_ACCESS = 1 << 15 | 1 << 32 | 1 << 33
+# What is granted to it everybody has (MariaDB 10.11 manual, "GRANT ... TO PUBLIC").
+_PUBLIC = ("PUBLIC", "")
 _SYSTEM_ACCOUNTS = frozenset(
     {
         ("mariadb.sys", "localhost"),
@@ -42,6 +47,7 @@ _SERIES = re.compile(r"Ver (\d+\.\d+)\.")
 _PERSISTED = "mysqld-auto.cnf"
 _VALUE = re.compile(r"[A-Za-z0-9_]+\Z")
 _NO_SUCH_SESSION = 1094
+_IS_ROLE = "COALESCE(JSON_VALUE(Priv, '$.is_role'), '0') IN ('1', 'true')"  # in mysql.global_priv
 # A write lock or a commit that does not end must not make the fence wait for ever.
 _PATIENCE = "SET SESSION lock_wait_timeout=20;\n"
 Name = tuple[str, str]
@@ -111,13 +117,15 @@ def look(connection: _database.Connection) -> State:
     )
     us = str(_database.query(connection, "SELECT JSON_ARRAY(CURRENT_USER());")[0][0])
     user, _at, host = us.rpartition("@")
+    accounts = _accounts(connection, mariadb=mariadb)
+    bypassing = _bypassing(connection, mariadb=mariadb, number=server.number)
     return State(
         server.engine,
         server.version,
         {str(name): str(value) for name, value in sorted(variables)},
-        _accounts(connection, mariadb=mariadb),
+        accounts,
         (user, host),
-        _bypassing(connection, mariadb=mariadb, number=server.number),
+        sorted(bypassing | accounts.keys() if _PUBLIC in bypassing else bypassing),
         _sessions(connection, mariadb=mariadb, number=server.number),
     )
 
@@ -126,31 +134,41 @@ def _accounts(connection: _database.Connection, *, mariadb: bool) -> dict[Name, 
     who = "CONVERT(User USING utf8mb4), CONVERT(Host USING utf8mb4)"
     if mariadb:
         locked = "COALESCE(JSON_VALUE(Priv, '$.account_locked'), '0') IN ('1', 'true')"
-        role = "COALESCE(JSON_VALUE(Priv, '$.is_role'), '0') IN ('1', 'true')"
-        sql = f"SELECT JSON_ARRAY({who}, {locked}) FROM mysql.global_priv WHERE NOT {role};"
+        sql = f"SELECT JSON_ARRAY({who}, {locked}) FROM mysql.global_priv WHERE NOT {_IS_ROLE};"
     else:
         sql = f"SELECT JSON_ARRAY({who}, account_locked = 'Y') FROM mysql.user;"
     rows = sorted((str(user), str(host), bool(locked)) for user, host, locked in _database.query(connection, sql))
     return {(user, host): locked for user, host, locked in rows if (user, host) not in _SYSTEM_ACCOUNTS}
 
 
-def _bypassing(connection: _database.Connection, *, mariadb: bool, number: tuple[int, ...]) -> list[Name]:
+def _bypassing(connection: _database.Connection, *, mariadb: bool, number: tuple[int, ...]) -> set[Name]:
     names = ",".join(map(_database.quote_string, _BYPASSING))
     rows = _database.query(
         connection,
         f"SELECT JSON_ARRAY(GRANTEE) FROM information_schema.USER_PRIVILEGES WHERE PRIVILEGE_TYPE IN ({names});",
     )
-    found = set()
-    for (grantee,) in rows:  # 'user'@'host', in quotes that nothing inside is escaped by; a role of MariaDB has no host
+    found = set(_bypassing_roles(connection)) if mariadb else set()
+    for (grantee,) in rows:  # 'user'@'host', in quotes that nothing inside is escaped by
         user, _at, host = str(grantee).rpartition("'@'")
-        found.add((user[1:], host[:-1]) if user else (str(grantee).strip("'"), ""))
+        found.add((user[1:], host[:-1]))
     members = _members(connection, mariadb=mariadb) if mariadb or number >= _ROLES_SINCE else {}
     waiting = list(found)
     while waiting:
         new = members.get(waiting.pop(), set()) - found
         found |= new
         waiting += new
-    return sorted(found - _SYSTEM_ACCOUNTS)
+    return found - _SYSTEM_ACCOUNTS
+
+
+def _bypassing_roles(connection: _database.Connection) -> t.Iterator[Name]:
+    """MariaDB's roles that write although the server is read_only; they have no host."""
+    access = "CAST(COALESCE(JSON_VALUE(Priv, '$.access'), '0') AS UNSIGNED)"
+    rows = _database.query(
+        connection,
+        f"SELECT JSON_ARRAY(CONVERT(User USING utf8mb4)) FROM mysql.global_priv WHERE {_IS_ROLE}"
+        f" AND {access} & {_BYPASSING_ACCESS} <> 0;",
+    )
+    return ((str(role), "") for (role,) in rows)
 
 
 def _members(connection: _database.Connection, *, mariadb: bool) -> dict[Name, set[Name]]:

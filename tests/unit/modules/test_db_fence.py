@@ -41,6 +41,7 @@ class Server:
             [9, "root", "localhost", "Sleep"],
             [1, "event_scheduler", "localhost", "Daemon"],
         ]
+        self.strong_roles = ["admins"]
         self.roles: list[list[str]] = []
         self.configuration = "--event_scheduler=ON\n"
         self.groups = {"mariadb-10.11": ""}  # what other groups say after all that
@@ -99,10 +100,13 @@ class Server:
             yield from (list(pair) for pair in self.variables.items())
         elif "CURRENT_USER" in sql:
             yield ["root@localhost"]
+        elif "global_priv" in sql and "'$.access'" in sql:
+            yield from ([role] for role in self.strong_roles)
         elif "global_priv" in sql:
             yield from ([user, host, int(locked)] for (user, host), locked in self.accounts.items())
         elif "USER_PRIVILEGES" in sql:
-            yield from (["'root'@'localhost'"], ["'root'@'%'"], ["'admins'"])
+            # No roles, seen with 10.11.19.
+            yield from (["'root'@'localhost'"], ["'root'@'%'"])
         elif "roles_mapping" in sql:
             yield from self.roles
         elif "PROCESSLIST" in sql:
@@ -151,6 +155,15 @@ def test_who_gets_around_read_only_by_a_role_is_locked_whoever_is_named(
     assert result["locked"] == ["lab_worker@localhost", "liam.o'brien@%", "root@%"]
     assert server.accounts["liam.o'brien", "%"] is True
     assert result["bypassing"] == ["admins", "curators", "liam.o'brien@%", "root@%", "root@localhost"]
+
+
+def test_what_everybody_may_lets_everybody_get_around_read_only(
+    run_module_main: RunModule, server: Server, options: dict[str, t.Any]
+) -> None:
+    server.strong_roles = ["PUBLIC"]
+    result = run_module_main(db_fence, options | {"accounts": ["lab_worker@localhost"]})
+    assert result["locked"] == ["former@localhost", "lab_worker@localhost", "liam.o'brien@%", "root@%"]
+    assert result["bypassing"] == sorted(["PUBLIC", "labops_dump@localhost", "root@localhost", *result["locked"]])
 
 
 def test_a_fence_locks_sends_away_and_stops_writes_and_events(
