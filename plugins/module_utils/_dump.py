@@ -66,7 +66,7 @@ def request(options: t.Mapping[str, t.Any]) -> Request:
             remedy="Give absolute paths of the source",
         )
     return Request(
-        connection=_database.Connection(options["defaults_file"], options["socket"]),
+        connection=_database.Connection(options["defaults_file"], options["socket"], options["stall_seconds"] or None),
         directory=options["directory"],
         schemas=options["schemas"],
         exclude_schemas=options["exclude_schemas"],

@@ -37,6 +37,8 @@ notes:
     Where a row is valid for ever is written as the last moment of a timestamp, which MariaDB 11.5 has moved; see there
     for C(--update-history) before loading such a dump into a later version.
   - A schema, table or view with a line feed in its name is refused.
+  - An event whose text holds two semicolons side by side is refused, for the dump tools would never end (seen with
+    MariaDB 10.11.19).
 extends_documentation_fragment:
   - labops.backup._attributes
   - labops.backup._database
@@ -85,6 +87,12 @@ options:
     description: Seconds between two attempts.
     type: float
     default: 5
+  stall_seconds:
+    description:
+      - End the dump tool or client when it has said nothing for so many seconds; V(0) for never. It waits so long
+        behind somebody who changes the declaration of a table. This limits standstill, not duration.
+    type: int
+    default: 3600
   lock:
     description: Path of the lock file, which the dump tool holds too.
     type: path
@@ -174,6 +182,7 @@ ARGUMENT_SPEC: dict[str, t.Any] = {
     "keep": {"type": "int", "default": 2},
     "attempts": {"type": "int", "default": 3},
     "retry_wait": {"type": "float", "default": 5},
+    "stall_seconds": {"type": "int", "default": 3600},
     "lock": {"type": "path", "default": "/run/labops-backup/dump.lock"},
     "hold": {"type": "path"},
 }

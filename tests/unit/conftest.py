@@ -13,6 +13,7 @@ import typing as t
 from collections import deque
 
 import pytest
+from ansible.module_utils.common import warnings
 from ansible.module_utils.testing import patch_module_args
 from ansible_collections.labops.backup.plugins.module_utils._tools import _borg, _command
 
@@ -40,6 +41,7 @@ def run_module_main(capsys: pytest.CaptureFixture[str]) -> RunModule:
 
     def run(module: types.ModuleType, options: dict[str, t.Any], *, check_mode: bool = False) -> dict[str, t.Any]:
         capsys.readouterr()
+        warnings._global_warnings.clear()  # a module is a process of its own
         arguments = {**options, "_ansible_check_mode": check_mode, "_ansible_diff": True}
         with patch_module_args(arguments), pytest.raises(SystemExit):
             module.main()

@@ -18,12 +18,16 @@ CREATE = r"borg .* create .*/data::"
 SSH = "-p tcp --{end} 22 -j DROP"
 
 
+def run_job(job, **variables):
+    """The command of a run."""
+    run_id = f"{datetime.datetime.now(datetime.UTC):%Y%m%dT%H%M%SZ}-0000da"
+    words = ["/usr/local/libexec/labops-backup/run-job", run_id, job, f"{job}.yml", json.dumps(variables), run_id]
+    return shlex.join(words)
+
+
 def only_data(**variables):
     """The command of a run that pulls and archives the dataset data."""
-    run_id = f"{datetime.datetime.now(datetime.UTC):%Y%m%dT%H%M%SZ}-0000da"
-    given = {"backup_only_datasets": ["data"], "backup_stages": ["pull", "archive"], **variables}
-    job = ["/usr/local/libexec/labops-backup/run-job", run_id, "backup", "backup.yml", json.dumps(given), run_id]
-    return shlex.join(job)
+    return run_job("backup", backup_only_datasets=["data"], backup_stages=["pull", "archive"], **variables)
 
 
 def data_of(run):
@@ -47,6 +51,26 @@ def test_a_stopped_program_is_ended(loki, start, strike, grow, last, nothing_lef
     assert (outcome["ok"], outcome["step"]) == (False, step)
     assert said in outcome["message"] and "no sign of progress for 8 s" in outcome["message"]
     nothing_left()
+
+
+@pytest.mark.long
+def test_a_dump_behind_a_lock_is_ended(tatchu, start, last):
+    """The tool itself would wait for a day. The next dump is as good as any."""
+    before = tatchu.check_output("ls /datajoint-db/dumps").split()
+    asleep = "DO SLEEP(1); " * 90  # a client that is gone is noticed between two statements
+    tatchu.check_output(
+        "systemd-run -q --unit=lab-lock -- mysql lab_session -e %s", f"LOCK TABLES session WRITE; {asleep}"
+    )
+    dump = start(tatchu, run_job("dump", backup_stall_seconds=8))
+    assert dump.wait() == 2, dump.said
+    run = last(host=tatchu, job="dump")
+    assert run["state"] == "failure"
+    assert "no sign of progress for 8 s" in run["outcomes"][0]["message"]
+    assert "Look for what holds a lock" in run["outcomes"][0]["message"]
+    tatchu.check_output("systemctl stop lab-lock")
+    assert tatchu.run("pgrep -af '(mariadb|mysql)-?dump '").stdout == ""
+    assert tatchu.check_output("ls -A /datajoint-db/dumps").split() == before, "nothing is left of it"
+    assert tatchu.run("/usr/local/sbin/backup_and_notify_on_tatchu.sh").rc == 0
 
 
 @pytest.mark.long

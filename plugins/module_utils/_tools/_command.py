@@ -30,6 +30,8 @@ _STDERR_LINE_CHARACTERS = 2000
 _PIPE_BYTES = 4096
 _PROCESSES = "/proc"
 _ASK_SECONDS = 2.0
+# What the last line of a program says that was ended in its standstill.
+NO_PROGRESS = "ended: no sign of progress"
 # How a program is ended, each signal with the seconds it gets. SIGINT first: Borg then writes a checkpoint and frees
 # its lock; SIGKILL is the last word.
 ENDING = ((signal.SIGINT, 30.0), (signal.SIGTERM, 10.0), (signal.SIGKILL, None))
@@ -176,7 +178,7 @@ def run(
             if stream is not None:
                 stream.close()
     if pump.stalled:
-        tail.append(f"ended: no sign of progress for {stall_seconds:g} s")
+        tail.append(f"{NO_PROGRESS} for {stall_seconds:g} s")
     if pump.gave_way:
         tail.append(f"ended: {pump.gave_way}")
     if pump.stalled or pump.gave_way:

@@ -30,6 +30,7 @@ class Server:
         self.extra_tables: list[list[str]] = []
         self.locked = False
         self.versioned: list[list[str]] = []
+        self.endless: list[list[str]] = []
         self.more_views: list[list[str]] = []
 
     def run(self, argv: t.Sequence[str], **keywords: t.Any) -> _command.Outcome:
@@ -59,6 +60,7 @@ class Server:
         views = [["views", schema.name, name] for schema in reader.schemas.values() for name in schema.views]
         views += [["sequences", schema.name, name] for schema in reader.schemas.values() for name in schema.sequences]
         answers: dict[str, list[list[t.Any]]] = {
+            "EVENT_DEFINITION": self.endless,
             "DEFINER, 'VIEW'": [["ann@%", "VIEW", "lab_core", "v"]],
             "DEFINER, ": [],
             "COLUMN_NAME LIKE '%COLLATION_NAME'": [["COLLATION_CHARACTER_SET_APPLICABILITY", "COLLATION_NAME"]],
@@ -247,6 +249,35 @@ def test_a_history_that_cannot_be_dumped_is_told(
     assert any(
         "system-versioned table lab_core.subject are not in the dump: server and dump tool" in one for one in found
     )
+
+
+def test_an_event_that_the_dump_tool_never_gets_past_is_refused(
+    run_module_main: RunModule, server: Server, options: dict[str, t.Any]
+) -> None:
+    server.endless = [["lab_core", "nightly"]]
+    message = run_module_main(db_dump, options)["msg"]
+    assert "event lab_core.nightly holds two semicolons" in message and "ALTER EVENT" in message
+    assert (os.listdir(options["directory"]), server.dumps) == ([], [])
+
+
+@pytest.mark.parametrize(("seconds", "limit"), [({}, 3600), ({"stall_seconds": 5}, 5), ({"stall_seconds": 0}, None)])
+def test_a_standstill_has_a_limit(
+    run_module_main: RunModule,
+    server: Server,
+    options: dict[str, t.Any],
+    seconds: dict[str, int],
+    limit: float | None,
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    limits = set()
+
+    def run(argv: list[str], **keywords: t.Any) -> _command.Outcome:
+        limits.add(keywords.get("stall_seconds", limit))
+        return server.run(argv, **keywords)
+
+    monkeypatch.setattr(_command, "run", run)
+    assert run_module_main(db_dump, options | seconds)["changed"] is True
+    assert limits == {limit}
 
 
 @pytest.mark.parametrize(

@@ -72,6 +72,7 @@ class Server:
             objects.append(["tables", "lab_core", self.extra_table])
         odd = "odd`name" in reader.schemas
         answers: dict[str, list[list[t.Any]]] = {
+            "EVENT_DEFINITION": [],
             "VERSION()": [[self.version]],
             "VARIABLE_VALUE": [[name, value] for name, value in self.variables.items()],
             "SCHEMATA": [[name] for name in self.schemas],

@@ -65,6 +65,7 @@ class Server:
             if f"'{kind}'" in sql:
                 return [[kind, "odd`name", name] for name in names if "odd`name" in sql]
         answers: dict[str, list[list[t.Any]]] = {
+            "EVENT_DEFINITION": [],
             "DATA_LENGTH": [[schema.name, 1000] for schema in here],
             "VERSION()": [[reader.server_version]],
             "VARIABLE_VALUE": [["version", reader.server_version]],

@@ -20,6 +20,7 @@ class Programs:
     def __init__(self, monkeypatch: pytest.MonkeyPatch, *, mysql: bool = False) -> None:
         self.calls: list[tuple[list[str], str]] = []
         self.answers: list[tuple[int, str, str]] = []
+        self.stalls: list[float | None] = []
         self.mysql = mysql
         monkeypatch.setattr(_command, "run", self.run)
         monkeypatch.setattr(_command, "find", self.find)
@@ -31,6 +32,7 @@ class Programs:
 
     def run(self, argv: t.Sequence[str], **keywords: t.Any) -> _command.Outcome:
         self.calls.append((list(argv), (keywords.get("stdin") or b"").decode()))
+        self.stalls.append(keywords.get("stall_seconds"))
         assert keywords["env"]["PATH"] == _command.SEARCH_PATH
         rc, stdout, stderr = self.answers.pop(0)
         if keywords.get("on_stdout"):
@@ -75,11 +77,11 @@ def test_without_an_options_file_none_is_read(programs: Programs) -> None:
 
 
 def test_the_dump_is_one_invocation_with_deterministic_options(programs: Programs) -> None:
-    programs.answers = [(0, "text", "")]
+    programs.answers = [(0, "", ""), (0, "text", "")]
     taken: list[bytes] = []
     _database.dump(CONNECTION, ["lab", "-odd"], taken.append, without=[("lab", "a view")])
     assert taken == [b"text"]
-    assert programs.calls[0][0] == [
+    assert programs.calls[1][0] == [
         "/usr/bin/mariadb-dump",
         "--defaults-file=/etc/labops-backup/database.cnf",
         "--single-transaction",
@@ -104,9 +106,9 @@ def test_the_dump_is_one_invocation_with_deterministic_options(programs: Program
 
 def test_mysqldump_gets_what_only_it_needs(monkeypatch: pytest.MonkeyPatch) -> None:
     programs = Programs(monkeypatch, mysql=True)
-    programs.answers = [(0, "", "")]
+    programs.answers = [(0, "", ""), (0, "", "")]
     _database.dump(CONNECTION, ["lab"], lambda _chunk: None)
-    argv = programs.calls[0][0]
+    argv = programs.calls[1][0]
     assert argv[0] == "/usr/bin/mysqldump"
     assert argv[-6:] == [
         "--no-tablespaces",
@@ -131,11 +133,28 @@ def test_mysqldump_gets_what_only_it_needs(monkeypatch: pytest.MonkeyPatch) -> N
 def test_a_failed_dump_says_why_and_whether_another_try_can_help(
     programs: Programs, stderr: str, error: type[BackupError]
 ) -> None:
-    programs.answers = [(2, "", stderr)]
+    programs.answers = [(0, "", ""), (2, "", stderr)]
     with pytest.raises(error, match="older dump sets are untouched") as caught:
         _database.dump(CONNECTION, ["lab"], lambda _chunk: None)
     assert type(caught.value) is error
     assert ("site.yml" in caught.value.message) == (error is BackupError)
+
+
+def test_a_dump_that_would_never_end_is_not_begun(programs: Programs) -> None:
+    programs.answers = [(0, '["lab", "nightly"]\n["a\'b", "ev"]\n', "")]
+    with pytest.raises(BackupError, match=r"event a'b.ev, lab.nightly holds two semicolons .* would never end"):
+        _database.dump(CONNECTION, ["lab", "a'b"], lambda _chunk: None)
+    assert "EVENT_SCHEMA IN ('lab','a''b')" in programs.calls[0][1]
+
+
+@pytest.mark.parametrize("step", ["question", "dump"])
+def test_what_stands_still_is_ended_and_says_where_to_look(programs: Programs, step: str) -> None:
+    ended = (-2, "", f"{_command.NO_PROGRESS} for 5 s")
+    programs.answers = [ended] if step == "question" else [(0, "", ""), ended]
+    connection = _database.Connection(None, "/run/s", 5)
+    with pytest.raises(BackupError, match=r"no sign of progress for 5 s\. .* Look for what holds a lock"):
+        _database.dump(connection, ["lab"], lambda _chunk: None)
+    assert programs.stalls == [5] * len(programs.calls)
 
 
 def test_views_that_would_stop_the_dump_are_found(programs: Programs) -> None:
