@@ -133,7 +133,7 @@ def load_beside(request: Request, *, apply: bool) -> dict[str, t.Any]:
             scratch = _engine.Scratch(request.scratch)
             scratch.start()
             try:
-                keys, defaults = _fill_scratch(request, dump_set, schemas, tables, scratch, descriptor)
+                keys, defaults = _fill_scratch(request, dump_set, reader, tables, scratch, descriptor)
                 for schema in schemas:
                     copied[schema] = _copy(request, dump_set, schema, tables[schema], scratch, descriptor)
             finally:
@@ -210,7 +210,7 @@ def _require_scratch_space(request: Request, reader: Reader, schemas: t.Sequence
 def _fill_scratch(
     request: Request,
     dump_set: _dump_set.DumpSet,
-    schemas: t.Sequence[str],
+    reader: Reader,
     tables: t.Mapping[str, t.Sequence[str]],
     scratch: _engine.Scratch,
     lock: int,
@@ -220,9 +220,11 @@ def _fill_scratch(
     A foreign key that leads out of what is copied would tie the live tables to the copy, and a default that draws from
     a sequence names its schema: the copy would take numbers from the live sequence.
     """
-    connection = _database.Connection(None, scratch.socket)
+    connection, schemas = _database.Connection(None, scratch.socket), list(tables)
     path = os.path.join(dump_set.path, _dump_manifest.DATABASES)
-    splitter = _dump_split.Splitter(schemas, views=False)  # of schemas that are not here; only tables are copied
+    before = _text(_sequences_first(reader, reader.schemas))
+    # No views: they are of schemas that are not here, and only tables are copied.
+    splitter = _dump_split.Splitter(schemas, before, views=False)
     progress = _progress.Progress(request.progress_file, "load", os.path.getsize(path))
     _require(_database.load(connection, _pieces(path, splitter, progress), pass_fds=(lock,)), "the scratch instance")
     progress.finish()
@@ -272,13 +274,12 @@ def _copy(
             noted = sorted({*_read_record(request.record, "beside"), new})
             _document.write(request.record, {**_document_or_nothing(request.record), "beside": noted})
         name = _database.quote_name(new)
-        # An older server leaves out the collation where it is the character set's own.
-        collation = f" COLLATE {facts['collation']}" if facts["collation"] else ""
-        head = (
-            f"DROP DATABASE IF EXISTS {name};\nCREATE DATABASE {name} CHARACTER SET {facts['charset']}{collation};\n"
-            f"USE {name};\n"
-        )
-        loaded = _database.load(request.connection, _with_head(head.encode(), path), pass_fds=(lock,))
+        head = [
+            f"DROP DATABASE IF EXISTS {name};",
+            _create_schema(new, facts["charset"], facts["collation"]),
+            f"USE {name};",
+        ]
+        loaded = _database.load(request.connection, _with_head(_text(head), path), pass_fds=(lock,))
         _require(loaded, f"the schema {new}")
     finally:
         sink.discard()
@@ -293,6 +294,34 @@ def _copy(
             remedy=f"Drop {new} and run again",
         )
     return {"name": new, "tables": len(tables), "rows": reader.rows, "seconds": round(loaded.seconds, 3)}
+
+
+def _create_schema(name: str, charset: str, collation: str) -> str:
+    """An older server leaves out the collation where it is the character set's own."""
+    chosen = f" COLLATE {collation}" if collation else ""
+    return f"CREATE DATABASE {_database.quote_name(name)} CHARACTER SET {charset}{chosen};"
+
+
+def _sequences_first(reader: Reader, schemas: t.Iterable[str]) -> list[str]:
+    """Statements that make schemas which have sequences, and those.
+
+    The default of a column may draw from a sequence of a schema that comes later, and then the server does not take the
+    table (error 1146, seen with MariaDB 10.11.19). Where the dump declares a sequence, it makes it anew.
+    """
+    statements = []
+    for name in schemas:
+        schema = reader.schemas[name]
+        if schema.sequences:
+            statements.append(_create_schema(name, schema.charset, schema.collation))
+        statements += [
+            f"CREATE SEQUENCE {_database.quote_name(name)}.{_database.quote_name(sequence)};"
+            for sequence in schema.sequences
+        ]
+    return statements
+
+
+def _text(statements: t.Sequence[str]) -> bytes:
+    return "".join(f"{statement}\n" for statement in statements).encode("utf-8", "surrogateescape")
 
 
 def _is_same(reader: Reader, new: str, manifest: t.Mapping[str, t.Any], schema: str, name: str) -> bool:
@@ -420,8 +449,8 @@ def _load_schemas(request: Request, work: _Work, lock: int) -> float:
     path = os.path.join(work.dump_set.path, _dump_manifest.DATABASES)
     drop = [f"DROP DATABASE IF EXISTS {_database.quote_name(name)};" for name in work.schemas]
     # Together and first: a table that stays would have to fit those that come.
-    before = "\n".join(["SET FOREIGN_KEY_CHECKS=0;", *drop, ""]).encode("utf-8", "surrogateescape")
-    splitter = _dump_split.Splitter(work.schemas, before)
+    before = ["SET FOREIGN_KEY_CHECKS=0;", *drop, *_sequences_first(work.reader, work.schemas)]
+    splitter = _dump_split.Splitter(work.schemas, _text(before))
     progress = _progress.Progress(request.progress_file, "load", os.path.getsize(path))
     loaded = _database.load(request.connection, _pieces(path, splitter, progress), pass_fds=(lock,))
     incomplete = f"The schemas {', '.join(work.schemas)} are not whole; nothing else was touched"
