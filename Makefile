@@ -13,6 +13,7 @@ BIN := $(CURDIR)/.venv/bin
 LINK := .venv/collections/ansible_collections/labops/backup
 PLAYBOOK := $(BIN)/ansible-playbook
 LAB := -i .lab/inventory
+LONG ?= $(notdir $(wildcard molecule/long_*))
 
 # One state folder a checkout: Molecule's own choice depends on the folder's name only.
 export MOLECULE_EPHEMERAL_DIRECTORY := $(CURDIR)/.cache/molecule
@@ -21,7 +22,7 @@ export ANSIBLE_CONFIG := $(CURDIR)/ansible.cfg
 export ANSIBLE_COLLECTIONS_PATH := $(CURDIR)/.venv/collections
 export PATH := $(BIN):$(PATH)
 
-.PHONY: help packages browser venv lint unit monitoring lab site demo molecule mysql guards test test-all bench docs pins clean
+.PHONY: help packages browser venv lint unit monitoring lab site demo molecule mysql guards test test-all long bench docs pins clean
 
 help: ## show what can be made
 	@grep -hE '^[a-z-]+:.*## ' $(MAKEFILE_LIST) | sed -E 's/^([a-z-]+):.*## /\1\t/' | expand -t 12
@@ -90,10 +91,17 @@ test: lint unit monitoring molecule ## everything that CI runs
 
 test-all: test ## and what takes long: unit tests marked so, scenarios named long_*
 	PYTHONPATH=$(CURDIR)/.venv/collections $(BIN)/pytest -m long tests/unit
-	$(MAKE) lab
-	LABOPS_TESTS='long or not long' $(BIN)/molecule test --scenario-name 'long_*' --destroy never
-	$(PLAYBOOK) tests/lab/destroy.yml
+	$(MAKE) long
 	$(MAKE) mysql
+
+# A lab for each: where one scenario lost or moved gigabytes, the guards rightly stop the nights of another.
+long: venv ## the scenarios named long_*, or those of LONG="...", each on a lab of its own
+	for scenario in $(LONG); do \
+	  $(PLAYBOOK) tests/lab/destroy.yml; \
+	  $(MAKE) lab; \
+	  LABOPS_TESTS='long or not long' $(BIN)/molecule test --scenario-name "$$scenario" --destroy never; \
+	done
+	$(PLAYBOOK) tests/lab/destroy.yml
 
 mysql: export LAB_ENGINE = mysql
 mysql: venv ## what depends on the database server, on a lab with MySQL; there must be no other lab of this checkout

@@ -538,19 +538,26 @@ def _make_accounts(request: Request, work: _Work) -> list[dict[str, str]]:
     there = {_accounts.Account(*name).name for name in _database.account_names(request.connection)}
     failed: list[dict[str, str]] = []
 
-    def run(account: _accounts.Account, statement: str, what: str) -> None:
+    def run(account: _accounts.Account, statement: str, what: str) -> bool:
         try:
             _database.execute(request.connection, f"{statement};", what=what)
         except BackupError as error:
             failed.append({"account": account.name, "problem": error.what})
+            return False
+        return True
 
-    for account in accounts:
-        if account.name not in there and account.create_locked:
-            run(account, account.create_locked, f"making {account.name}")
-    for account in accounts:
+    made = [
+        account
+        for account in accounts
+        if account.name in there
+        or not account.create_locked
+        or run(account, account.create_locked, f"making {account.name}")
+    ]
+    # To grant something to an account that is not there makes it, open and without a password (MariaDB 10.11.19).
+    for account in made:
         for grant in account.grants:
             run(account, grant, f"the statement {grant!r}")
-    for account in accounts:
+    for account in made:
         if account.default_role:
             run(account, account.default_role, f"setting the default role of {account.name}")
     return failed

@@ -66,8 +66,9 @@ _GRANTS_TO_EVERYBODY = "/*M!101100 SHOW GRANTS FOR PUBLIC */;"
 _BROKEN_VIEW = 1356  # it refers to something that is gone
 _RETRIED = (1146, 1412, _BROKEN_VIEW)  # a table or view went away or changed while it was dumped
 
-# Backslashes escape and double quotes make strings, whatever the server's own mode is.
-_FIRST_LINE = "SET SESSION sql_mode='';\n"
+# Backslashes escape and double quotes make strings, whatever the server's own mode is. And no GRANT makes an account
+# (MariaDB manual, "SQL_MODE"; MySQL 8.0 has neither the mode nor such grants).
+_FIRST_LINE = "SET SESSION sql_mode=IF(@@version LIKE '%MariaDB%','NO_AUTO_CREATE_USER','');\n"
 _LINES_BEFORE = _FIRST_LINE.count("\n")
 
 # "ERROR 1045 (28000)" (client), "Got error: 1045:", "Error 1412:", "Couldn't execute '...': ... (1356)" (dump tool)

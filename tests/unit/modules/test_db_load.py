@@ -196,6 +196,19 @@ def test_an_account_that_fails_is_named_and_stops_no_other(
     assert any("liam" in warning for warning in module_warnings)
 
 
+def test_nothing_is_granted_to_an_account_that_could_not_be_made(
+    run_module_main: RunModule, server: Server, options: dict[str, t.Any]
+) -> None:
+    """As one whose login plugin this server does not have. MariaDB makes whom something is granted to, without lock."""
+    server.refused = "CREATE USER `liam.o'brien`@`%.lab.example`"
+    result = run_module_main(db_load, options)
+    assert [failure["account"] for failure in result["accounts"]["failed"]] == ["liam.o'brien@%.lab.example"]
+    assert "making liam.o'brien@%.lab.example failed" in result["accounts"]["failed"][0]["problem"]
+    others = [one for one in server.statements if not one.startswith(server.refused)]
+    assert not [one for one in others if "liam.o'brien" in one]
+    assert [one for one in others if "zhang" in one and one.startswith("GRANT")]
+
+
 def test_accounts_that_a_killed_load_began_are_finished_and_released(
     run_module_main: RunModule, server: Server, options: dict[str, t.Any]
 ) -> None:

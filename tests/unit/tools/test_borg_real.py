@@ -133,7 +133,9 @@ def damage(path: pathlib.Path, how: str) -> None:
     content = path.read_bytes()
     middle = len(content) // 2
     flipped = content[:middle] + bytes([content[middle] ^ 0xFF]) + content[middle + 1 :]
-    path.write_bytes({"empty": b"", "half": content[:middle], "flipped": flipped}[how])
+    # Of a text in the middle of a line that Borg needs, wherever the length of its paths puts that: others it does without.
+    cut = content.find(b"timestamp") + 4 if b"timestamp" in content else middle
+    path.write_bytes({"empty": b"", "half": content[:cut], "flipped": flipped}[how])
 
 
 @pytest.mark.parametrize("how", ["empty", "half", "flipped"])

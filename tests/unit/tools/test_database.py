@@ -54,7 +54,7 @@ def test_a_question_goes_through_standard_input_and_comes_back_as_json(programs:
     assert programs.calls == [
         (
             ["/usr/bin/mariadb", "--defaults-file=/etc/labops-backup/database.cnf", *CLIENT_OPTIONS],
-            "SET SESSION sql_mode='';\nSELECT 1;",
+            "SET SESSION sql_mode=IF(@@version LIKE '%MariaDB%','NO_AUTO_CREATE_USER','');\nSELECT 1;",
         )
     ]
 
