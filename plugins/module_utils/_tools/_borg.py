@@ -74,6 +74,8 @@ _READS = {
     "assert_no_manifest_replay": "memory",
     "get_local_free_nonce": "memory",
 }
+# Borg 1.4.5 has words for a damaged nonce, and no path (seen).
+_DAMAGED_NONCE = "Local security dir has an invalid "
 # Refusals that are no damage: of permission, of space, of a read-only file system; but a file that is not there, cannot
 # be read, or is of another kind, is.
 _REFUSED = re.compile(r"\[Errno (?!(2|5|17|20|21)\])|MemoryError")
@@ -1217,6 +1219,8 @@ class Repository:
         place = named or log.place
         if msgid in CAUSES and not (msgid == "FileIntegrityError" and place in self._own):
             return msgid, place
+        if _DAMAGED_NONCE in said:
+            return "MemoryDamaged", "memory"
         if (named or log.reading) and not _REFUSED.search(said):
             return "CacheDamaged" if place == "cache" else "MemoryDamaged", place
         if any(_UNREADABLE.search(text) for text in log.errors):

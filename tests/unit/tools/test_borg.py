@@ -434,6 +434,14 @@ def test_a_file_that_failed_its_integrity_check_is_the_repositorys_or_the_caches
     assert "Borg's cache is damaged, and that is no fault of the repository" in error.what
 
 
+def test_a_damaged_nonce_is_known_by_the_words_of_newer_releases(recorded_borg: t.Any) -> None:
+    text = "Error: Local security dir has an invalid nonce file: Expected 8 bytes (16 hex digits), got 0 bytes"
+    error = failed(recorded_borg, text, msgid="Error")
+    assert (error.msgid, error.found) == ("MemoryDamaged", False)
+    assert "what Borg remembers of the repository is damaged" in error.what
+    assert f"then remove {recorded_borg.options['base_dir']}/.config/borg/security" in error.remedy
+
+
 @pytest.mark.parametrize(
     ("error", "msgid"),
     [
