@@ -133,7 +133,7 @@ def damage(path: pathlib.Path, how: str) -> None:
     content = path.read_bytes()
     middle = len(content) // 2
     flipped = content[:middle] + bytes([content[middle] ^ 0xFF]) + content[middle + 1 :]
-    # Of a text in the middle of a line that Borg needs, wherever the length of its paths puts that: others it does without.
+    # A text within a line that Borg needs: where its middle is depends on the length of paths.
     cut = content.find(b"timestamp") + 4 if b"timestamp" in content else middle
     path.write_bytes({"empty": b"", "half": content[:cut], "flipped": flipped}[how])
 
