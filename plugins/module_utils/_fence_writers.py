@@ -59,11 +59,15 @@ def request(options: t.Mapping[str, t.Any]) -> Request:
 
 @dataclass(frozen=True)
 class _Seen:
-    """How it is at this moment."""
+    """How it is at this moment.
+
+    :param unknown: by container why nobody can say how it is; an engine that comes back may start it.
+    """
 
     units: list[_systemd.Unit]
     crontabs: list[dict[str, t.Any]]
     containers: list[_container.Container]
+    unknown: dict[str, str]
 
     def problems(self) -> list[str]:
         """Why the fence does not hold."""
@@ -77,14 +81,22 @@ class _Seen:
                 for one in self.containers
                 if one.engine == "docker" and one.restart != "no"
             ),
+            *self.unknown.values(),
         ]
 
 
 def _look(units: t.Iterable[str], crontabs: t.Iterable[str], containers: t.Iterable[str]) -> _Seen:
+    there, unknown = [], {}
+    for name in containers:
+        try:
+            there.append(_container.look(name))
+        except BackupError as error:
+            unknown[name] = error.what
     return _Seen(
         [_systemd.look(name) for name in units],
         [saved for saved in map(_crontab.save, crontabs) if saved is not None],
-        [one for one in map(_container.look, containers) if one is not None],
+        [one for one in there if one is not None],
+        unknown,
     )
 
 
@@ -100,16 +112,17 @@ def fence(request: Request, *, dry_run: bool) -> dict[str, t.Any]:
     problems = seen.problems()
     changed = noted != record or bool(problems)
     stopped: list[str] = []
+    failures: list[str] = []
     if changed and not dry_run:
         for saved in replaced:
             _keep_aside(request.record, saved)
         if noted != record:
             _fence_record.write(request.record, _fence_record.WRITERS, noted)
-        stopped = _close(request, seen)
-        problems = _look(names, crontabs, containers).problems()
+        stopped, failures = _close(request, seen)
+        problems = _look(names, crontabs, containers).problems() + failures
     missing = [unit.name for unit in seen.units if not unit.found and unit.name != _PODMAN_RESTART]
     there = {one.name for one in seen.containers}
-    missing += [name for name in containers if name not in there]
+    missing += [name for name in containers if name not in there and name not in seen.unknown]
     saved_paths = {saved["path"] for saved in noted["crontabs"]}
     missing += [path for path in crontabs if path not in saved_paths]
     in_place = record is not None or not dry_run
@@ -170,8 +183,8 @@ def _keep_aside(record: str, saved: dict[str, t.Any]) -> None:
     _fence_record.put(os.path.join(os.path.dirname(record), name), encoded)
 
 
-def _close(request: Request, seen: _Seen) -> list[str]:
-    """Bar the doors first, then send out who is inside; returns the names of what was stopped."""
+def _close(request: Request, seen: _Seen) -> tuple[list[str], list[str]]:
+    """Bar the doors first, then send out who is inside; the names of what was stopped, and what could not be."""
     open_units = [unit.name for unit in seen.units if not _is_shut(unit)]
     for name in open_units:
         _bar(name)
@@ -181,10 +194,16 @@ def _close(request: Request, seen: _Seen) -> list[str]:
         _crontab.remove(saved["path"])
     running = [unit.name for unit in seen.units if unit.running]
     left = _systemd.stop(running, patience=request.stop_seconds, kill=True)
+    stopped, failures = [name for name in running if name not in left], []
     for container in seen.containers:
         if container.running or (container.engine == "docker" and container.restart != "no"):
-            _container.stop(container, request.stop_seconds)
-    return [name for name in running if name not in left] + [one.name for one in seen.containers if one.running]
+            try:
+                _container.stop(container, request.stop_seconds)
+            except BackupError as error:  # the next one is to stand all the same
+                failures.append(error.what)
+            else:
+                stopped += [container.name] if container.running else []
+    return stopped, failures
 
 
 def _folder(name: str) -> str:
@@ -247,11 +266,14 @@ def release(request: Request, *, dry_run: bool) -> dict[str, t.Any]:
             if outcome.rc != 0:
                 failed.append(f"{name}: {outcome.stderr.strip()}")
     for one in record["containers"]:
-        there = _container.look(one["name"])
-        if there is None:
-            failed.append(f"the container {one['name']} does not exist any more")
-        elif asdict(there) != one:
-            _container.start(_container.Container(**one))
+        try:
+            there = _container.look(one["name"])
+            if there is None:
+                failed.append(f"the container {one['name']} does not exist any more")
+            elif asdict(there) != one:
+                _container.start(_container.Container(**one))
+        except BackupError as error:
+            failed.append(error.what)
     for saved in record["crontabs"]:
         if not _crontab.is_there(saved):
             present = _crontab.save(saved["path"])

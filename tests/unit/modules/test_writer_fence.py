@@ -37,6 +37,8 @@ class Host:
             "off.timer": "inactive",
         }
         self.containers: dict[str, tuple[bool, str]] = {}
+        self.engine_is_down = False
+        self.stubborn: set[str] = set()
         self.docker = False
         self.read: dict[str, list[str]] = {}
         self.stubborn: set[str] = set()
@@ -86,6 +88,10 @@ class Host:
 
     def engine(self, words: list[str]) -> tuple[int, str, str]:
         name = words[-1]
+        if name in self.stubborn and words[1] != "inspect":
+            return 125, "", "Error: container state improper"
+        if self.engine_is_down:
+            return 1, "", "Cannot connect to the Docker daemon at unix:///var/run/docker.sock."
         if name not in self.containers:
             return 1, "[]", f"Error: inspecting object: no such container {name}"
         running, policy = self.containers[name]
@@ -283,6 +289,39 @@ def test_containers_stand_and_come_back(
     assert ("podman-restart.service" in fenced["units"]) is not docker
     released = run_module_main(writer_fence, named | {"state": "released"})
     assert (released["containers"], host.state()) == (["ingest"], former)
+
+
+def test_an_engine_that_is_down_keeps_nothing_else_open(
+    run_module_main: RunModule, host: Host, options: dict[str, t.Any]
+) -> None:
+    host.containers = {"ingest": (True, "always")}
+    host.engine_is_down = True
+    given = options | {"containers": ["ingest"]}
+    fenced = run_module_main(writer_fence, given)
+    assert "failed" not in fenced and fenced["holds"] is False
+    (problem,) = fenced["problems"]
+    assert problem.startswith("podman could not say what the container ingest is") and "Docker daemon" in problem
+    assert host.units["worker.service"] == "inactive" and "ingest" not in fenced["missing"]
+    refused = run_module_main(writer_fence, {"record": options["record"], "state": "released"})
+    assert "failed" not in refused, "no container was noted"
+    host.engine_is_down = False
+    assert run_module_main(writer_fence, given)["holds"] is True
+    host.engine_is_down = True
+    refused = run_module_main(writer_fence, {"record": options["record"], "state": "released"})
+    assert "could not say what the container ingest is" in refused["msg"] and "Everything else does" in refused["msg"]
+    assert host.units["worker.service"] == "active" and pathlib.Path(options["record"]).exists()
+
+
+def test_a_container_that_cannot_be_stopped_keeps_no_other_one_open(
+    run_module_main: RunModule, host: Host, options: dict[str, t.Any]
+) -> None:
+    host.containers = {"ingest": (True, "always"), "gc": (True, "always")}
+    host.stubborn = {"ingest"}
+    fenced = run_module_main(writer_fence, options | {"containers": ["ingest", "gc"]})
+    assert fenced["holds"] is False and host.containers["gc"][0] is False
+    assert fenced["problems"][0] == "the container ingest runs"
+    assert "the container ingest could not be stopped" in fenced["problems"][1]
+    assert "gc" in fenced["stopped"] and "ingest" not in fenced["stopped"]
 
 
 def test_a_bar_without_a_record_is_told(run_module_main: RunModule, host: Host, options: dict[str, t.Any]) -> None:
