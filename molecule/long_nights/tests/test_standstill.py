@@ -56,7 +56,7 @@ def test_a_stopped_program_is_ended(loki, start, strike, grow, last, nothing_lef
 @pytest.mark.long
 def test_a_dump_behind_a_lock_is_ended(tatchu, start, last):
     """The tool itself would wait for a day. The next dump is as good as any."""
-    before = tatchu.check_output("ls /datajoint-db/dumps").split()
+    before = tatchu.check_output("ls -A /datajoint-db/dumps")
     asleep = "DO SLEEP(1); " * 90  # a client that is gone is noticed between two statements
     tatchu.check_output(
         "systemd-run -q --unit=lab-lock -- mysql lab_session -e %s", f"LOCK TABLES session WRITE; {asleep}"
@@ -69,7 +69,7 @@ def test_a_dump_behind_a_lock_is_ended(tatchu, start, last):
     assert "Look for what holds a lock" in run["outcomes"][0]["message"]
     tatchu.check_output("systemctl stop lab-lock")
     assert tatchu.run("pgrep -af '(mariadb|mysql)-?dump '").stdout == ""
-    assert tatchu.check_output("ls -A /datajoint-db/dumps").split() == before, "nothing is left of it"
+    assert tatchu.check_output("ls -A /datajoint-db/dumps") == before, "nothing is left of it"
     assert tatchu.run("/usr/local/sbin/backup_and_notify_on_tatchu.sh").rc == 0
 
 
