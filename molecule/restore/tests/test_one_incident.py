@@ -35,10 +35,10 @@ def struck(point, tatchu, strike_files):
 @pytest.fixture(scope="module")
 def fenced(struck, tatchu, restore):
     """What the fence said, of a server with somebody who gets around read_only by a role."""
-    with_role = "CREATE ROLE lab_admins; GRANT SUPER ON *.* TO lab_admins; CREATE USER lab_admin@localhost"
-    tatchu.check_output("mysql -e %s", f"{with_role} ACCOUNT LOCK; GRANT lab_admins TO lab_admin@localhost")
+    with_role = "CREATE ROLE night_admins; GRANT SUPER ON *.* TO night_admins; CREATE USER night_admin@localhost"
+    tatchu.check_output("mysql -e %s", f"{with_role} ACCOUNT LOCK; GRANT night_admins TO night_admin@localhost")
     said = restore(stage="fence")
-    tatchu.check_output("mysql -e 'DROP USER lab_admin@localhost; DROP ROLE lab_admins'")
+    tatchu.check_output("mysql -e 'DROP USER night_admin@localhost; DROP ROLE night_admins'")
     return said
 
 
@@ -55,7 +55,7 @@ def recovered(damaged, recover, point):
 
 def test_who_would_have_got_around_read_only_is_named(fenced):
     line = next(line for line in fenced.splitlines() if "would have passed read_only" in line)
-    assert "lab_admins" in line and "lab_admin@localhost" in line and "root@localhost" in line
+    assert "night_admins" in line and "night_admin@localhost" in line and "root@localhost" in line
 
 
 def test_the_plan_says_what_is_lost(recovered):
