@@ -298,8 +298,8 @@ def _copy(
 
 def _create_schema(name: str, charset: str, collation: str) -> str:
     """An older server leaves out the collation where it is the character set's own."""
-    chosen = f" COLLATE {collation}" if collation else ""
-    return f"CREATE DATABASE {_database.quote_name(name)} CHARACTER SET {charset}{chosen};"
+    chosen = (f" CHARACTER SET {charset}" if charset else "") + (f" COLLATE {collation}" if collation else "")
+    return f"CREATE DATABASE {_database.quote_name(name)}{chosen};"
 
 
 def _sequences_first(reader: Reader, schemas: t.Iterable[str]) -> list[str]:

@@ -11,6 +11,7 @@ import shutil
 import typing as t
 
 import pytest
+from ansible_collections.labops.backup.plugins.module_utils import _load
 from ansible_collections.labops.backup.plugins.module_utils._model._dump_text import Reader
 from ansible_collections.labops.backup.plugins.module_utils._tools import _command, _engine
 from ansible_collections.labops.backup.plugins.modules import db_load
@@ -140,6 +141,18 @@ def test_a_sequence_is_there_before_the_first_table_that_may_draw_from_it(
     assert "CREATE DATABASE `lab_core`" not in text, "a schema without sequences is the dump's alone"
     run_module_main(db_load, options | {"schemas": ["lab_core"]})
     assert "CREATE SEQUENCE" not in server.loads[-1]
+
+
+@pytest.mark.parametrize(
+    ("charset", "collation", "said"),
+    [
+        ("utf8mb4", "utf8mb4_bin", " CHARACTER SET utf8mb4 COLLATE utf8mb4_bin"),
+        ("latin1", "", " CHARACTER SET latin1"),
+        ("", "", ""),
+    ],
+)
+def test_a_schema_is_made_as_the_dump_has_it(charset: str, collation: str, said: str) -> None:
+    assert _load._create_schema("a`b", charset, collation) == f"CREATE DATABASE `a``b`{said};"
 
 
 def test_check_mode_changes_nothing_and_predicts(
